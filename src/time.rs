@@ -259,8 +259,9 @@ pub fn parse_time(text: &str) -> Option<Millis> {
         if count == 0 {
             return None;
         }
+        // Digits that are not there count as 0: `.5` is 500 ms.
         for place in 0..3 {
-            let digit = if place < count { i64::from(digits[place] - b'0') } else { 0 };
+            let digit = digits[..count].get(place).map_or(0, |b| i64::from(b - b'0'));
             fraction_ms = fraction_ms * 10 + digit;
         }
         rest = &digits[count..];
