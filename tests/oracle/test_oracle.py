@@ -1,7 +1,7 @@
 """Small histories by hand, one for each rule of the law, and the tools around it.
 
 A history is a list of (second, type, fields); the clock starts at 2026-03-02 09:00 in
-Shanghai, and an agent.state far in the future (`LATER`) drives the watermark on.
+Shanghai, and `until` adds an agent.state that drives the watermark on.
 """
 
 import json
@@ -287,8 +287,10 @@ def test_at_one_instant_and_rank_the_id_decides():
 
 def test_channel_is_the_leg_s_else_the_contact_s_earliest_else_voice():
     a = answer((0, "started"), (1, "queued", Q), (5, "left_queue", {"reason": "timeout"}),
-               (6, "queued", {**Q, "channel": "email"}), (9, "message", {"channel": "chat", "from_": "bot"}))
-    assert pick(a.legs(), "channel") == [("email",), ("email",)]
+               (5, "message", {"channel": "chat", "from_": "bot"}), (6, "queued", {**Q, "channel": "email"}),
+               (9, "answered", {**A, "channel": "video"}))
+    assert pick(a.legs(), "channel") == [("chat",), ("email",)]
+    assert pick(a.handlings(), "channel") == [("email",)]
     assert pick(answer((1, "queued", Q)).legs(), "channel") == [("voice",)]
 
 
@@ -346,6 +348,15 @@ def test_kpi_formulas():
     # Handlings go by the slot of their close.
     assert pick([second], "handled", "aht_seconds", "talk_seconds", "acw_seconds", "acw_ms_sum", "offered",
                 "answer_rate", "asa_seconds") == [(2, 1830.0, 1800.0, 30.0, 60000, 1, 0.0, None)]
+
+
+def test_three_slots_of_one_call():
+    # Queued in the first half hour, answered and ended in the second, wrapped in the third.
+    a = answer((1790, "queued", Q), (1810, "answered", A), (3590, "ended"), (3610, "wrapped", A))
+    assert pick(a.kpi(), "slot_start", "offered", "answered_in_time", "load_erlangs", "handled", "aht_seconds") == [
+        (sec(0), 1, 1, 1800 / 1800, 0, None), (sec(3600), 0, 0, 0, 1, 1800.0)]
+    assert pick(a.kpi("hour"), "slot_start", "offered", "load_erlangs", "handled") == [
+        (sec(0), 1, 0.5, 0), (sec(3600), 0, 0, 1)]
 
 
 @pytest.mark.parametrize("now, rate", [(20, 1.0), (20.001, 0.5)])
@@ -470,6 +481,7 @@ L1 8 0 0 PS 990201 9:31:00 9:28:00 -180 9:28:00 9:28:05 5 AGENT 9:28:05 9:28:15 
 L1 9 0 0 PS 990201 23:59:50 0:00:05 15 0:00:05 0:00:25 20 AGENT 0:00:25 0:31:00 1835 EVE
 L1 10 0 0 PS 990201 23:59:00 23:59:30 30 23:59:30 0:00:10 40 AGENT 0:00:00 0:00:00 0 NO_SERVER
 L1 10 0 0 PS 990202 0:00:10 23:59:40 -30 0:00:00 0:00:00 0 AGENT 0:00:10 0:00:20 10 EVE
+L2 9 0 0 TT 990202 9:00:00 9:00:10 10 9:00:10 9:00:05 -5 AGENT 9:00:05 9:00:02 -3 EVE
 L2 10 0 0 PS 990202 0:00:10 0:00:40 30 0:00:00 0:00:00 0 NOISE 0:00:10 0:00:20 10 EVE
 L2 11 0 0 PS 990202 0:00:10 0:00:40 30 0:00:00 0:00:00 x AGENT 0:00:10 0:00:20 10 EVE
 """
@@ -510,12 +522,13 @@ def test_the_bank_both_ways_with_all_its_dirt(tmp_path):
         "990201-L1-3": ("abandoned_short", 4000, 0, None), "990201-L1-4": ("abandoned_short", 0, 0, None),
         "990201-L1-5": ("abandoned", 60000, 0, None), "990201-L1-6": ("abandoned_in_bot", 0, 0, None),
         "990201-L1-8": ("answered", 5000, 10000, "EVE"), "990201-L1-9": ("answered", 20000, 1835000, "EVE"),
-        "990201-L1-10": ("answered", 40000, 0, "unknown"), "990202-L1-10": ("answered", 0, 10000, "EVE")}
+        "990201-L1-10": ("answered", 40000, 0, "unknown"), "990202-L1-10": ("answered", 0, 10000, "EVE"),
+        "990202-L2-9": ("answered", 0, 0, "EVE")}
     days = [(r["slot_start"], r["queue"], r["offered"], r["handled"]) for r in a.kpi("day")]
     # L1-9 and 990202-L1-10 leave the VRU on the other side of midnight than they enter it;
     # L1-10 is queued before midnight and handled (for 0 s) after it.
     assert days == [("1999-01-31T22:00:00.000Z", "NW", 3, 0), ("1999-01-31T22:00:00.000Z", "PS", 5, 4),
-                    ("1999-02-01T22:00:00.000Z", "PS", 1, 2)]
+                    ("1999-02-01T22:00:00.000Z", "PS", 1, 2), ("1999-02-01T22:00:00.000Z", "TT", 1, 1)]
 
 
 @pytest.mark.skipif("BANK_TSV" not in os.environ, reason="BANK_TSV names no calls file")
