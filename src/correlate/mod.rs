@@ -1,1 +1,5 @@
 //! (to be written)
+
+mod rows;
+
+pub use rows::Rows;

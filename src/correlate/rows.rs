@@ -1,0 +1,19 @@
+//! What a contact amounts to at one moment: its rows in `contacts`, `legs` and `handlings`.
+
+use smallvec::SmallVec;
+
+use crate::facts::{ContactRow, HandlingRow, LegRow};
+use crate::time::Millis;
+
+/// The rows of one contact, as the set of its events (and the stream's watermark, for time-outs) gives them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows<'a> {
+    /// The contact.
+    pub contact: ContactRow<'a>,
+    /// Its legs, in order; `legs[i].leg == i + 1`.
+    pub legs: SmallVec<[LegRow<'a>; 2]>,
+    /// Its handlings, in order; `handlings[i].handling == i + 1`. One that goes on has no `wrapped_at`.
+    pub handlings: SmallVec<[HandlingRow<'a>; 2]>,
+    /// When the contact closed; `None` while anything of it is open.
+    pub closed_at: Option<Millis>,
+}
