@@ -303,6 +303,63 @@ impl<'a> Event<'a> {
             paid_minutes: None,
         }
     }
+
+    /// The event with strings of its own, to be kept beyond its record.
+    pub fn into_owned(self) -> Event<'static> {
+        fn owned(text: Text<'_>) -> Text<'static> {
+            Cow::Owned(text.into_owned())
+        }
+        Event {
+            id: owned(self.id),
+            kind: self.kind,
+            time: self.time,
+            contact_id: self.contact_id.map(owned),
+            agent_id: self.agent_id.map(owned),
+            channel: self.channel,
+            queue: self.queue.map(owned),
+            department: self.department.map(owned),
+            customer_id: self.customer_id.map(owned),
+            tier: self.tier.map(owned),
+            attributes: self.attributes.map(owned),
+            direction: self.direction,
+            topic: self.topic.map(owned),
+            bot_outcome: self.bot_outcome,
+            dial_ms: self.dial_ms,
+            leave_reason: self.leave_reason,
+            reason: self.reason.map(owned),
+            to_queue: self.to_queue.map(owned),
+            to_agent: self.to_agent.map(owned),
+            mode: self.mode,
+            by: self.by,
+            resolved: self.resolved,
+            disposition: self.disposition.map(owned),
+            speaker: self.speaker,
+            text: self.text.map(owned),
+            duration_ms: self.duration_ms,
+            is_final: self.is_final,
+            utterance: self.utterance.map(owned),
+            state: self.state,
+            csat: self.csat,
+            nps: self.nps,
+            ces: self.ces,
+            comment: self.comment.map(owned),
+            complaint_id: self.complaint_id.map(owned),
+            category: self.category.map(owned),
+            severity: self.severity,
+            verdict: self.verdict,
+            cause: self.cause.map(owned),
+            promise_id: self.promise_id.map(owned),
+            due: self.due,
+            shift_id: self.shift_id.map(owned),
+            role: self.role,
+            queues: self.queues.map(owned),
+            start: self.start,
+            end: self.end,
+            preferred: self.preferred,
+            published_at: self.published_at,
+            paid_minutes: self.paid_minutes,
+        }
+    }
 }
 
 words! {

@@ -1,0 +1,135 @@
+//! An agent's states in order, as intervals: each state holds until the agent's next one.
+//!
+//! An interval is written when its end is known; an event that arrives in between splits it, and the
+//! interval is written again under a greater revision. States older than events may still restate are
+//! dropped, except the one that was in force.
+
+use crate::event::{AgentStateName, Event};
+use crate::facts::{AgentStateRow, AgentStateRows};
+use crate::time::{Millis, SlotCache};
+
+/// One state of an agent.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct State {
+    pub(super) time: Millis,
+    pub(super) id: Box<str>,
+    pub(super) state: AgentStateName,
+    pub(super) reason: Option<Box<str>>,
+    pub(super) department: Option<Box<str>>,
+    /// The end with which the interval was last written.
+    pub(super) written_end: Option<Millis>,
+}
+
+/// The states of one agent that may still change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Agent {
+    pub(super) states: Vec<State>,
+    /// Distinct events so far, also those that were dropped: the revision of what is written next.
+    pub(super) count: i64,
+    /// States before this were dropped.
+    pub(super) horizon: Option<Millis>,
+    /// The state in force when the observer was last told.
+    pub(super) shown: Option<AgentStateName>,
+    pub(super) dirty: bool,
+}
+
+/// What became of a state.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    New,
+    Repeat,
+    TooLate,
+}
+
+impl Agent {
+    /// Takes one `agent.state` event.
+    pub(super) fn take(&mut self, event: &Event<'_>, state: AgentStateName) -> Taken {
+        if self.horizon.is_some_and(|horizon| event.time < horizon) {
+            return Taken::TooLate;
+        }
+        let mut repeat = false;
+        if let Some(known) = self.states.iter().position(|known| *known.id == *event.id) {
+            // Of two events with one id the first in order counts, whatever arrived first.
+            let old = &self.states[known];
+            if (old.time, old.state) <= (event.time, state) {
+                return Taken::Repeat;
+            }
+            self.states.remove(known);
+            repeat = true;
+        }
+        let at = self.states.partition_point(|s| (s.time, &*s.id) < (event.time, &*event.id));
+        let text = |text: &Option<crate::event::Text<'_>>| text.as_deref().map(Box::from);
+        self.states.insert(
+            at,
+            State {
+                time: event.time,
+                id: Box::from(&*event.id),
+                state,
+                reason: text(&event.reason),
+                department: text(&event.department),
+                written_end: None,
+            },
+        );
+        self.dirty = true;
+        if repeat {
+            return Taken::Repeat;
+        }
+        self.count += 1;
+        Taken::New
+    }
+
+    /// The state in force, by the events so far.
+    pub(super) fn current(&self) -> Option<AgentStateName> {
+        self.states.last().map(|state| state.state)
+    }
+
+    /// Writes the intervals whose end is known and not yet written, and drops what nothing can change.
+    pub(super) fn settle(
+        &mut self,
+        agent_id: &str,
+        settled_before: Millis,
+        slots: &mut SlotCache,
+        out: &mut AgentStateRows,
+    ) {
+        self.dirty = false;
+        for i in 1..self.states.len() {
+            let end = self.states[i].time;
+            if self.states[i - 1].written_end != Some(end) {
+                self.states[i - 1].written_end = Some(end);
+                out.push(&row(agent_id, &self.states[i - 1], Some(end), self.count, slots));
+            }
+        }
+        // The state in force at the horizon stays, since a state after it still ends it.
+        let old = self.states.partition_point(|state| state.time <= settled_before);
+        if old > 1 {
+            self.states.drain(..old - 1);
+            self.horizon = Some(settled_before);
+        }
+    }
+
+    /// The interval that still lasts.
+    pub(super) fn open_row<'a>(&'a self, agent_id: &'a str, slots: &mut SlotCache) -> Option<AgentStateRow<'a>> {
+        self.states.last().map(|state| row(agent_id, state, None, self.count, slots))
+    }
+}
+
+fn row<'a>(
+    agent_id: &'a str,
+    state: &'a State,
+    end: Option<Millis>,
+    revision: i64,
+    slots: &mut SlotCache,
+) -> AgentStateRow<'a> {
+    AgentStateRow {
+        agent_id: Some(agent_id),
+        id: Some(&state.id),
+        state: Some(state.state.as_str()),
+        reason: state.reason.as_deref(),
+        department: state.department.as_deref(),
+        started_at: Some(state.time),
+        ended_at: end,
+        duration_ms: end.map(|end| end - state.time),
+        revision: Some(revision),
+        date: Some(slots.date(state.time)),
+    }
+}

@@ -1,0 +1,592 @@
+//! The correlator of one task: takes events, hands out rows.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use hashbrown::{HashMap, HashTable};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::agents::{Agent, Taken};
+use super::dossiers::{About, Dossier};
+use super::fold::{Folded, fold};
+use super::json::rows_json;
+use super::log::{Appended, Hashes, Log};
+use super::options::Options;
+use super::rows::Rows;
+use crate::event::{AgentStateName, Event, Kind, Place};
+use crate::facts::{EventRow, Facts, MessageRow, RestatementRow};
+use crate::time::{DAY, HOUR, Millis, SlotCache};
+
+/// How long dossiers (complaints, promises, shifts) are held after their newest event, event time.
+const DOSSIER_MS: Millis = 90 * DAY;
+/// How long the ids of forgotten contacts are known, so that their late events are told from new contacts.
+const FORGOTTEN_MS: Millis = 7 * DAY;
+
+/// What became of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// It is new and counts.
+    New,
+    /// It had been applied before.
+    Repeat,
+    /// Its contact or agent can no longer be restated; why, in words.
+    TooLate(String),
+}
+
+/// Is told of every change, once per batch and contact.
+pub trait Observer {
+    /// A contact's rows were `old` and are `new`. `counted` is what this method returned for the contact
+    /// the last time (0 at first); the correlator keeps it with the contact.
+    fn contact(&mut self, old: &Rows<'_>, new: &Rows<'_>, counted: u32) -> u32;
+
+    /// An agent's state in force was `old` and is `new`.
+    fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>);
+}
+
+/// Sizes and counts, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Contacts that are not closed.
+    pub open_contacts: u64,
+    /// Contacts held in memory: open ones, and closed ones that events may still restate.
+    pub held_contacts: u64,
+    /// Bytes held for contacts.
+    pub contact_bytes: u64,
+    /// Corrections of rows that had been written.
+    pub restatements: u64,
+    /// Events whose time was behind the watermark when they came.
+    pub late_events: u64,
+}
+
+/// A contact in memory.
+#[derive(Debug)]
+pub(super) struct Contact {
+    pub(super) key: Box<str>,
+    pub(super) log: Log,
+    /// The log's length when rows were last handed out or shown, and the watermark then.
+    pub(super) settled: (u32, Millis),
+    /// The watermark when an event last came.
+    pub(super) touched: Millis,
+    /// The earliest moment at which this contact is looked at without an event; `Millis::MAX`: none.
+    pub(super) timer: Millis,
+    /// When it closed, and then how long events may restate it.
+    pub(super) forget_at: Option<Millis>,
+    /// The revision that was handed out as closed rows; 0: none is in force.
+    pub(super) written: u32,
+    /// What the observer has counted.
+    pub(super) counted: u32,
+    pub(super) dirty: bool,
+    /// Partial transcript pieces whose final piece has not come.
+    pub(super) partials: Option<Box<Vec<Event<'static>>>>,
+}
+
+/// Joins the events of one task.
+#[derive(Debug)]
+pub struct Correlator {
+    pub(super) options: Options,
+    pub(super) slots: SlotCache,
+    pub(super) newest: Millis,
+    pub(super) contacts: Vec<Option<Contact>>,
+    index: HashTable<u32>,
+    free: Vec<u32>,
+    dirty: Vec<u32>,
+    timers: BinaryHeap<Reverse<(Millis, u32)>>,
+    pub(super) agents: HashMap<Box<str>, Agent>,
+    dirty_agents: Vec<Box<str>>,
+    pub(super) dossiers: HashMap<(About, Box<str>), Dossier>,
+    dirty_dossiers: Vec<(About, Box<str>)>,
+    sweep_at: Millis,
+    forgotten: Hashes,
+    /// Forgotten contacts by the hour of the watermark at which they were forgotten.
+    pub(super) forgotten_by_hour: BTreeMap<Millis, Vec<u64>>,
+    pub(super) counts: Counts,
+}
+
+impl Correlator {
+    /// A correlator that has seen nothing.
+    pub fn new(options: Options) -> Correlator {
+        Correlator {
+            slots: SlotCache::new(options.grid.clone()),
+            options,
+            newest: Millis::MIN,
+            contacts: Vec::new(),
+            index: HashTable::new(),
+            free: Vec::new(),
+            dirty: Vec::new(),
+            timers: BinaryHeap::new(),
+            agents: HashMap::new(),
+            dirty_agents: Vec::new(),
+            dossiers: HashMap::new(),
+            dirty_dossiers: Vec::new(),
+            sweep_at: Millis::MIN,
+            forgotten: Hashes::default(),
+            forgotten_by_hour: BTreeMap::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// The time up to which events are taken to have come: the newest event's time less the lateness.
+    pub fn watermark(&self) -> Millis {
+        self.newest.saturating_sub(self.options.lateness_ms)
+    }
+
+    /// The newest event's time; `Millis::MIN` before the first.
+    pub fn newest(&self) -> Millis {
+        self.newest
+    }
+
+    /// Sizes and counts.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Applies one event. Rows follow with [`Correlator::settle`].
+    pub fn apply(&mut self, event: &Event<'_>, place: Place<'_>, facts: &mut Facts) -> Applied {
+        if event.time < self.watermark() {
+            self.counts.late_events += 1;
+        }
+        self.newest = self.newest.max(event.time);
+        let applied = match event.kind {
+            Kind::AgentState => self.apply_agent(event),
+            kind if kind <= Kind::Message => self.apply_contact(event, facts),
+            _ => self.apply_dossier(event),
+        };
+        if applied == Applied::New && self.options.keep_events {
+            facts.events.push(&event_row(event, place, &mut self.slots));
+        }
+        applied
+    }
+
+    fn apply_contact(&mut self, event: &Event<'_>, facts: &mut Facts) -> Applied {
+        let Some(key) = event.contact_id.as_deref() else {
+            return Applied::TooLate("the event names no contact".to_owned());
+        };
+        let watermark = self.watermark();
+        let hash = xxh3_64(key.as_bytes());
+        let found = self.index.find(hash, |&at| self.contact(at).is_some_and(|contact| *contact.key == *key));
+        let at = match found.copied() {
+            Some(at) => {
+                if !self.options.unordered && self.is_past(at, watermark) {
+                    return Applied::TooLate(self.too_late(key));
+                }
+                at
+            }
+            None if self.forgotten.contains(&hash) => return Applied::TooLate(self.too_late(key)),
+            None => self.insert(hash, key),
+        };
+        let contact = self.contacts[at as usize].as_mut().expect("the index names contacts that are held");
+        let memory = contact.log.memory();
+        let appended = contact.log.append(event);
+        self.counts.contact_bytes += (contact.log.memory() - memory) as u64;
+        if appended == Appended::Repeat {
+            return Applied::Repeat;
+        }
+        contact.touched = watermark;
+        if !contact.dirty {
+            contact.dirty = true;
+            self.dirty.push(at);
+        }
+        if appended == Appended::Conflict {
+            return Applied::Repeat;
+        }
+        if event.kind == Kind::Message {
+            if event.is_final {
+                facts.messages.push(&message_row(event, &mut self.slots));
+                if let Some(utterance) = event.utterance.as_deref() {
+                    contact.drop_partial(utterance);
+                }
+            } else {
+                contact.keep_partial(event);
+            }
+        }
+        Applied::New
+    }
+
+    fn too_late(&self, key: &str) -> String {
+        let secs = self.options.correlation_ms / 1000;
+        format!("the contact `{key}` closed more than correlation_secs = {secs} ago in event time")
+    }
+
+    /// True when the contact closed so long ago that events no longer restate it.
+    fn is_past(&mut self, at: u32, watermark: Millis) -> bool {
+        let Some(contact) = self.contacts[at as usize].as_ref() else { return false };
+        if watermark < contact.timer.min(contact.forget_at.unwrap_or(Millis::MAX)) {
+            return false;
+        }
+        // A time-out may have closed it since it was last looked at.
+        let folded = fold(
+            &contact.key,
+            &contact.log,
+            contact.log.bytes.len(),
+            watermark,
+            &self.options,
+            &mut self.slots,
+        );
+        folded.rows.closed_at.is_some_and(|closed| {
+            watermark >= closed.max(contact.touched).saturating_add(self.options.correlation_ms)
+        })
+    }
+
+    fn apply_agent(&mut self, event: &Event<'_>) -> Applied {
+        let (Some(agent_id), Some(state)) = (event.agent_id.as_deref(), event.state) else {
+            return Applied::TooLate("the event names no agent or state".to_owned());
+        };
+        let agent = match self.agents.get_mut(agent_id) {
+            Some(agent) => agent,
+            None => self.agents.entry(Box::from(agent_id)).or_default(),
+        };
+        let was_dirty = agent.dirty;
+        let taken = agent.take(event, state);
+        if agent.dirty && !was_dirty {
+            self.dirty_agents.push(Box::from(agent_id));
+        }
+        match taken {
+            Taken::New => Applied::New,
+            Taken::Repeat => Applied::Repeat,
+            Taken::TooLate => Applied::TooLate(format!(
+                "the states of agent `{agent_id}` can no longer be restated at this time"
+            )),
+        }
+    }
+
+    fn apply_dossier(&mut self, event: &Event<'_>) -> Applied {
+        let Some((about, key)) = About::of(event) else {
+            return Applied::TooLate("the event names no survey, complaint, promise or shift".to_owned());
+        };
+        let key = key.into_boxed_str();
+        let dossier = self.dossiers.entry((about, key.clone())).or_default();
+        let was_dirty = dossier.dirty;
+        let new = dossier.take(event);
+        if dossier.dirty && !was_dirty {
+            self.dirty_dossiers.push((about, key));
+        }
+        if new { Applied::New } else { Applied::Repeat }
+    }
+
+    /// Lets the passing of event time and the events since the last call take effect: hands out the rows
+    /// of contacts that have closed, restatements of rows that were handed out before, and tells the
+    /// observer what changed.
+    pub fn settle(&mut self, facts: &mut Facts, observer: &mut impl Observer) {
+        let watermark = self.watermark();
+        while let Some(&Reverse((at, index))) = self.timers.peek() {
+            if at > watermark {
+                break;
+            }
+            self.timers.pop();
+            if let Some(contact) = self.contacts[index as usize].as_mut()
+                && contact.timer == at
+            {
+                contact.timer = Millis::MAX;
+                if !contact.dirty {
+                    contact.dirty = true;
+                    self.dirty.push(index);
+                }
+            }
+        }
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for &index in &dirty {
+            self.settle_contact(index, watermark, facts, observer);
+        }
+        dirty.clear();
+        self.dirty = dirty;
+
+        let horizon = if self.options.unordered {
+            Millis::MIN
+        } else {
+            watermark.saturating_sub(self.options.correlation_ms)
+        };
+        for agent_id in std::mem::take(&mut self.dirty_agents) {
+            if let Some(agent) = self.agents.get_mut(&agent_id) {
+                let current = agent.current();
+                let shown = agent.shown;
+                agent.settle(&agent_id, horizon, &mut self.slots, &mut facts.agent_states);
+                agent.shown = current;
+                if shown != current {
+                    observer.agent(shown, current);
+                }
+            }
+        }
+        for (about, key) in std::mem::take(&mut self.dirty_dossiers) {
+            if let Some(dossier) = self.dossiers.get_mut(&(about, key.clone())) {
+                dossier.write(about, &key, &mut self.slots, facts);
+            }
+        }
+        if watermark >= self.sweep_at {
+            self.sweep(watermark);
+        }
+    }
+
+    fn settle_contact(
+        &mut self,
+        index: u32,
+        watermark: Millis,
+        facts: &mut Facts,
+        observer: &mut impl Observer,
+    ) {
+        let Some(contact) = self.contacts[index as usize].as_mut() else { return };
+        contact.dirty = false;
+        let (settled_len, settled_at) = contact.settled;
+        let was_open = settled_len > 0 && contact.forget_at.is_none();
+        let Contact { key, log, .. } = &*contact;
+        let (options, slots) = (&self.options, &mut self.slots);
+        let old = if settled_len == 0 {
+            Folded { rows: Rows::default(), deadline: None }
+        } else {
+            fold(key, log, settled_len as usize, settled_at, options, slots)
+        };
+        let new = fold(key, log, log.bytes.len(), watermark, options, slots);
+        let (mut written, mut counted) = (contact.written, contact.counted);
+        if old.rows != new.rows {
+            counted = observer.contact(&old.rows, &new.rows, counted);
+            let closed = new.rows.closed_at.is_some();
+            if written > 0 {
+                facts.restatements.push(&RestatementRow {
+                    contact_id: Some(key),
+                    old_revision: Some(i64::from(written)),
+                    new_revision: new.rows.contact.revision,
+                    old: Some(&rows_json(&old.rows)),
+                    new: Some(&rows_json(&new.rows)),
+                    cause: Some(&log.latest_arrival()),
+                    watermark: Some(watermark),
+                    slot_start: new.rows.legs.first().and_then(|leg| leg.slot_start),
+                    date: new.rows.contact.date,
+                });
+                self.counts.restatements += 1;
+                written = 0;
+            }
+            if closed {
+                facts.contacts.push(&new.rows.contact);
+                new.rows.legs.iter().for_each(|leg| facts.legs.push(leg));
+                new.rows.handlings.iter().for_each(|handling| facts.handlings.push(handling));
+                written = log.count;
+            }
+        }
+        let closed_at = new.rows.closed_at;
+        let deadline = new.deadline;
+        drop((old, new));
+        contact.settled = (contact.log.bytes.len() as u32, watermark);
+        contact.written = written;
+        contact.counted = counted;
+        contact.forget_at =
+            closed_at.map(|closed| closed.max(contact.touched).saturating_add(self.options.correlation_ms));
+        match (was_open, contact.forget_at.is_none()) {
+            (false, true) => self.counts.open_contacts += 1,
+            (true, false) => self.counts.open_contacts -= 1,
+            _ => {}
+        }
+        let wake = contact.forget_at.unwrap_or(Millis::MAX).min(deadline.unwrap_or(Millis::MAX));
+        if self.options.unordered && contact.forget_at.is_some() {
+            return;
+        }
+        if wake < contact.timer {
+            contact.timer = wake;
+            self.timers.push(Reverse((wake, index)));
+        }
+        if contact.forget_at.is_some_and(|at| watermark >= at) {
+            self.forget(index, watermark, facts);
+        }
+    }
+
+    fn forget(&mut self, index: u32, watermark: Millis, facts: &mut Facts) {
+        let Some(contact) = self.contacts[index as usize].take() else { return };
+        for partial in contact.partials.iter().flat_map(|partials| partials.iter()) {
+            facts.messages.push(&message_row(partial, &mut self.slots));
+        }
+        let hash = xxh3_64(contact.key.as_bytes());
+        if let Ok(entry) = self.index.find_entry(hash, |&at| at == index) {
+            entry.remove();
+        }
+        self.free.push(index);
+        self.counts.held_contacts -= 1;
+        self.counts.contact_bytes -= contact.memory();
+        self.remember_forgotten(hash, watermark);
+    }
+
+    pub(super) fn remember_forgotten(&mut self, hash: u64, watermark: Millis) {
+        if self.forgotten.insert(hash) {
+            self.forgotten_by_hour.entry(watermark.div_euclid(HOUR) * HOUR).or_default().push(hash);
+        }
+    }
+
+    /// Drops, once an hour of event time, what is too old to matter.
+    fn sweep(&mut self, watermark: Millis) {
+        self.sweep_at = watermark.saturating_add(HOUR);
+        if self.options.unordered {
+            return;
+        }
+        while let Some(entry) = self.forgotten_by_hour.first_entry() {
+            if *entry.key() > watermark.saturating_sub(FORGOTTEN_MS) {
+                break;
+            }
+            for hash in entry.remove() {
+                self.forgotten.remove(&hash);
+            }
+        }
+        let correlation = self.options.correlation_ms;
+        self.dossiers.retain(|(about, _), dossier| {
+            let keep = if *about == About::Survey { correlation.max(DAY) } else { DOSSIER_MS };
+            dossier.dirty || dossier.newest() > watermark.saturating_sub(keep)
+        });
+    }
+
+    fn contact(&self, at: u32) -> Option<&Contact> {
+        self.contacts.get(at as usize).and_then(Option::as_ref)
+    }
+
+    fn insert(&mut self, hash: u64, key: &str) -> u32 {
+        let contact = Contact {
+            key: Box::from(key),
+            log: Log::default(),
+            settled: (0, Millis::MIN),
+            touched: Millis::MIN,
+            timer: Millis::MAX,
+            forget_at: None,
+            written: 0,
+            counted: 0,
+            dirty: false,
+            partials: None,
+        };
+        self.hold(hash, contact)
+    }
+
+    /// Puts a contact into memory and the index.
+    pub(super) fn hold(&mut self, hash: u64, contact: Contact) -> u32 {
+        self.counts.held_contacts += 1;
+        self.counts.contact_bytes += contact.memory();
+        if contact.settled.0 > 0 && contact.forget_at.is_none() {
+            self.counts.open_contacts += 1;
+        }
+        let timer = contact.timer;
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.contacts[at as usize] = Some(contact);
+                at
+            }
+            None => {
+                self.contacts.push(Some(contact));
+                (self.contacts.len() - 1) as u32
+            }
+        };
+        let contacts = &self.contacts;
+        self.index.insert_unique(hash, at, |&at| {
+            contacts[at as usize].as_ref().map_or(0, |contact| xxh3_64(contact.key.as_bytes()))
+        });
+        if timer < Millis::MAX {
+            self.timers.push(Reverse((timer, at)));
+        }
+        at
+    }
+
+    /// Every row that is not handed out yet: open contacts with their legs and handlings, lasting agent
+    /// states, partial transcript pieces. A leg that waits longer at `now` than its target is not in time.
+    pub fn open_rows(&mut self, now: Millis, facts: &mut Facts) {
+        let watermark = self.watermark();
+        for contact in self.contacts.iter().flatten() {
+            for partial in contact.partials.iter().flat_map(|partials| partials.iter()) {
+                facts.messages.push(&message_row(partial, &mut self.slots));
+            }
+            if contact.written > 0 && !contact.dirty {
+                continue;
+            }
+            let log = &contact.log;
+            let folded =
+                fold(&contact.key, log, log.bytes.len(), watermark, &self.options, &mut self.slots);
+            let mut rows = folded.rows;
+            for leg in &mut rows.legs {
+                if leg.left_at.is_none()
+                    && let (Some(queued), Some(target)) = (leg.queued_at, leg.target_wait_ms)
+                    && now.saturating_sub(queued) > target
+                {
+                    leg.in_time = Some(false);
+                }
+            }
+            facts.contacts.push(&rows.contact);
+            rows.legs.iter().for_each(|leg| facts.legs.push(leg));
+            rows.handlings.iter().for_each(|handling| facts.handlings.push(handling));
+        }
+        for (agent_id, agent) in &self.agents {
+            if let Some(row) = agent.open_row(agent_id, &mut self.slots) {
+                facts.agent_states.push(&row);
+            }
+        }
+    }
+}
+
+impl Contact {
+    /// Bytes this contact takes, with its struct and its place in the index.
+    fn memory(&self) -> u64 {
+        (size_of::<Option<Contact>>() + 5 + self.key.len() + self.log.memory()) as u64
+    }
+
+    /// Keeps a partial transcript piece: of one utterance the latest, as long as no final piece has come.
+    fn keep_partial(&mut self, event: &Event<'_>) {
+        let Some(utterance) = event.utterance.as_deref() else { return };
+        if self.log.has_final(utterance) {
+            return;
+        }
+        let partials = self.partials.get_or_insert_default();
+        match partials.iter_mut().find(|known| known.utterance.as_deref() == Some(utterance)) {
+            Some(known) if (known.time, &known.id) < (event.time, &event.id) => *known = event.clone().into_owned(),
+            Some(_) => {}
+            None => partials.push(event.clone().into_owned()),
+        }
+    }
+
+    fn drop_partial(&mut self, utterance: &str) {
+        if let Some(partials) = &mut self.partials {
+            partials.retain(|known| known.utterance.as_deref() != Some(utterance));
+            if partials.is_empty() {
+                self.partials = None;
+            }
+        }
+    }
+}
+
+fn message_row<'a>(event: &'a Event<'_>, slots: &mut SlotCache) -> MessageRow<'a> {
+    MessageRow {
+        contact_id: event.contact_id.as_deref(),
+        id: Some(&event.id),
+        time: Some(event.time),
+        speaker: event.speaker.map(|speaker| speaker.as_str()),
+        agent_id: event.agent_id.as_deref(),
+        channel: event.channel.map(|channel| channel.as_str()),
+        queue: event.queue.as_deref(),
+        text: event.text.as_deref(),
+        duration_ms: event.duration_ms,
+        is_final: Some(event.is_final),
+        utterance: event.utterance.as_deref(),
+        sentiment: None,
+        hits: None,
+        date: Some(slots.date(event.time)),
+    }
+}
+
+fn event_row<'a>(event: &'a Event<'_>, place: Place<'a>, slots: &mut SlotCache) -> EventRow<'a> {
+    let word = |text: Option<&'static str>| text;
+    EventRow {
+        topic: Some(place.topic),
+        partition: Some(i64::from(place.partition)),
+        offset: Some(place.offset),
+        id: Some(&event.id),
+        event_type: Some(event.kind.as_str()),
+        time: Some(event.time),
+        contact_id: event.contact_id.as_deref(),
+        agent_id: event.agent_id.as_deref(),
+        channel: event.channel.map(|channel| channel.as_str()),
+        queue: event.queue.as_deref(),
+        department: event.department.as_deref(),
+        customer_id: event.customer_id.as_deref(),
+        tier: event.tier.as_deref(),
+        detail: word(event.leave_reason.map(|reason| reason.as_str()))
+            .or(event.bot_outcome.map(|outcome| outcome.as_str()))
+            .or(event.state.map(|state| state.as_str()))
+            .or(event.speaker.map(|speaker| speaker.as_str()))
+            .or(event.mode.map(|mode| mode.as_str()))
+            .or(event.direction.map(|direction| direction.as_str()))
+            .or(event.reason.as_deref()),
+        passed_to: event.to_queue.as_deref().or(event.to_agent.as_deref()),
+        by: event.by.map(|by| by.as_str()),
+        attributes: event.attributes.as_deref(),
+        date: Some(slots.date(event.time)),
+    }
+}

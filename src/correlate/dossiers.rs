@@ -1,0 +1,208 @@
+//! Surveys, complaints, promises and shifts: a few events each, joined by their own id.
+//!
+//! The row of a dossier is a function of the set of its events. It is written again, under a greater
+//! revision, whenever that set grows; of one key the newest row holds.
+
+use std::cmp::Ordering;
+
+use crate::event::{Event, Kind, Text, Verdict};
+use crate::facts::{ComplaintRow, Facts, PromiseRow, ShiftRow, SurveyRow};
+use crate::time::{Millis, SlotCache};
+
+/// What a dossier is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum About {
+    Survey,
+    Complaint,
+    Promise,
+    Shift,
+}
+
+impl About {
+    /// What events of this kind are about, and the id that joins them.
+    pub(super) fn of(event: &Event<'_>) -> Option<(About, String)> {
+        let id = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
+        match event.kind {
+            Kind::Survey => {
+                Some((About::Survey, format!("{}\u{1f}{}", event.contact_id.as_deref()?, event.id)))
+            }
+            Kind::ComplaintOpened
+            | Kind::ComplaintContacted
+            | Kind::ComplaintResolved
+            | Kind::ComplaintClosed
+            | Kind::ComplaintReopened
+            | Kind::ComplaintWithdrawn => Some((About::Complaint, id(&event.complaint_id)?)),
+            Kind::PromiseMade | Kind::PromiseKept => Some((About::Promise, id(&event.promise_id)?)),
+            Kind::ShiftPlanned | Kind::ShiftCancelled => Some((About::Shift, id(&event.shift_id)?)),
+            _ => None,
+        }
+    }
+}
+
+/// The events of one survey, complaint, promise or shift, in order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dossier {
+    pub(super) events: Vec<Event<'static>>,
+    pub(super) dirty: bool,
+}
+
+impl Dossier {
+    /// Takes one event; false when it is a repeat.
+    pub(super) fn take(&mut self, event: &Event<'_>) -> bool {
+        let order = |a: &Event<'_>, b: &Event<'_>| -> Ordering {
+            a.time.cmp(&b.time).then(a.kind.cmp(&b.kind)).then(a.id.cmp(&b.id))
+        };
+        let mut repeat = false;
+        if let Some(known) = self.events.iter().position(|known| known.id == event.id) {
+            if order(&self.events[known], event) != Ordering::Greater {
+                return false;
+            }
+            self.events.remove(known);
+            repeat = true;
+        }
+        let at = self.events.partition_point(|known| order(known, event) == Ordering::Less);
+        self.events.insert(at, event.clone().into_owned());
+        self.dirty = true;
+        !repeat
+    }
+
+    /// Time of the newest event.
+    pub(super) fn newest(&self) -> Millis {
+        self.events.last().map_or(Millis::MIN, |event| event.time)
+    }
+
+    /// Writes the dossier's row.
+    pub(super) fn write(&mut self, about: About, key: &str, slots: &mut SlotCache, facts: &mut Facts) {
+        self.dirty = false;
+        if self.events.is_empty() {
+            return;
+        }
+        match about {
+            About::Survey => facts.surveys.push(&self.survey(slots)),
+            About::Complaint => facts.complaints.push(&self.complaint(key, slots)),
+            About::Promise => facts.promises.push(&self.promise(key, slots)),
+            About::Shift => facts.shifts.push(&self.shift(key, slots)),
+        }
+    }
+
+    fn first<'a, T>(&'a self, field: impl Fn(&'a Event<'static>) -> Option<T>) -> Option<T> {
+        self.events.iter().find_map(field)
+    }
+
+    fn last<'a, T>(&'a self, field: impl Fn(&'a Event<'static>) -> Option<T>) -> Option<T> {
+        self.events.iter().rev().find_map(field)
+    }
+
+    fn first_of(&self, kind: Kind) -> Option<Millis> {
+        self.first(|event| (event.kind == kind).then_some(event.time))
+    }
+
+    fn last_of(&self, kind: Kind) -> Option<Millis> {
+        self.last(|event| (event.kind == kind).then_some(event.time))
+    }
+
+    fn revision(&self) -> Option<i64> {
+        Some(self.events.len() as i64)
+    }
+
+    fn date(&self, slots: &mut SlotCache) -> Option<i32> {
+        self.events.first().map(|event| slots.date(event.time))
+    }
+
+    fn survey(&self, slots: &mut SlotCache) -> SurveyRow<'_> {
+        let event = &self.events[0];
+        SurveyRow {
+            contact_id: event.contact_id.as_deref(),
+            id: Some(&event.id),
+            time: Some(event.time),
+            agent_id: event.agent_id.as_deref(),
+            channel: event.channel.map(|channel| channel.as_str()),
+            queue: event.queue.as_deref(),
+            customer_id: event.customer_id.as_deref(),
+            csat: event.csat,
+            nps: event.nps,
+            ces: event.ces,
+            resolved: event.resolved,
+            comment: event.comment.as_deref(),
+            revision: self.revision(),
+            date: self.date(slots),
+        }
+    }
+
+    fn complaint<'a>(&'a self, key: &'a str, slots: &mut SlotCache) -> ComplaintRow<'a> {
+        let status = self.last(|event| {
+            Some(match event.kind {
+                Kind::ComplaintOpened => "open",
+                Kind::ComplaintContacted => "contacted",
+                Kind::ComplaintResolved => "resolved",
+                Kind::ComplaintClosed => "closed",
+                Kind::ComplaintReopened => "reopened",
+                Kind::ComplaintWithdrawn => "withdrawn",
+                _ => return None,
+            })
+        });
+        let reopened = self.events.iter().filter(|event| event.kind == Kind::ComplaintReopened).count();
+        ComplaintRow {
+            complaint_id: Some(key),
+            contact_id: self.first(|event| event.contact_id.as_deref()),
+            customer_id: self.first(|event| event.customer_id.as_deref()),
+            agent_id: self.first(|event| event.agent_id.as_deref()),
+            queue: self.first(|event| event.queue.as_deref()),
+            department: self.first(|event| event.department.as_deref()),
+            category: self.last(|event| event.category.as_deref()),
+            severity: self.last(|event| event.severity),
+            text: self.first(|event| event.text.as_deref()),
+            status,
+            opened_at: self.first_of(Kind::ComplaintOpened),
+            contacted_at: self.first_of(Kind::ComplaintContacted),
+            resolved_at: self.last_of(Kind::ComplaintResolved),
+            closed_at: self.last_of(Kind::ComplaintClosed),
+            reopened_at: self.last_of(Kind::ComplaintReopened),
+            withdrawn_at: self.last_of(Kind::ComplaintWithdrawn),
+            reopened: Some(reopened as i64),
+            verdict: self.last(|event| event.verdict).map(Verdict::as_str),
+            cause: self.last(|event| event.cause.as_deref()),
+            revision: self.revision(),
+            date: self.date(slots),
+        }
+    }
+
+    fn promise<'a>(&'a self, key: &'a str, slots: &mut SlotCache) -> PromiseRow<'a> {
+        PromiseRow {
+            promise_id: Some(key),
+            contact_id: self.first(|event| event.contact_id.as_deref()),
+            agent_id: self.first(|event| event.agent_id.as_deref()),
+            customer_id: self.first(|event| event.customer_id.as_deref()),
+            queue: self.first(|event| event.queue.as_deref()),
+            made_at: self.first_of(Kind::PromiseMade),
+            due: self.last(|event| event.due),
+            kept_at: self.first_of(Kind::PromiseKept),
+            revision: self.revision(),
+            date: self.date(slots),
+        }
+    }
+
+    fn shift<'a>(&'a self, key: &'a str, slots: &mut SlotCache) -> ShiftRow<'a> {
+        let planned = self.last(|event| (event.kind == Kind::ShiftPlanned).then_some(event));
+        let last = self.events.last();
+        let cancelled = last.filter(|event| event.kind == Kind::ShiftCancelled).map(|event| event.time);
+        ShiftRow {
+            shift_id: Some(key),
+            agent_id: self.last(|event| event.agent_id.as_deref()),
+            role: planned.and_then(|event| event.role).map(|role| role.as_str()),
+            department: planned.and_then(|event| event.department.as_deref()),
+            queues: planned.and_then(|event| event.queues.as_deref()),
+            start: planned.and_then(|event| event.start),
+            end: planned.and_then(|event| event.end),
+            preferred: planned.and_then(|event| event.preferred),
+            published_at: planned.and_then(|event| event.published_at),
+            paid_minutes: planned.and_then(|event| event.paid_minutes),
+            cancelled_at: cancelled,
+            revision: self.revision(),
+            date: planned
+                .and_then(|event| event.start)
+                .map(|start| slots.date(start))
+                .or_else(|| self.date(slots)),
+        }
+    }
+}
