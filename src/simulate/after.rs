@@ -31,7 +31,8 @@ enum Step {
     Kept,
 }
 
-const CATEGORIES: [&str; 5] = ["service_attitude", "billing", "network_quality", "marketing", "handling_time"];
+const CATEGORIES: [&str; 5] =
+    ["service_attitude", "billing", "network_quality", "marketing", "handling_time"];
 const CAUSES: [&str; 5] = ["training", "system_fault", "process", "misunderstanding", "third_party"];
 
 impl Centre {
@@ -46,7 +47,8 @@ impl Centre {
         if !profile.outbound() && self.dice.chance(0.04) {
             self.promise(index, agent, stream);
         }
-        let complains = [0.002, 0.02, 0.09][usize::from(mood)] * if profile.queue == "投诉" { 3.0 } else { 1.0 };
+        let complains =
+            [0.002, 0.02, 0.09][usize::from(mood)] * if profile.queue == "投诉" { 3.0 } else { 1.0 };
         if self.dice.chance(complains) {
             self.complain(index, agent, stream);
         }
@@ -117,8 +119,16 @@ impl Centre {
         let contact_id = named.then_some(contact.id);
         let customer = contact.customer;
         let category = self.dice.pick(&CATEGORIES);
-        let mut follow =
-            Follow { step: Step::Contacted, id, contact: contact_id, customer, stream, agent, severity, category };
+        let mut follow = Follow {
+            step: Step::Contacted,
+            id,
+            contact: contact_id,
+            customer,
+            stream,
+            agent,
+            severity,
+            category,
+        };
         let tongue = STREAMS[usize::from(stream)].tongue;
         let mut text = String::new();
         let phrases = texts::phrases(tongue);

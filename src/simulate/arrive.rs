@@ -1,6 +1,7 @@
 //! Customers arrive, meet the bot, wait in a queue, ring at agents and leave.
 
 use super::books::{Entry, Outcome};
+use super::dice::mix;
 use super::engine::{Act, Centre, Exit};
 use super::profile::{BOT_ABANDONED, BOT_CHAT, BOT_CONTAINED, BOT_VOICE, STREAMS, TROUBLES};
 use super::record::Fields;
@@ -24,6 +25,8 @@ impl Centre {
             * profile.share
             * profile.shape(now)
             * self.noise[usize::from(stream)]
+            * self.mood_of_the_hour(stream)
+            * if profile.open_at(now.minute) { 1.0 } else { 0.2 }
             * flood;
         let gap = self.dice.exponential() / rate.max(1e-9) * 1000.0;
         if gap < STEP as f64 {
@@ -31,6 +34,13 @@ impl Centre {
         } else {
             self.after(STEP, Act::Gap(stream));
         }
+    }
+
+    /// Traffic of this half hour relative to what the time of day promises: 0.85 to 1.15.
+    fn mood_of_the_hour(&self, stream: u8) -> f64 {
+        let half_hour = self.now.div_euclid(30 * MINUTE) as u64;
+        let draw = mix(self.options.seed ^ 0x7a1f, mix(u64::from(stream), half_hour));
+        0.85 + 0.3 * (draw >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// The incident that floods a stream now: its factor and its trouble.
@@ -56,7 +66,8 @@ impl Centre {
         }
         let index = self.admit(stream, "inbound", None);
         let trouble = self.trouble(stream).filter(|&(factor, _)| self.dice.chance((factor - 1.0) / factor));
-        let angry = if profile.queue == "投诉" { 0.45 } else { 0.12 } + if trouble.is_some() { 0.3 } else { 0.0 };
+        let angry =
+            if profile.queue == "投诉" { 0.45 } else { 0.12 } + if trouble.is_some() { 0.3 } else { 0.0 };
         let mood = match (self.dice.chance(angry), self.dice.chance(0.35)) {
             (false, _) => 0,
             (true, false) => 1,
@@ -105,7 +116,9 @@ impl Centre {
 
     fn topic(&self, index: u32) -> &'static str {
         let contact = &self.contacts[index as usize];
-        contact.trouble.map_or(STREAMS[usize::from(contact.stream)].queue, |which| TROUBLES[usize::from(which)].theme)
+        contact
+            .trouble
+            .map_or(STREAMS[usize::from(contact.stream)].queue, |which| TROUBLES[usize::from(which)].theme)
     }
 
     pub(super) fn bot_start(&mut self, index: u32) {
@@ -166,7 +179,8 @@ impl Centre {
     }
 
     pub(super) fn bot_end(&mut self, index: u32) {
-        let (outcome, stream) = (self.contacts[index as usize].bot_outcome, self.contacts[index as usize].stream);
+        let (outcome, stream) =
+            (self.contacts[index as usize].bot_outcome, self.contacts[index as usize].stream);
         let mut event = self.contact_event("contact.bot_ended", index, None);
         event.payload.string("outcome", outcome);
         if STREAMS[usize::from(stream)].voice() {
@@ -233,14 +247,15 @@ impl Centre {
     fn exit(&mut self, index: u32, stream: u8) -> (i64, Exit) {
         let profile = &STREAMS[usize::from(stream)];
         let contact = &self.contacts[index as usize];
-        let (consult, waits_elsewhere) = (contact.consult, contact.called_back || contact.direction == "callback");
+        let (consult, waits_elsewhere) =
+            (contact.consult, contact.called_back || contact.direction == "callback");
         if waits_elsewhere {
             return (40 * MINUTE, Exit::Timeout);
         }
         if profile.patient() {
             return (profile.patience, Exit::Timeout);
         }
-        let hasty = if self.dice.chance(0.02) { self.dice.between(700, 6_500) } else { i64::MAX };
+        let hasty = if self.dice.chance(0.035) { self.dice.between(700, 8_000) } else { i64::MAX };
         let patience = 3_000 + (self.dice.exponential() * profile.patience as f64) as i64;
         let mut first = (patience.min(hasty), Exit::Abandon);
         let mut maybe = |chance: f64, low: i64, high: i64, exit: Exit| {
@@ -256,6 +271,8 @@ impl Centre {
         maybe(0.004, 500, 15_000, Exit::Error);
         maybe(0.006, 2_000, 9_000, Exit::ExitKey);
         maybe(0.05, 20_000, 60_000, Exit::ExitKey);
+        // The skill that this customer needs besides, nobody on duty has.
+        maybe(0.02, 4_000, 12_000, Exit::NoAgent);
         if profile.voice() {
             maybe(0.25, 40_000, 90_000, Exit::Callback);
         }
@@ -371,7 +388,9 @@ impl Centre {
         let rings = contact.ringing.is_some();
         let (outcome, reason) = match exit {
             Exit::Abandon => return self.end(index, "customer", "hung_up_waiting"),
-            Exit::Error if rings || self.dice.chance(0.5) => return self.end(index, "system", "trunk_failure"),
+            Exit::Error if rings || self.dice.chance(0.5) => {
+                return self.end(index, "system", "trunk_failure");
+            }
             // While it rings, the queue does nothing; it looks again later.
             _ if rings => return self.after(5_000, Act::Leave(index, leg, exit)),
             Exit::Error => (Outcome::Error, "error"),

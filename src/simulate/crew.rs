@@ -9,9 +9,9 @@ use super::slots::{self, Local, MINUTE};
 /// A shift lasts this long, meal included.
 pub(crate) const SHIFT: i64 = 510 * MINUTE;
 /// When shifts begin, in minutes of the local day.
-const STARTS: [u32; 9] = [0, 420, 480, 540, 600, 720, 810, 900, 960];
+const STARTS: [u32; 10] = [0, 300, 420, 480, 540, 600, 720, 810, 900, 960];
 /// Share of a shift in which an agent is away: breaks, meal, training, late arrivals.
-const SHRINKAGE: f64 = 0.17;
+const SHRINKAGE: f64 = 0.13;
 /// Share of shifts cancelled on the day, mostly by illness.
 const CANCELLED: f64 = 0.012;
 
@@ -134,7 +134,8 @@ impl Crew {
                 }
             }
         }
-        let skilled = std::array::from_fn(|stream| agents.iter().filter(|agent| agent.skilled(stream as u8)).count());
+        let skilled =
+            std::array::from_fn(|stream| agents.iter().filter(|agent| agent.skilled(stream as u8)).count());
         Crew { agents, idle: Default::default(), on_duty: [0; STREAMS.len()], skilled, seed }
     }
 
@@ -205,7 +206,8 @@ fn skills(home: usize, dice: &mut Dice) -> u16 {
 }
 
 /// Plans how many agents begin at each of [`STARTS`] on a normal weekday so that every half hour is covered: the
-/// offered load plus its square root, as the rule of thumb for staffing has it, over the share of time present.
+/// offered load and a part of its square root, over the share of time present. That is tight, as in real centres: queues
+/// form, and some customers leave.
 fn staff(stream: &Stream, contacts_per_second: f64) -> Vec<(u32, i64)> {
     const HALF_HOURS: usize = 48;
     let mut demand = [0.0f64; HALF_HOURS];
@@ -221,16 +223,19 @@ fn staff(stream: &Stream, contacts_per_second: f64) -> Vec<(u32, i64)> {
         // An agent who holds several chats still gives each one less attention; 85 % of the places are used.
         let at_once = if stream.at_once > 1 { f64::from(stream.at_once) * 0.85 } else { 1.0 };
         let load = arrivals * (stream.talk + stream.acw + 5_000) as f64 / 1000.0 / at_once;
-        *need = (load + 0.45 * load.sqrt()) / (1.0 - SHRINKAGE);
+        *need = (0.89 * load + 0.45 * load.sqrt()) / (1.0 - SHRINKAGE);
     }
     let total: f64 = demand.iter().sum();
     let step = (total / 8_000.0).floor().max(1.0);
     let mut hired = vec![0i64; STARTS.len()];
-    let covered = |start: u32| (0..SHIFT / MINUTE / 30).map(move |slot| (start as usize / 30 + slot as usize) % HALF_HOURS);
+    let covered = |start: u32| {
+        (0..SHIFT / MINUTE / 30).map(move |slot| (start as usize / 30 + slot as usize) % HALF_HOURS)
+    };
     loop {
         let gain = |start: u32| covered(start).map(|slot| demand[slot].clamp(0.0, step)).sum::<f64>();
-        let best = (0..STARTS.len()).max_by(|&a, &b| gain(STARTS[a]).total_cmp(&gain(STARTS[b]))).unwrap_or(0);
-        if gain(STARTS[best]) < 1.6 * step {
+        let best =
+            (0..STARTS.len()).max_by(|&a, &b| gain(STARTS[a]).total_cmp(&gain(STARTS[b]))).unwrap_or(0);
+        if gain(STARTS[best]) < 2.4 * step {
             break;
         }
         hired[best] += step as i64;

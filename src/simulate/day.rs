@@ -49,7 +49,9 @@ impl Centre {
         let awake: Vec<usize> = (0..TROUBLES.len())
             .filter(|&trouble| {
                 STREAMS.iter().any(|stream| {
-                    stream.queue == TROUBLES[trouble].queue && stream.open_at(now.minute) && stream.shape(now) > 0.3
+                    stream.queue == TROUBLES[trouble].queue
+                        && stream.open_at(now.minute)
+                        && stream.shape(now) > 0.3
                 })
             })
             .collect();
@@ -83,7 +85,8 @@ impl Centre {
             return;
         }
         let late = self.dice.between(-3 * MINUTE, 4 * MINUTE);
-        let login = if start + late <= self.now { self.now + self.dice.between(0, 1_500) } else { start + late };
+        let login =
+            if start + late <= self.now { self.now + self.dice.between(0, 1_500) } else { start + late };
         self.at(login, Act::Login(agent));
         let over = end + self.dice.between(-MINUTE, 3 * MINUTE);
         self.at(over, Act::Logout(agent));

@@ -14,7 +14,7 @@ use super::talk::{Talk, Wrap};
 use super::{Emitted, Incident, Options};
 
 /// Events that one contact brings about, its agents' states included; measured, and held by a test.
-pub(crate) const EVENTS_PER_CONTACT: f64 = 22.0;
+pub(crate) const EVENTS_PER_CONTACT: f64 = 15.0;
 /// How many agents a contact can meet; transfers stop before it is reached.
 pub(crate) const AGENTS_MAX: usize = 6;
 /// Customers who were here lately and may come again.
@@ -358,7 +358,10 @@ impl Centre {
         let contact = &mut self.contacts[index as usize];
         contact.pending -= 1;
         if contact.pending == 0 {
-            assert!(!contact.leg_open && contact.talks.iter().all(Option::is_none), "an open contact has a next act");
+            assert!(
+                !contact.leg_open && contact.talks.iter().all(Option::is_none),
+                "an open contact has a next act"
+            );
             if self.recent.len() == RECENT {
                 self.recent.pop_front();
             }
@@ -421,7 +424,8 @@ impl Centre {
         let (entry, stream) = ((index, contact.serial, contact.leg), usize::from(contact.stream));
         if self.waiting[stream].len() > self.waiting_sweep[stream] {
             let contacts = &self.contacts;
-            self.waiting[stream].retain(|&(place, serial, leg)| waits(&contacts[place as usize], serial, leg));
+            self.waiting[stream]
+                .retain(|&(place, serial, leg)| waits(&contacts[place as usize], serial, leg));
             self.waiting_sweep[stream] = 2 * self.waiting[stream].len() + 64;
         }
         if first {
@@ -463,7 +467,11 @@ impl Centre {
 
     /// The slot of the books that holds the present.
     pub(super) fn place(&self, stream: &Stream) -> Place {
-        (slots::slot_start(self.options.zone, self.options.slot_minutes, self.now), stream.channel, stream.queue)
+        (
+            slots::slot_start(self.options.zone, self.options.slot_minutes, self.now),
+            stream.channel,
+            stream.queue,
+        )
     }
 
     /// The offset for printing the present.

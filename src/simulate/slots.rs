@@ -15,8 +15,9 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 /// Tells the offset of `zone` from UTC at the instant `time` (ms since 1970), in milliseconds, east positive.
 /// An instant that the calendar cannot hold counts as UTC.
 pub(crate) fn offset(zone: Tz, time: i64) -> i64 {
-    DateTime::from_timestamp_millis(time)
-        .map_or(0, |utc| i64::from(zone.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc()) * 1000)
+    DateTime::from_timestamp_millis(time).map_or(0, |utc| {
+        i64::from(zone.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc()) * 1000
+    })
 }
 
 /// Tells the start (ms since 1970) of the slot that holds `time`.

@@ -8,7 +8,7 @@ use super::slots::MINUTE;
 use super::texts;
 
 /// Share of calls with a transcript; with chats it makes messages about 35 % of all events.
-const TRANSCRIBED: f64 = 0.16;
+const TRANSCRIBED: f64 = 0.055;
 /// Share of handlings whose wrap-up event never comes.
 const UNWRAPPED: f64 = 0.005;
 /// Transfers of one contact, at most.
@@ -112,7 +112,9 @@ impl Centre {
         let profile = &STREAMS[usize::from(stream)];
         let voice = profile.voice();
         let fate = match self.dice.between(0, 99) {
-            _ if transfers >= TRANSFERS_MAX || consult || profile.outbound() || profile.patient() => Fate::End,
+            _ if transfers >= TRANSFERS_MAX || consult || profile.outbound() || profile.patient() => {
+                Fate::End
+            }
             0..3 => Fate::BlindToQueue,
             3..5 => Fate::BlindToAgent,
             5..7 if voice => Fate::Warm,
@@ -133,7 +135,11 @@ impl Centre {
             _ => 0,
         };
         let speaks = !voice || self.dice.chance(TRANSCRIBED);
-        let next_say = if speaks { self.now + self.dice.between(600, if voice { 1_500 } else { 12_000 }) } else { NEVER };
+        let next_say = if speaks {
+            self.now + self.dice.between(600, if voice { 1_500 } else { 12_000 })
+        } else {
+            NEVER
+        };
         Talk {
             agent,
             stream,
@@ -209,8 +215,15 @@ impl Centre {
         let customer = if profile.patient() { talk.turn == 0 } else { talk.turn % 2 == 1 };
         let template = if customer { self.customer_line(index, talk) } else { self.agent_line(index, talk) };
         talk.turn += 1;
-        let mut saying =
-            Saying { customer, template, chance: self.dice.bits(), since: self.now, length: 0, pieces: 1, of: 1 };
+        let mut saying = Saying {
+            customer,
+            template,
+            chance: self.dice.bits(),
+            since: self.now,
+            length: 0,
+            pieces: 1,
+            of: 1,
+        };
         if !profile.voice() {
             talk.saying = Some(saying);
             return self.say(index, talk);
@@ -269,7 +282,7 @@ impl Centre {
             if talk.turn == 1 { talk.end_at - 700 } else { NEVER }
         } else {
             // Now and then an agent with several chats lets a customer wait for more than a minute.
-            self.now + self.dice.length(if saying.customer { 24_000 } else { 17_000 }, 0.7)
+            self.now + self.dice.length(if saying.customer { 32_000 } else { 23_000 }, 0.7)
         };
     }
 
@@ -343,7 +356,9 @@ impl Centre {
             }
             Fate::Warm => {
                 let to = self.other_stream(stream);
-                let Some(mut talk) = self.contacts[index as usize].talks[usize::from(place)].take() else { return };
+                let Some(mut talk) = self.contacts[index as usize].talks[usize::from(place)].take() else {
+                    return;
+                };
                 self.hold(index, &mut talk);
                 let contact = &mut self.contacts[index as usize];
                 // The one who consults stands first, the one who is asked second.
@@ -447,7 +462,14 @@ impl Centre {
         }
         let last = talks.iter().flatten().last().map(|talk| (talk.agent, talk.stream));
         for talk in talks.into_iter().flatten() {
-            let disposition = self.dice.pick(&["solved", "solved", "informed", "ticket", "callback_promised", "no_solution"]);
+            let disposition = self.dice.pick(&[
+                "solved",
+                "solved",
+                "informed",
+                "ticket",
+                "callback_promised",
+                "no_solution",
+            ]);
             self.finish(index, talk, disposition);
         }
         if let Some((agent, stream)) = last {
