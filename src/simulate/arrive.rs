@@ -255,7 +255,7 @@ impl Centre {
         if profile.patient() {
             return (profile.patience, Exit::Timeout);
         }
-        let hasty = if self.dice.chance(0.035) { self.dice.between(700, 8_000) } else { i64::MAX };
+        let hasty = if self.dice.chance(0.05) { self.dice.between(700, 9_000) } else { i64::MAX };
         let patience = 3_000 + (self.dice.exponential() * profile.patience as f64) as i64;
         let mut first = (patience.min(hasty), Exit::Abandon);
         let mut maybe = |chance: f64, low: i64, high: i64, exit: Exit| {
@@ -313,8 +313,8 @@ impl Centre {
 
     /// How long it rings before an agent takes it.
     pub(super) fn ring_time(&mut self, stream: u8) -> i64 {
-        let mean = if STREAMS[usize::from(stream)].voice() { 3_200 } else { 4_500 };
-        self.dice.length(mean, 0.35)
+        let mean = if STREAMS[usize::from(stream)].voice() { 4_400 } else { 5_500 };
+        self.dice.length(mean, 0.4)
     }
 
     /// Says that it rings at an agent, and keeps the agent free for it.

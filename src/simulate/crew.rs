@@ -223,7 +223,7 @@ fn staff(stream: &Stream, contacts_per_second: f64) -> Vec<(u32, i64)> {
         // An agent who holds several chats still gives each one less attention; 85 % of the places are used.
         let at_once = if stream.at_once > 1 { f64::from(stream.at_once) * 0.85 } else { 1.0 };
         let load = arrivals * (stream.talk + stream.acw + 5_000) as f64 / 1000.0 / at_once;
-        *need = (0.89 * load + 0.45 * load.sqrt()) / (1.0 - SHRINKAGE);
+        *need = (0.845 * load + 0.6 * load.sqrt()) / (1.0 - SHRINKAGE);
     }
     let total: f64 = demand.iter().sum();
     let step = (total / 8_000.0).floor().max(1.0);
@@ -235,7 +235,7 @@ fn staff(stream: &Stream, contacts_per_second: f64) -> Vec<(u32, i64)> {
         let gain = |start: u32| covered(start).map(|slot| demand[slot].clamp(0.0, step)).sum::<f64>();
         let best =
             (0..STARTS.len()).max_by(|&a, &b| gain(STARTS[a]).total_cmp(&gain(STARTS[b]))).unwrap_or(0);
-        if gain(STARTS[best]) < 2.4 * step {
+        if gain(STARTS[best]) < 2.0 * step {
             break;
         }
         hired[best] += step as i64;

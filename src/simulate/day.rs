@@ -93,8 +93,8 @@ impl Centre {
         let meal = start + SHIFT / 2 + self.dice.between(-70, 70) * MINUTE;
         let mut pauses = vec![
             (meal, State::Break, "meal", 30 * MINUTE),
-            (start + self.dice.between(80, 140) * MINUTE, State::Break, "rest", 12 * MINUTE),
-            (end - self.dice.between(80, 140) * MINUTE, State::Break, "rest", 12 * MINUTE),
+            (start + self.dice.between(50, 220) * MINUTE, State::Break, "rest", 12 * MINUTE),
+            (end - self.dice.between(50, 220) * MINUTE, State::Break, "rest", 12 * MINUTE),
         ];
         let extra = start + self.dice.between(60, 420) * MINUTE;
         match self.dice.between(0, 99) {

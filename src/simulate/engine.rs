@@ -17,6 +17,8 @@ use super::{Emitted, Incident, Options};
 pub(crate) const EVENTS_PER_CONTACT: f64 = 15.0;
 /// How many agents a contact can meet; transfers stop before it is reached.
 pub(crate) const AGENTS_MAX: usize = 6;
+/// 3000-01-01T00:00Z: leaves room for all arithmetic on times.
+const START_MAX: i64 = 32_503_680_000_000;
 /// Customers who were here lately and may come again.
 const RECENT: usize = 512;
 
@@ -224,8 +226,10 @@ pub struct Centre {
 }
 
 impl Centre {
-    /// Builds a centre and hires its agents. A rate that is no positive number counts as one event a second.
-    pub fn new(options: Options) -> Centre {
+    /// Builds a centre and hires its agents. A rate that is no number counts as one event a second, a start outside
+    /// the years 1970 to 3000 as the nearest instant inside.
+    pub fn new(mut options: Options) -> Centre {
+        options.start = options.start.clamp(0, START_MAX);
         let rate = if options.events_per_second.is_finite() { options.events_per_second } else { 1.0 };
         let contacts_per_second = rate.max(0.01) / EVENTS_PER_CONTACT;
         let mut dice = Dice::new(options.seed);
