@@ -269,8 +269,8 @@ impl Centre {
             return first;
         }
         maybe(0.004, 500, 15_000, Exit::Error);
-        maybe(0.006, 2_000, 9_000, Exit::ExitKey);
-        maybe(0.05, 20_000, 60_000, Exit::ExitKey);
+        maybe(0.006, 2_000, 9_000, Exit::PressedKey);
+        maybe(0.05, 20_000, 60_000, Exit::PressedKey);
         // The skill that this customer needs besides, nobody on duty has.
         maybe(0.02, 4_000, 12_000, Exit::NoAgent);
         if profile.voice() {
@@ -396,7 +396,7 @@ impl Centre {
             Exit::Error => (Outcome::Error, "error"),
             Exit::Overflow => (Outcome::Overflow, "overflow"),
             Exit::Callback => (Outcome::Callback, "callback"),
-            Exit::ExitKey => (Outcome::ExitKey, "exit_key"),
+            Exit::PressedKey => (Outcome::PressedKey, "exit_key"),
             Exit::Timeout => (Outcome::Timeout, "timeout"),
             Exit::NoAgent => (Outcome::NoAgent, "no_agent"),
             Exit::Closed => (Outcome::Closed, "closed"),
@@ -421,7 +421,7 @@ impl Centre {
                 self.after(after, Act::Enter(index, stream));
             }
             _ if ended => {}
-            Exit::ExitKey => self.after(6_000, Act::HangUp(index, "customer")),
+            Exit::PressedKey => self.after(6_000, Act::HangUp(index, "customer")),
             _ => self.after(1_500, Act::HangUp(index, "system")),
         }
     }

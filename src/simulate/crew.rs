@@ -223,7 +223,9 @@ fn staff(stream: &Stream, contacts_per_second: f64) -> Vec<(u32, i64)> {
         // An agent who holds several chats still gives each one less attention; 85 % of the places are used.
         let at_once = if stream.at_once > 1 { f64::from(stream.at_once) * 0.85 } else { 1.0 };
         let load = arrivals * (stream.talk + stream.acw + 5_000) as f64 / 1000.0 / at_once;
-        *need = (0.845 * load + 0.6 * load.sqrt()) / (1.0 - SHRINKAGE);
+        // At night a few agents more than the load asks for: nobody else could help out.
+        let margin = if (7 * 60..21 * 60).contains(&minute) { 0.25 } else { 0.6 };
+        *need = (0.845 * load + margin * load.sqrt()) / (1.0 - SHRINKAGE);
     }
     let total: f64 = demand.iter().sum();
     let step = (total / 8_000.0).floor().max(1.0);

@@ -139,7 +139,7 @@ impl Centre {
         payload.string("shift_id", &format!("S{year:04}{month:02}{date:02}-{name}"));
         payload.string("agent_id", &name);
         payload.string("department", STREAMS[usize::from(home)].department);
-        payload.string("role", if agent % 15 == 0 { "lead" } else { "agent" });
+        payload.string("role", if agent.is_multiple_of(15) { "lead" } else { "agent" });
         payload.push_str(",\"queues\":[");
         let mut queues: Vec<&str> = Vec::new();
         for (stream, profile) in STREAMS.iter().enumerate() {

@@ -28,7 +28,7 @@ pub(crate) enum Exit {
     Abandon,
     Overflow,
     Callback,
-    ExitKey,
+    PressedKey,
     Timeout,
     NoAgent,
     Closed,
@@ -442,11 +442,10 @@ impl Centre {
     /// Takes the contact that has waited longest for one of the agent's skills; VIPs count as a minute longer.
     pub(super) fn next_waiting(&mut self, agent: u32) -> Option<u32> {
         let mut best: Option<(i64, usize, usize)> = None;
-        for stream in 0..STREAMS.len() {
+        for (stream, queue) in self.waiting.iter_mut().enumerate() {
             if !self.crew.agents[agent as usize].skilled(stream as u8) {
                 continue;
             }
-            let queue = &mut self.waiting[stream];
             while let Some(&(place, serial, leg)) = queue.front() {
                 if waits(&self.contacts[place as usize], serial, leg) {
                     break;

@@ -320,7 +320,7 @@ impl Handling {
 
 #[test]
 fn the_books_are_what_the_events_say_at_every_instant() {
-    for seed in 1..=4 {
+    for seed in 1..=3 {
         let options = options(seed, 2500);
         let (mut recount, mut centre) = (Recount::new(&options), Centre::new(options));
         let (mut event, mut count) = (Emitted::default(), 0u64);
@@ -382,7 +382,7 @@ fn sorting_a_contact_by_time_and_rank_changes_nothing() {
 
 #[test]
 fn an_incident_floods_its_queue_and_the_answer_rate_falls() {
-    let stormy = Options { contacts: None, events_per_second: 60.0, ..options(2, 0) };
+    let stormy = Options { contacts: None, events_per_second: 40.0, ..options(2, 0) };
     let mut centre = Centre::new(stormy);
     let incident = centre.incidents().first().expect("an incident soon after the start").clone();
     assert!((3.0..=6.0).contains(&incident.factor));
@@ -411,21 +411,21 @@ fn an_incident_floods_its_queue_and_the_answer_rate_falls() {
     };
     let storm = answer_rate(incident.start, incident.end);
     let calm = {
-        let options = Options { contacts: None, events_per_second: 60.0, incidents: false, ..options(2, 0) };
+        let options = Options { contacts: None, events_per_second: 40.0, incidents: false, ..options(2, 0) };
         let mut calm = Centre::new(options);
         until(&mut calm, incident.end);
         let total = calm.books().total();
         total.answered as f64 / (total.offered - total.waiting - total.abandoned_short) as f64
     };
-    assert!(storm < 0.85 && calm > 0.9, "answer rate {storm} in the incident, {calm} without one");
+    assert!(calm > 0.85 && storm < calm - 0.2, "answer rate {storm} in the incident, {calm} without one");
 }
 
 #[test]
 fn an_ordinary_day_looks_like_one() {
-    let options = Options { contacts: None, incidents: false, events_per_second: 60.0, ..options(9, 0) };
+    let options = Options { contacts: None, incidents: false, events_per_second: 25.0, ..options(9, 0) };
     let mut centre = Centre::new(options);
     let (mut kinds, mut bytes, mut count) = (BTreeMap::<String, u64>::new(), 0, 0u64);
-    for event in until(&mut centre, NINE + 9 * HOUR) {
+    for event in until(&mut centre, NINE + 6 * HOUR) {
         let kind =
             event.payload.split("\"type\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("");
         *kinds.entry(kind.to_owned()).or_default() += 1;
@@ -434,8 +434,8 @@ fn an_ordinary_day_looks_like_one() {
     }
     let mean = bytes as f64 / count as f64;
     assert!((280.0..400.0).contains(&mean), "a payload has {mean} bytes on average");
-    let rate = count as f64 / (9.0 * 3600.0);
-    assert!((48.0..75.0).contains(&rate), "{rate} events a second, 60 were asked for");
+    let rate = count as f64 / (6.0 * 3600.0);
+    assert!((21.0..33.0).contains(&rate), "{rate} events a second, 25 were asked for");
     let messages = kinds["message"] as f64 / count as f64;
     assert!((0.30..0.42).contains(&messages), "{messages} of the events are messages");
     let total = centre.books().total();
@@ -474,8 +474,8 @@ fn a_day_with_a_repeated_hour_closes_its_books_too() {
     let options = Options {
         start,
         zone: Tz::Europe__Berlin,
-        contacts: Some(3000),
-        events_per_second: 300.0,
+        contacts: Some(2000),
+        events_per_second: 20.0,
         ..options(13, 0)
     };
     let (mut recount, mut centre) = (Recount::new(&options), Centre::new(options));
