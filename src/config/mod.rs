@@ -1,1 +1,20 @@
-//! (to be written)
+//! The configuration: the files and settings as written, and what the rooms need.
+//!
+//! Looks, never does: opens no listener, no lake and no broker. Reads the configuration file, and the files that
+//! `${file:PATH}` names.
+//!
+//! Invariant: every key stands in `config/default.toml` with its default, unit and reason, and is read from there.
+//! Invariant: every fault is reported, with its file and line; none quotes a value that came from a variable or file.
+
+mod checked;
+mod fault;
+mod raw;
+mod section;
+
+pub use checked::{
+    Config, ContactTimeouts, Kafka, Lake, Limits, Listeners, Metrics, Properties, Queue, QueueDefaults, Topic,
+};
+pub use fault::Fault;
+
+/// The compiled-in defaults: every key with its default, unit and reason.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");

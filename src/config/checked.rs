@@ -1,0 +1,528 @@
+//! The configuration as the rooms need it: every value checked.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use chrono_tz::{TZ_VARIANTS, Tz};
+
+use crate::kpi::ServiceLevel;
+use crate::time::Grid;
+
+use super::DEFAULTS;
+use super::fault::{Fault, nearest};
+use super::raw::Layers;
+use super::section::Section;
+
+/// The whole configuration. Numbers are in the units of their names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The centre's time zone.
+    pub timezone: Tz,
+    /// The length of a slot: 15, 30 or 60.
+    pub slot_minutes: u32,
+    /// Where tables and snapshots are kept: a directory, or `s3://bucket/prefix`.
+    pub data_dir: String,
+    /// By how much events may come out of order before they count as late.
+    pub lateness_secs: i64,
+    /// How long after a contact's close events still correct it.
+    pub correlation_secs: i64,
+    /// How long after the end of the talk `contact.wrapped` is waited for.
+    pub acw_timeout_secs: i64,
+    /// How long a contact may stay open without an end.
+    pub contact_timeout_secs: ContactTimeouts,
+    /// Where events come from.
+    pub kafka: Kafka,
+    /// Where the service listens.
+    pub listeners: Listeners,
+    /// What holds for queues that do not say otherwise.
+    pub queue_defaults: QueueDefaults,
+    /// The queues that are listed, by name; what they leave open is filled from `queue_defaults`.
+    pub queues: BTreeMap<String, Queue>,
+    /// How rows are written.
+    pub lake: Lake,
+    /// What `/metrics` shows.
+    pub metrics: Metrics,
+    /// Bounds.
+    pub limits: Limits,
+    /// What can be started with, but was hardly meant; to be shown by [`Fault::as_warning`].
+    pub warnings: Vec<Fault>,
+}
+
+/// How long a contact of each channel may stay open without an end, in seconds of event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the channels")]
+pub struct ContactTimeouts {
+    pub voice: i64,
+    pub chat: i64,
+    pub email: i64,
+    pub social: i64,
+    pub video: i64,
+    pub sms: i64,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kafka {
+    /// `host:port`, separated by commas.
+    pub brokers: String,
+    /// The consumer group.
+    pub group: String,
+    /// The topics to read; at least one, each named once.
+    pub topics: Vec<Topic>,
+    /// The topics share key, number of partitions and partitioner.
+    pub co_partitioned: bool,
+    /// Where records that cannot be used go; `None` keeps them in the table `rejects` only.
+    pub dead_letter_topic: Option<String>,
+    /// Handed to librdkafka.
+    pub properties: Properties,
+}
+
+/// A topic to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// How its records are written.
+    pub format: String,
+    /// It is not keyed by contact_id.
+    pub rekey: bool,
+}
+
+/// librdkafka's properties. `Debug` shows no secret.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Properties(pub BTreeMap<String, String>);
+
+/// Where the service listens; `None`: not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listeners {
+    /// Pages, metrics, SQL over HTTP.
+    pub http: Option<SocketAddr>,
+    /// PostgreSQL wire.
+    pub pg: Option<SocketAddr>,
+    /// Arrow Flight SQL.
+    pub flight: Option<SocketAddr>,
+}
+
+/// What holds for queues that do not say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueDefaults {
+    /// "In time" is a wait of at most this.
+    pub target_wait_secs: i64,
+    /// An abandon before this is a short one.
+    pub short_abandon_secs: i64,
+    /// How the service level is reckoned.
+    pub service_level_formula: ServiceLevel,
+}
+
+/// A queue that is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Its department; `None`: what the event says.
+    pub department: Option<String>,
+    /// "In time" is a wait of at most this.
+    pub target_wait_secs: i64,
+    /// An abandon before this is a short one.
+    pub short_abandon_secs: i64,
+    /// How the service level is reckoned.
+    pub service_level_formula: ServiceLevel,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lake {
+    /// Time between commits of closed rows.
+    pub commit_secs: i64,
+    /// Rows that make a commit come sooner.
+    pub commit_rows: i64,
+    /// Time between snapshots of what is open.
+    pub snapshot_secs: i64,
+    /// Whether the table `events` is kept.
+    pub events: bool,
+    /// Time between compactions.
+    pub compact_every_secs: i64,
+    /// Commits between checkpoints of a table's log.
+    pub checkpoint_every_commits: i64,
+    /// How long files that no version needs are kept.
+    pub vacuum_hours: i64,
+    /// Days that rows are kept, by table; 0: for ever.
+    pub retention_days: BTreeMap<&'static str, i64>,
+}
+
+/// What `/metrics` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// The most series.
+    pub max_series: i64,
+}
+
+/// Bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most open contacts of one partition.
+    pub max_open_contacts_per_partition: i64,
+}
+
+impl Config {
+    /// Reads the layers: defaults, `file`, `CALLPULSE_…` of `env`, `sets` (`key=value`); the later overrides.
+    ///
+    /// `env` also gives the values of `${VAR}`. Every fault that can be found is returned, never only the first.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        sets: &[String],
+    ) -> Result<Self, Vec<Fault>> {
+        let env: BTreeMap<_, _> = env.collect();
+        let mut layers = Layers::new(DEFAULTS);
+        if let Some(file) = file {
+            layers.add_file(file, &env);
+        }
+        layers.add_environment(&env);
+        for setting in sets {
+            layers.add_set(setting, &env);
+        }
+
+        let faults = RefCell::new(std::mem::take(&mut layers.faults));
+        let keys: Vec<_> = layers.keys.iter().map(|path| path.join(".")).collect();
+        let mut config = read(Section::root(&layers.merged, &faults), &keys);
+        config.warnings.append(&mut layers.warnings);
+        let mut faults = faults.into_inner();
+        // In the order in which they stand, so that a file is mended from top to bottom.
+        faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// The centre's slot grid.
+    pub fn grid(&self) -> Grid {
+        Grid::new(self.timezone, self.slot_minutes)
+            .expect("the length of a slot was checked when it was read")
+    }
+}
+
+/// The longest time that a key takes, in seconds: ten years.
+const SECS_MAX: i64 = 10 * 366 * 86_400;
+
+fn read(mut root: Section<'_>, keys: &[String]) -> Config {
+    let timezone = read_zone(&mut root);
+    let slot_minutes = root.integer("slot_minutes", 15..=60) as u32;
+    // 0 stands for a value that has been refused already.
+    if slot_minutes != 0
+        && let Err(message) = Grid::new(timezone, slot_minutes)
+    {
+        root.refuse("slot_minutes", message, None);
+    }
+    let data_dir = read_data_dir(&mut root);
+    let lateness_secs = root.integer("lateness_secs", 0..=SECS_MAX);
+    let correlation_secs = root.integer("correlation_secs", 0..=SECS_MAX);
+    let acw_timeout_secs = root.integer("acw_timeout_secs", 1..=SECS_MAX);
+    let contact_timeout_secs = {
+        let mut section = root.section("contact_timeout_secs");
+        let mut secs = |channel| section.integer(channel, 1..=SECS_MAX);
+        let timeouts = ContactTimeouts {
+            voice: secs("voice"),
+            chat: secs("chat"),
+            email: secs("email"),
+            social: secs("social"),
+            video: secs("video"),
+            sms: secs("sms"),
+        };
+        section.finish(keys);
+        timeouts
+    };
+    let mut warnings = Vec::new();
+    let kafka = read_kafka(root.section("kafka"), keys, &mut warnings);
+    let listeners = Listeners {
+        http: read_listener(root.section("http"), keys),
+        pg: read_listener(root.section("pg"), keys),
+        flight: read_listener(root.section("flight"), keys),
+    };
+    let queue_defaults = {
+        let mut section = root.section("queue_defaults");
+        let defaults = QueueDefaults {
+            target_wait_secs: section.integer("target_wait_secs", 0..=SECS_MAX),
+            short_abandon_secs: section.integer("short_abandon_secs", 0..=SECS_MAX),
+            service_level_formula: {
+                let id = section.text("service_level_formula");
+                formula(&section, &id).unwrap_or_default()
+            },
+        };
+        section.finish(keys);
+        defaults
+    };
+    let queues = read_queues(root.sections("queue"), queue_defaults, keys);
+    let lake = read_lake(root.section("lake"), keys);
+    let metrics = {
+        let mut section = root.section("metrics");
+        let metrics = Metrics { max_series: section.integer("max_series", 1..=10_000_000) };
+        section.finish(keys);
+        metrics
+    };
+    let limits = {
+        let mut section = root.section("limits");
+        let most = section.integer("max_open_contacts_per_partition", 1..=1_000_000_000);
+        section.finish(keys);
+        Limits { max_open_contacts_per_partition: most }
+    };
+    root.finish(keys);
+    Config {
+        timezone,
+        slot_minutes,
+        data_dir,
+        lateness_secs,
+        correlation_secs,
+        acw_timeout_secs,
+        contact_timeout_secs,
+        kafka,
+        listeners,
+        queue_defaults,
+        queues,
+        lake,
+        metrics,
+        limits,
+        warnings,
+    }
+}
+
+fn read_zone(root: &mut Section<'_>) -> Tz {
+    let name = root.text("timezone");
+    let found = name.parse().ok();
+    if found.is_none() && root.has_text("timezone") {
+        let hint = match nearest(&name, TZ_VARIANTS.iter().map(|zone| zone.name())) {
+            Some(near) => format!("the nearest name is `{near}`"),
+            None => "take a name of the IANA database, e.g. `Asia/Shanghai` or `UTC`".to_owned(),
+        };
+        root.refuse("timezone", format!("unknown time zone `{}`", root.written("timezone")), Some(hint));
+    }
+    found.unwrap_or(Tz::UTC)
+}
+
+fn read_data_dir(root: &mut Section<'_>) -> String {
+    let data_dir = root.text("data_dir");
+    let written = root.written("data_dir");
+    match data_dir.split_once("://") {
+        Some(("s3", rest)) if !rest.is_empty() && !rest.starts_with('/') => {}
+        Some(("s3", _)) => {
+            let hint = "write `s3://bucket/prefix`".to_owned();
+            root.refuse("data_dir", format!("`data_dir` names no bucket: `{written}`"), Some(hint));
+        }
+        Some(_) => {
+            let hint = "take a directory, or `s3://bucket/prefix`".to_owned();
+            root.refuse("data_dir", format!("`data_dir` is of an unknown kind: `{written}`"), Some(hint));
+        }
+        None if data_dir.is_empty() => refuse_empty(root, "data_dir"),
+        None => {}
+    }
+    data_dir
+}
+
+/// The formats that topics can be written in; each is a file of `decode`.
+const FORMATS: &[&str] = &["callpulse"];
+
+fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Fault>) -> Kafka {
+    let brokers = section.text_list("brokers");
+    for broker in &brokers {
+        let port = broker.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
+        if !matches!(port, Some((false, Ok(1..)))) {
+            let message = format!("`kafka.brokers` must be host:port: `{}`", section.written("brokers"));
+            section.refuse("brokers", message, Some("e.g. `kafka1:9092,kafka2:9092`".to_owned()));
+            break;
+        }
+    }
+    let group = section.text("group");
+    if group.is_empty() {
+        refuse_empty(&section, "group");
+    }
+
+    let mut topics: Vec<Topic> = Vec::new();
+    for mut entry in section.sections("topics") {
+        let name = entry.text("name");
+        check_topic(&entry, "name", &name);
+        if topics.iter().any(|topic| topic.name == name) && !name.is_empty() {
+            entry.refuse("name", format!("the topic `{}` is listed twice", entry.written("name")), None);
+        }
+        let format = entry.optional_text("format").unwrap_or_else(|| FORMATS[0].to_owned());
+        if !FORMATS.contains(&format.as_str()) {
+            let hint = format!("known are `{}`", FORMATS.join("`, `"));
+            entry.refuse("format", format!("unknown format `{}`", entry.written("format")), Some(hint));
+        }
+        let rekey = entry.optional_flag("rekey").unwrap_or_default();
+        entry.finish(keys);
+        topics.push(Topic { name, format, rekey });
+    }
+    if section.has_empty_list("topics") {
+        let hint = "write `topics = [{ name = \"callpulse.events\" }]`".to_owned();
+        section.refuse("topics", "`kafka.topics` names no topic".to_owned(), Some(hint));
+    }
+    let co_partitioned = section.flag("co_partitioned");
+    let plain = topics.iter().filter(|topic| !topic.rekey).count();
+    if plain > 1 && !co_partitioned {
+        let message = format!("{plain} topics are neither co-partitioned nor rekeyed");
+        let hint = "all events of a contact must then be in one of them; otherwise set \
+                    `kafka.co_partitioned`, or `rekey` of a topic"
+            .to_owned();
+        warnings.push(section.origin("topics").fault(message, Some(hint)));
+    }
+
+    let dead_letter_topic = Some(section.text("dead_letter_topic")).filter(|name| !name.is_empty());
+    if let Some(name) = &dead_letter_topic {
+        check_topic(&section, "dead_letter_topic", name);
+        if topics.iter().any(|topic| topic.name == *name) {
+            let message =
+                format!("the dead-letter topic `{}` is read too", section.written("dead_letter_topic"));
+            let hint = "take another, else its records go round for ever".to_owned();
+            section.refuse("dead_letter_topic", message, Some(hint));
+        }
+    }
+    let properties = Properties(section.texts("properties"));
+    section.finish(keys);
+    Kafka { brokers: brokers.join(","), group, topics, co_partitioned, dead_letter_topic, properties }
+}
+
+/// Refuses what Kafka takes for no topic's name.
+fn check_topic(section: &Section<'_>, key: &str, name: &str) {
+    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let valid = letters && (1..=249).contains(&name.len()) && name != "." && name != "..";
+    if !valid && section.has_text(key) {
+        let hint = "up to 249 of the letters a-z, A-Z, digits, `.`, `_`, `-`".to_owned();
+        section.refuse(key, format!("`{}` is no name of a topic", section.written(key)), Some(hint));
+    }
+}
+
+fn read_listener(mut section: Section<'_>, keys: &[String]) -> Option<SocketAddr> {
+    let text = section.text("listen");
+    let written = section.written("listen");
+    let name = section.name("listen");
+    let address = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.clone(),
+    };
+    let listener = match address.parse::<SocketAddr>() {
+        _ if text == "off" || !section.has_text("listen") => None,
+        Ok(address) if address.ip().to_canonical().is_loopback() => Some(address),
+        Ok(_) => {
+            // There are no users yet, and without users whoever comes in is admin.
+            let message = format!("`{name}` is not a loopback address: `{written}`");
+            let hint = "without users only loopback listeners start; take `127.0.0.1`, and let others in by a tunnel";
+            section.refuse("listen", message, Some(hint.to_owned()));
+            None
+        }
+        Err(_) => {
+            let hint = "write `127.0.0.1:8080`, with port 0 for a free one, or `off`".to_owned();
+            section.refuse(
+                "listen",
+                format!("`{name}` must be an address and a port: `{written}`"),
+                Some(hint),
+            );
+            None
+        }
+    };
+    section.finish(keys);
+    listener
+}
+
+fn read_queues(
+    sections: Vec<Section<'_>>,
+    defaults: QueueDefaults,
+    keys: &[String],
+) -> BTreeMap<String, Queue> {
+    let mut queues = BTreeMap::new();
+    for mut section in sections {
+        let name = section.text("name");
+        if name.is_empty() {
+            refuse_empty(&section, "name");
+        }
+        let target = section.optional_integer("target_wait_secs", 0..=SECS_MAX);
+        let short = section.optional_integer("short_abandon_secs", 0..=SECS_MAX);
+        let level = section.optional_text("service_level_formula").and_then(|id| formula(&section, &id));
+        let queue = Queue {
+            department: section.optional_text("department"),
+            target_wait_secs: target.unwrap_or(defaults.target_wait_secs),
+            short_abandon_secs: short.unwrap_or(defaults.short_abandon_secs),
+            service_level_formula: level.unwrap_or(defaults.service_level_formula),
+        };
+        let written = section.written("name");
+        if queues.insert(name, queue).is_some() && !written.is_empty() {
+            section.refuse("name", format!("the queue `{written}` is listed twice"), None);
+        }
+        section.finish(keys);
+    }
+    queues
+}
+
+/// The formula with this id, which stands under `service_level_formula`.
+fn formula(section: &Section<'_>, id: &str) -> Option<ServiceLevel> {
+    let found = ServiceLevel::from_id(id);
+    if found.is_none() && section.has_text("service_level_formula") {
+        let ids: BTreeSet<_> = ServiceLevel::ALL.iter().map(|formula| formula.id()).collect();
+        let hint = match nearest(id, ids.iter().copied()) {
+            Some(near) => format!("the nearest is `{near}`"),
+            None => {
+                format!("known are {}", ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", "))
+            }
+        };
+        let message =
+            format!("unknown formula of the service level: `{}`", section.written("service_level_formula"));
+        section.refuse("service_level_formula", message, Some(hint));
+    }
+    found
+}
+
+fn read_lake(mut section: Section<'_>, keys: &[String]) -> Lake {
+    let commit_secs = section.integer("commit_secs", 1..=3_600);
+    let commit_rows = section.integer("commit_rows", 1..=100_000_000);
+    let snapshot_secs = section.integer("snapshot_secs", 1..=86_400);
+    let events = section.flag("events");
+    let compact_every_secs = section.integer("compact_every_secs", 1..=SECS_MAX);
+    let checkpoint_every_commits = section.integer("checkpoint_every_commits", 1..=1_000_000);
+    let vacuum_hours = section.integer("vacuum_hours", 0..=SECS_MAX / 3_600);
+    let retention_days = {
+        const TABLES: [&str; 7] =
+            ["events", "contacts", "legs", "handlings", "agent_states", "rejects", "restatements"];
+        let mut section = section.section("retention_days");
+        let days = TABLES.map(|table| (table, section.integer(table, 0..=36_600)));
+        section.finish(keys);
+        BTreeMap::from(days)
+    };
+    section.finish(keys);
+    Lake {
+        commit_secs,
+        commit_rows,
+        snapshot_secs,
+        events,
+        compact_every_secs,
+        checkpoint_every_commits,
+        vacuum_hours,
+        retention_days,
+    }
+}
+
+/// Refuses an empty text. (What is no text, or not there, has been refused already.)
+fn refuse_empty(section: &Section<'_>, key: &str) {
+    if section.has_text(key) {
+        section.refuse(key, format!("`{}` is empty", section.name(key)), None);
+    }
+}
+
+impl Properties {
+    /// Tells whether the value of a property may not be shown.
+    pub fn is_secret(name: &str) -> bool {
+        let name = name.to_lowercase();
+        ["password", "secret", "key", "token", "jaas"].iter().any(|word| name.contains(word))
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| {
+            let value = if Self::is_secret(name) { "(not shown)" } else { value.as_str() };
+            (name, value)
+        });
+        out.debug_map().entries(shown).finish()
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
