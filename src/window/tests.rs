@@ -1,0 +1,635 @@
+//! Stories by hand, and random histories held against a recount of the rows they end in.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::correlate::Rows;
+use crate::event::{AgentStateName, Channel};
+use crate::facts::{ContactRow, HandlingRow, LegRow};
+use crate::kpi::{Outcome, ServiceLevel, Totals, kpi};
+use crate::time::{DAY, Grid, HOUR, MINUTE, Millis, SECOND, parse_time};
+
+const QUEUES: [&str; 4] = ["billing", "support", "sales", "nights"];
+
+fn options() -> Options {
+    let grid = Grid::new("Asia/Shanghai".parse().expect("a zone"), 30).expect("a slot length");
+    let queues = vec![QueueOptions {
+        name: "billing".to_owned(),
+        target_wait_ms: 25 * SECOND,
+        service_level: ServiceLevel::Answered,
+    }];
+    Options { queues, ..Options::new(grid) }
+}
+
+fn noon() -> Millis {
+    parse_time("2026-11-21T12:00:00+08:00").expect("a time")
+}
+
+fn series<'a>(summary: &'a Summary, queue: &str, channel: Channel) -> &'a Series {
+    &summary.series[&SeriesKey { queue: queue.into(), channel }]
+}
+
+/// A leg that waits.
+fn waits(queue: &'static str, queued_at: Millis) -> LegRow<'static> {
+    LegRow {
+        queue: Some(queue),
+        channel: Some("voice"),
+        queued_at: Some(queued_at),
+        target_wait_ms: Some(20 * SECOND),
+        ..LegRow::default()
+    }
+}
+
+/// The leg after it ended.
+fn ends(leg: LegRow<'static>, outcome: Outcome, after: Millis) -> LegRow<'static> {
+    LegRow {
+        left_at: leg.queued_at.map(|at| at + after),
+        wait_ms: Some(after),
+        outcome: Some(outcome.name()),
+        in_time: Some(outcome == Outcome::Answered && Some(after) <= leg.target_wait_ms),
+        ..leg
+    }
+}
+
+/// A handling that goes on.
+fn talks(queue: &'static str, started_at: Millis) -> HandlingRow<'static> {
+    HandlingRow {
+        queue: Some(queue),
+        channel: Some("voice"),
+        direction: Some("inbound"),
+        started_at: Some(started_at),
+        ..HandlingRow::default()
+    }
+}
+
+/// The handling after its wrap-up.
+fn wrapped(handling: HandlingRow<'static>, talk: Millis, acw: Millis) -> HandlingRow<'static> {
+    HandlingRow {
+        ended_at: handling.started_at.map(|at| at + talk),
+        wrapped_at: handling.started_at.map(|at| at + talk + acw),
+        talk_ms: Some(talk),
+        hold_ms: Some(0),
+        acw_ms: Some(acw),
+        dial_ms: Some(0),
+        handle_ms: Some(talk + acw),
+        ..handling
+    }
+}
+
+fn rows(legs: &[LegRow<'static>], handlings: &[HandlingRow<'static>]) -> Rows<'static> {
+    Rows { legs: legs.into(), handlings: handlings.into(), ..Rows::default() }
+}
+
+#[test]
+fn one_call_from_ring_to_wrap_up() {
+    let (mut window, noon) = (Window::new(options()), noon());
+    let queued = rows(&[waits("support", noon)], &[]);
+    let counted = window.changed(&Rows::default(), &queued, Counted::default());
+    let at = window.snapshot(noon + 20 * SECOND);
+    let support = series(&at, "support", Channel::Voice);
+    assert_eq!((support.waiting, support.oldest_waiting_at), (1, Some(noon)));
+    assert_eq!((support.slot.waiting, support.slot.waiting_late, support.slot.offered), (1, 0, 1));
+    assert_eq!(support.counters.offered, 1);
+    // One millisecond beyond the target it is lost for the service level.
+    let at = window.snapshot(noon + 20 * SECOND + 1);
+    assert_eq!(series(&at, "support", Channel::Voice).slot.waiting_late, 1);
+
+    let leg = ends(waits("support", noon), Outcome::Answered, 21 * SECOND);
+    let answered = rows(&[leg], &[talks("support", noon + 21 * SECOND)]);
+    let counted = window.changed(&queued, &answered, counted);
+    let done = rows(&[leg], &[wrapped(talks("support", noon + 21 * SECOND), 3 * MINUTE, MINUTE)]);
+    let done = Rows { closed_at: Some(noon + 5 * MINUTE), ..done };
+    let done = Rows { contact: ContactRow { first_queue: Some("support"), ..ContactRow::default() }, ..done };
+    let middle = window.snapshot(noon + MINUTE);
+    assert_eq!(series(&middle, "support", Channel::Voice).active, 1);
+    let counted = window.changed(&answered, &done, counted);
+
+    let now = noon + 4 * MINUTE + 21 * SECOND;
+    let at = window.snapshot(now);
+    let support = series(&at, "support", Channel::Voice);
+    assert_eq!((support.waiting, support.oldest_waiting_at, support.active), (0, None, 0));
+    let five = &support.rolling[0];
+    let figure = |name| kpi(name).expect("a name").measure.value(five, 0, support.service_level);
+    assert_eq!(figure("answer_rate"), Some(1.0));
+    assert_eq!(figure("service_level"), Some(0.0));
+    assert_eq!(figure("asa_seconds"), Some(21.0));
+    assert_eq!(figure("aht_seconds"), Some(240.0));
+    assert_eq!(support.today.cohort_handle_ms_sum, 4 * MINUTE);
+    let counters = &support.counters;
+    assert_eq!((counters.outcome(Outcome::Answered), counters.answered_in_time), (1, 0));
+    assert_eq!((counters.contacts, counters.wait.count(), counters.handle.sum_ms()), (1, 1, 4 * MINUTE));
+    assert_eq!(at.ledger_gap(), 0);
+
+    // A correction: it was answered in time after all. Slots follow, counters do not.
+    let leg = ends(waits("support", noon), Outcome::Answered, 19 * SECOND);
+    let restated = Rows { legs: [leg].as_slice().into(), ..done.clone() };
+    assert_eq!(window.changed(&done, &restated, counted), counted);
+    let at = window.snapshot(now);
+    let support = series(&at, "support", Channel::Voice);
+    assert_eq!((support.slot.answered_in_time, support.slot.wait_ms_sum), (1, 19 * SECOND));
+    assert_eq!((support.counters.answered_in_time, support.counters.wait.sum_ms()), (0, 21 * SECOND));
+}
+
+#[test]
+fn the_slot_of_a_leg_is_where_it_queued_and_that_of_a_handling_where_it_closed() {
+    let (mut window, noon) = (Window::new(options()), noon());
+    let queued_at = noon - MINUTE;
+    let leg = ends(waits("support", queued_at), Outcome::Answered, 2 * SECOND);
+    let handling = HandlingRow {
+        slot_start: Some(noon - 30 * MINUTE),
+        ..wrapped(talks("support", queued_at + 2 * SECOND), 3 * MINUTE, 0)
+    };
+    window.changed(&Rows::default(), &rows(&[leg], &[handling]), Counted::default());
+    let before = window.snapshot(noon - 1);
+    let support = series(&before, "support", Channel::Voice).slot;
+    assert_eq!((support.offered, support.handled, support.cohort_handle_ms_sum), (1, 0, 3 * MINUTE));
+    let after = window.snapshot(noon);
+    let support = series(&after, "support", Channel::Voice);
+    assert_eq!((support.slot.offered, support.slot.handled, support.slot.cohort_handle_ms_sum), (0, 1, 0));
+    assert_eq!((support.today.offered, support.today.handled), (1, 1));
+}
+
+#[test]
+fn outbound_work_is_load_but_not_handle_time() {
+    let (mut window, noon) = (Window::new(options()), noon());
+    let handling = HandlingRow { direction: Some("outbound"), queue: None, ..talks("support", noon) };
+    window.changed(&Rows::default(), &rows(&[], &[wrapped(handling, 90 * SECOND, 0)]), Counted::default());
+    let at = window.snapshot(noon + 2 * MINUTE);
+    let none = series(&at, "", Channel::Voice);
+    assert_eq!((none.slot.handled, none.slot.cohort_handle_ms_sum), (0, 90 * SECOND));
+    assert_eq!((none.rolling[0].handled, none.counters.handle.count()), (0, 0));
+}
+
+#[test]
+fn configured_queues_are_there_from_the_start_and_others_fold_beyond_the_bound() {
+    let mut window = Window::new(Options { max_series: 1, ..options() });
+    let noon = noon();
+    let start = window.snapshot(noon);
+    let billing = series(&start, "billing", Channel::Voice);
+    assert_eq!(start.series.len(), 1);
+    assert_eq!((billing.configured, billing.service_level), (true, ServiceLevel::Answered));
+    // The target of billing, 25 s, is an edge; so is the default of 20 s.
+    let edges: Vec<_> = billing.counters.wait.cumulative().map(|(edge, _)| edge).collect();
+    assert!(edges.contains(&(25 * SECOND)) && edges.contains(&(20 * SECOND)));
+
+    let mut kept = Vec::new();
+    for queue in ["support", "sales", "nights", "billing", "sales"] {
+        let new = rows(&[waits(queue, noon)], &[]);
+        let counted = window.changed(&Rows::default(), &new, Counted::default());
+        kept.push((new, counted));
+    }
+    let at = window.snapshot(noon);
+    let names: Vec<_> = at.series.keys().map(|key| &*key.queue).collect();
+    assert_eq!(names, [OTHER_QUEUE, "billing", "support"]);
+    assert_eq!((series(&at, OTHER_QUEUE, Channel::Voice).waiting, at.folded), (3, 3));
+    // Only the options under which it was folded can take the state over.
+    let bytes = window.to_bytes();
+    let error =
+        Window::from_bytes(&bytes, Options { max_series: 2, ..options() }).expect_err("another bound");
+    assert!(error.contains("folded series under a bound of `1`"), "{error}");
+    let mut again =
+        Window::from_bytes(&bytes, Options { max_series: 1, ..options() }).expect("its own bytes");
+    for window in [&mut window, &mut again] {
+        for (old, counted) in &kept {
+            window.changed(old, &Rows::default(), *counted);
+        }
+        let at = window.snapshot(noon);
+        assert!(at.series.values().all(|s| s.waiting == 0 && s.today.is_empty() && s.ledger_gap == 0));
+    }
+}
+
+#[test]
+fn handlings_that_close_out_of_order_are_counted_once_each() {
+    let (mut window, noon) = (Window::new(options()), noon());
+    let (a, b) = (talks("support", noon), talks("support", noon + MINUTE));
+    let steps = [
+        rows(&[], &[a]),
+        rows(&[], &[a, b]),
+        rows(&[], &[a, wrapped(b, MINUTE, 0)]),
+        // A late event puts a handling before both: numbers shift, nothing is counted anew.
+        rows(&[], &[talks("support", noon - MINUTE), a, wrapped(b, MINUTE, 0)]),
+        rows(&[], &[a, wrapped(b, MINUTE, 0)]),
+        rows(&[], &[wrapped(a, 5 * MINUTE, 0), wrapped(b, MINUTE, 0)]),
+        rows(&[], &[a, wrapped(b, MINUTE, 0)]),
+        rows(&[], &[wrapped(a, 6 * MINUTE, 0), wrapped(b, MINUTE, 0)]),
+    ];
+    let (mut old, mut counted, mut seen) = (Rows::default(), Counted::default(), Vec::new());
+    for new in steps {
+        counted = window.changed(&old, &new, counted);
+        old = new;
+        seen.push(series(&window.snapshot(noon), "support", Channel::Voice).counters.handle.count());
+    }
+    assert_eq!(seen, [0, 0, 1, 1, 1, 2, 2, 2]);
+}
+
+#[test]
+fn a_first_response_counts_once_and_agents_go_from_state_to_state() {
+    let (mut window, noon) = (Window::new(options()), noon());
+    let chat = |first_response_ms| Rows {
+        contact: ContactRow { channel: Some("chat"), first_response_ms, ..ContactRow::default() },
+        handlings: [HandlingRow { channel: Some("chat"), ..talks("sales", noon) }].as_slice().into(),
+        ..Rows::default()
+    };
+    let counted = window.changed(&Rows::default(), &chat(None), Counted::default());
+    let counted = window.changed(&chat(None), &chat(Some(4_000)), counted);
+    window.changed(&chat(Some(4_000)), &chat(Some(3_000)), counted);
+    window.agent_changed(None, Some(AgentStateName::Available));
+    window.agent_changed(None, Some(AgentStateName::Available));
+    window.agent_changed(Some(AgentStateName::Available), Some(AgentStateName::Break));
+    let at = window.snapshot(noon);
+    let response = &series(&at, "sales", Channel::Chat).counters.first_response;
+    assert_eq!((response.count(), response.sum_ms()), (1, 4_000));
+    assert_eq!(at.agents[AgentStateName::Available as usize], 1);
+    assert_eq!(at.agents[AgentStateName::Break as usize], 1);
+}
+
+#[test]
+fn parts_on_both_sides_of_a_slot_merge_to_the_later_one() {
+    let noon = noon();
+    let mut windows = [Window::new(options()), Window::new(options())];
+    for window in &mut windows {
+        let leg = ends(waits("support", noon - MINUTE), Outcome::Answered, SECOND);
+        window.changed(&Rows::default(), &rows(&[leg], &[]), Counted::default());
+    }
+    let (early, late) = (windows[0].snapshot(noon - 1), windows[1].snapshot(noon));
+    let (mut one, mut other) = (early.clone(), late.clone());
+    one.merge(&late);
+    other.merge(&early);
+    assert_eq!(one, other);
+    let support = series(&one, "support", Channel::Voice);
+    assert_eq!((one.now, support.slot.offered, support.today.offered), (noon, 0, 2));
+    let mut from_nothing = Summary::default();
+    from_nothing.merge(&early);
+    assert_eq!(from_nothing, early);
+    let kept = early.counters_only();
+    let support = series(&kept, "support", Channel::Voice);
+    assert_eq!((support.counters.offered, support.today.offered), (1, 0));
+}
+
+#[test]
+fn an_event_from_tomorrow_pushes_nothing_out() {
+    let (mut window, noon) = (Window::new(options()), noon());
+    let leg = ends(waits("support", noon - HOUR + MINUTE), Outcome::Answered, SECOND);
+    window.changed(&Rows::default(), &rows(&[leg], &[]), Counted::default());
+    let ahead = ends(waits("support", noon + DAY - HOUR), Outcome::Answered, SECOND);
+    window.changed(&Rows::default(), &rows(&[ahead], &[]), Counted::default());
+    let at = window.snapshot(noon);
+    let support = series(&at, "support", Channel::Voice);
+    assert_eq!(support.rolling.map(|totals| totals.answered), [0, 0, 0, 1, 1]);
+    assert_eq!(support.today.offered, 1);
+}
+
+#[test]
+fn other_bytes_are_refused() {
+    let window = Window::new(options());
+    let bytes = window.to_bytes();
+    let grid = Grid::new("Europe/Berlin".parse().expect("a zone"), 15).expect("a slot length");
+    let error = Window::from_bytes(&bytes, Options { grid, ..options() }).expect_err("another zone");
+    assert!(error.contains("slots of `30` minutes in `Asia/Shanghai`, not `15`"), "{error}");
+    assert!(Window::from_bytes(b"callpulse window 2\n", options()).is_err());
+    for end in 0..bytes.len() {
+        assert!(Window::from_bytes(&bytes[..end], options()).is_err(), "cut at {end}");
+    }
+}
+
+/// One state of one contact, as random as the correlator allows, and a bit more.
+#[derive(Debug, Clone)]
+struct State {
+    legs: Vec<(usize, bool, Millis, Option<(usize, Millis)>)>,
+    handlings: Vec<(usize, bool, Millis, Option<(Millis, Millis)>)>,
+    closed: bool,
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    let time = prop_oneof![
+        3 => -40 * MINUTE..40 * MINUTE,
+        1 => -30 * HOUR..4 * HOUR,
+    ];
+    let leg = (
+        0..QUEUES.len(),
+        any::<bool>(),
+        time.clone(),
+        prop::option::of((0..Outcome::ALL.len(), 0..90 * SECOND)),
+    );
+    let handling = (0..QUEUES.len(), any::<bool>(), time, prop::option::of((0..20 * MINUTE, 0..3 * MINUTE)));
+    (prop::collection::vec(leg, 0..4), prop::collection::vec(handling, 0..3), any::<bool>())
+        .prop_map(|(legs, handlings, closed)| State { legs, handlings, closed })
+}
+
+impl State {
+    fn rows(&self) -> Rows<'static> {
+        let channel = |chat| Some(if chat { "chat" } else { "voice" });
+        let legs = self.legs.iter().map(|&(queue, chat, at, end)| {
+            let leg = LegRow { channel: channel(chat), ..waits(QUEUES[queue], noon() + at) };
+            end.map_or(leg, |(outcome, after)| ends(leg, Outcome::ALL[outcome], after))
+        });
+        let handlings = self.handlings.iter().map(|&(queue, outbound, at, end)| {
+            let direction = Some(if outbound { "outbound" } else { "inbound" });
+            let handling = HandlingRow { direction, ..talks(QUEUES[queue], noon() + at) };
+            end.map_or(handling, |(talk, acw)| wrapped(handling, talk, acw))
+        });
+        Rows {
+            legs: legs.collect(),
+            handlings: handlings.collect(),
+            closed_at: self.closed.then(noon),
+            ..Rows::default()
+        }
+    }
+}
+
+const CONTACTS: usize = 5;
+
+/// Which contact changes to what, and how much time passes.
+fn any_history() -> impl Strategy<Value = Vec<(usize, State, Millis)>> {
+    prop::collection::vec((0..CONTACTS, any_state(), 0..7 * MINUTE), 1..25)
+}
+
+/// A task with the rows of its contacts, as the correlator would keep them.
+struct Task {
+    window: Window,
+    contacts: Vec<(Rows<'static>, Counted)>,
+}
+
+impl Task {
+    fn new(window: Window) -> Self {
+        Self { window, contacts: vec![(Rows::default(), Counted::default()); CONTACTS] }
+    }
+
+    fn change(&mut self, contact: usize, new: Rows<'static>) {
+        let (old, counted) = &mut self.contacts[contact];
+        *counted = self.window.changed(old, &new, *counted);
+        *old = new;
+    }
+}
+
+/// The state without the counters, and without series that are all 0.
+fn present(summary: &Summary) -> BTreeMap<SeriesKey, Series> {
+    let empty = Window::new(options()).snapshot(summary.now);
+    let nothing = series(&empty, "billing", Channel::Voice).counters.clone();
+    let stripped = summary
+        .series
+        .iter()
+        .map(|(key, series)| (key.clone(), Series { counters: nothing.clone(), ..series.clone() }));
+    stripped
+        .filter(|(_, s)| {
+            s.waiting != 0
+                || s.active != 0
+                || s.ledger_gap != 0
+                || ![s.slot, s.today].iter().chain(&s.rolling).all(Totals::is_empty)
+        })
+        .collect()
+}
+
+/// What the rows of all contacts give at `now`, counted one by one.
+fn recount(contacts: &[(Rows<'static>, Counted)], now: Millis) -> BTreeMap<SeriesKey, Series> {
+    let options = options();
+    let grid = options.grid;
+    let mut window = Window::new(options.clone());
+    let nothing = series(&window.snapshot(now), "billing", Channel::Voice).clone();
+    let mut out: BTreeMap<SeriesKey, Series> = BTreeMap::new();
+    let (slot, day) = (grid.slot_start(now), grid.date(now));
+    let inside = |t: Millis, place: usize| {
+        let width = if place == 4 { 5 * MINUTE } else { 10 * SECOND };
+        let from = (now - ROLLING[place].length_ms).div_euclid(width) * width;
+        let to = (now + width - 1).div_euclid(width) * width;
+        from < t && t <= to
+    };
+    for (rows, _) in contacts {
+        for leg in &rows.legs {
+            let channel = leg.channel.and_then(Channel::parse).expect("a channel");
+            let key = SeriesKey { queue: leg.queue.expect("a queue").into(), channel };
+            let series = out.entry(key.clone()).or_insert_with(|| Series {
+                configured: &*key.queue == "billing",
+                service_level: options.service_level(&key.queue),
+                ..nothing.clone()
+            });
+            let (at, target) = (leg.queued_at.expect("a time"), 20 * SECOND);
+            let mut one = Totals { offered: 1, ..Totals::default() };
+            match (leg.outcome, leg.wait_ms) {
+                (Some(name), Some(wait)) => {
+                    let in_time = i64::from(wait <= target);
+                    one.count(Outcome::from_name(name).expect("an outcome"));
+                    match name {
+                        "answered" => (one.answered_in_time, one.wait_ms_sum) = (in_time, wait),
+                        "abandoned" | "abandoned_short" => one.abandoned_in_time = in_time,
+                        "callback" => one.callback_in_time = in_time,
+                        _ => {}
+                    }
+                    for place in 0..ROLLING.len() {
+                        if inside(at + wait, place) {
+                            series.rolling[place] += &one;
+                        }
+                    }
+                }
+                _ => {
+                    (one.waiting, one.waiting_late) = (1, i64::from(now - at > target));
+                    series.waiting += 1;
+                    let oldest = series.oldest_waiting_at.map_or(at, |oldest| oldest.min(at));
+                    series.oldest_waiting_at = Some(oldest);
+                }
+            }
+            if grid.slot_start(at) == slot {
+                series.slot += &one;
+            }
+            if grid.date(at) == day && grid.slot_start(at) <= slot {
+                series.today += &one;
+            }
+        }
+        for handling in &rows.handlings {
+            let key = SeriesKey { queue: handling.queue.expect("a queue").into(), channel: Channel::Voice };
+            let series = out.entry(key.clone()).or_insert_with(|| Series {
+                configured: &*key.queue == "billing",
+                service_level: options.service_level(&key.queue),
+                ..nothing.clone()
+            });
+            let Some(end) = handling.wrapped_at else {
+                series.active += 1;
+                continue;
+            };
+            let ms = |value: Option<i64>| value.expect("a duration");
+            let load = Totals { cohort_handle_ms_sum: ms(handling.handle_ms), ..Totals::default() };
+            let done = Totals {
+                handled: 1,
+                talk_ms_sum: ms(handling.talk_ms),
+                acw_ms_sum: ms(handling.acw_ms),
+                handle_ms_sum: ms(handling.handle_ms),
+                ..Totals::default()
+            };
+            let outbound = handling.direction == Some("outbound");
+            for (t, part) in [(handling.started_at.expect("a time"), load), (end, done)] {
+                if outbound && part.handled == 1 {
+                    continue;
+                }
+                if grid.slot_start(t) == slot {
+                    series.slot += &part;
+                }
+                if grid.date(t) == day && grid.slot_start(t) <= slot {
+                    series.today += &part;
+                }
+            }
+            for place in 0..ROLLING.len() {
+                if !outbound && inside(end, place) {
+                    series.rolling[place] += &done;
+                }
+            }
+        }
+    }
+    out.retain(|_, s| {
+        s.waiting != 0 || s.active != 0 || ![s.slot, s.today].iter().chain(&s.rolling).all(Totals::is_empty)
+    });
+    out
+}
+
+fn offered_and_closed(summary: &Summary) -> (u64, u64) {
+    let sum = |of: fn(&Counters) -> u64| summary.series.values().map(|s| of(&s.counters)).sum();
+    (sum(|counters| counters.offered), sum(|counters| counters.outcomes.iter().sum()))
+}
+
+/// Every sum of every slot and pane, by the name of its series.
+fn sums(window: &Window) -> BTreeMap<(usize, i64, SeriesKey), Totals> {
+    let kinds = [&window.slots, &window.fine, &window.coarse].into_iter().enumerate();
+    let pieces = kinds.flat_map(|(kind, pieces)| pieces.all().map(move |(piece, sums)| (kind, piece, sums)));
+    let named = |number: u32| window.table.keys()[number as usize].clone();
+    pieces
+        .flat_map(|(kind, piece, sums)| sums.iter().map(move |&(number, sum)| ((kind, piece, number), sum)))
+        .map(|((kind, piece, number), sum)| ((kind, piece, named(number)), sum))
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn a_history_leaves_what_its_last_rows_amount_to(history in any_history()) {
+        let mut task = Task::new(Window::new(options()));
+        let (mut now, mut before) = (noon(), (0, 0));
+        let mut most = [(0_usize, 0_usize); CONTACTS];
+        for (contact, state, passes) in &history {
+            let rows = state.rows();
+            let closed = rows.legs.iter().filter(|leg| leg.outcome.is_some()).count();
+            let seen = &mut most[*contact];
+            *seen = (seen.0.max(rows.legs.len()), seen.1.max(closed));
+            task.change(*contact, rows);
+            now += passes;
+            let at = task.window.snapshot(now);
+            // The ledger closes at every step; the figures are those of the rows; counters never fall.
+            prop_assert_eq!(at.ledger_gap(), 0);
+            prop_assert_eq!(present(&at), recount(&task.contacts, now));
+            let counted = offered_and_closed(&at);
+            prop_assert!(counted.0 >= before.0 && counted.1 >= before.1);
+            before = counted;
+        }
+        // The counters hold as many as each contact ever had at once.
+        prop_assert_eq!(before.0, most.iter().map(|seen| seen.0 as u64).sum::<u64>());
+        prop_assert_eq!(before.1, most.iter().map(|seen| seen.1 as u64).sum::<u64>());
+
+        // A fresh window that sees the last rows only is in the same state, and counts nothing again.
+        let mut fresh = Task::new(Window::new(options()));
+        for (contact, (rows, counted)) in task.contacts.iter().enumerate() {
+            fresh.contacts[contact].1 = *counted;
+            fresh.change(contact, rows.clone());
+        }
+        let (at, again) = (task.window.snapshot(now), fresh.window.snapshot(now));
+        prop_assert_eq!(present(&at), present(&again));
+        prop_assert_eq!(offered_and_closed(&again), (0, 0));
+        prop_assert_eq!(sums(&task.window), sums(&fresh.window));
+
+        // What goes leaves nothing behind.
+        for contact in 0..CONTACTS {
+            task.change(contact, Rows::default());
+        }
+        let at = task.window.snapshot(now);
+        prop_assert!(present(&at).is_empty());
+        for pieces in [&task.window.slots, &task.window.fine, &task.window.coarse] {
+            prop_assert_eq!(pieces.all().len(), 0);
+        }
+        prop_assert!(task.window.live.iter().all(|live| live.waiting.is_empty()));
+    }
+
+    #[test]
+    fn two_tasks_add_up_to_one(history in any_history()) {
+        let mut whole = Task::new(Window::new(options()));
+        let mut halves = [Task::new(Window::new(options())), Task::new(Window::new(options()))];
+        let mut now = noon();
+        for (contact, state, passes) in &history {
+            whole.change(*contact, state.rows());
+            halves[contact % 2].change(*contact, state.rows());
+            now += passes;
+        }
+        let mut merged = halves[0].window.snapshot(now);
+        merged.merge(&halves[1].window.snapshot(now));
+        prop_assert_eq!(merged, whole.window.snapshot(now));
+    }
+
+    #[test]
+    fn bytes_carry_the_state_on(history in any_history(), cut in 0..25_usize) {
+        let mut task = Task::new(Window::new(options()));
+        let (first, rest) = history.split_at(cut.min(history.len()));
+        let mut now = noon();
+        for (contact, state, passes) in first {
+            task.change(*contact, state.rows());
+            now += passes;
+            task.window.advance(now);
+        }
+        let bytes = task.window.to_bytes();
+        let more = Options {
+            queues: options().queues.into_iter().chain([QueueOptions {
+                name: "new".to_owned(),
+                target_wait_ms: 1,
+                service_level: ServiceLevel::Offered,
+            }]).collect(),
+            ..options()
+        };
+        let restored = Window::from_bytes(&bytes, options()).expect("its own bytes");
+        prop_assert_eq!(restored.to_bytes(), bytes.clone());
+        let mut restored = Task { window: restored, contacts: task.contacts.clone() };
+        let mut wider = Task {
+            window: Window::from_bytes(&bytes, more).expect("one more queue"),
+            contacts: task.contacts.clone(),
+        };
+        for (contact, state, passes) in rest {
+            for task in [&mut task, &mut restored, &mut wider] {
+                task.change(*contact, state.rows());
+            }
+            now += passes;
+        }
+        let at = task.window.snapshot(now);
+        prop_assert_eq!(present(&at), present(&restored.window.snapshot(now)));
+        prop_assert_eq!(present(&at), present(&wider.window.snapshot(now)));
+        // Cut or flipped bytes are refused or read as something; they never end the process.
+        for place in (0..bytes.len()).step_by(11) {
+            prop_assert!(Window::from_bytes(&bytes[..place], options()).is_err());
+            let mut flipped = bytes.clone();
+            flipped[place] ^= 0x55;
+            let _ = Window::from_bytes(&flipped, options());
+        }
+    }
+}
+
+/// Prints what a call costs: `cargo test --release -- --ignored --nocapture the_cost_of_a_change`.
+#[test]
+#[ignore = "a measurement, not a check"]
+#[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn the_cost_of_a_change() {
+    let names: Vec<&'static str> = (0..50).map(|n| &*format!("queue-{n:02}").leak()).collect();
+    let mut window = Window::new(options());
+    let (calls, started) = (200_000_i64, std::time::Instant::now());
+    for call in 0..calls {
+        let (queue, at) = (names[call as usize % names.len()], noon() + call * 20);
+        let one = rows(&[waits(queue, at)], &[]);
+        let leg = ends(waits(queue, at), Outcome::Answered, 9 * SECOND);
+        let two = rows(&[leg], &[talks(queue, at + 9 * SECOND)]);
+        let three = rows(&[leg], &[wrapped(talks(queue, at + 9 * SECOND), 3 * MINUTE, MINUTE)]);
+        let counted = window.changed(&Rows::default(), &one, Counted::default());
+        let counted = window.changed(&one, &two, counted);
+        // An event that changes nothing the window knows of.
+        let counted = window.changed(&two, &two, counted);
+        window.changed(&two, &three, counted);
+    }
+    let each = started.elapsed() / (calls as u32 * 4);
+    let started = std::time::Instant::now();
+    let summary = window.snapshot(noon() + calls * 20);
+    println!("{each:?} a change; a summary of {} series: {:?}", summary.series.len(), started.elapsed());
+    let started = std::time::Instant::now();
+    println!("{} bytes in {:?}", window.to_bytes().len(), started.elapsed());
+}
