@@ -1,1 +1,103 @@
-//! (to be written)
+//! DataFusion: the tables, views and functions that SQL sees, over one consistent cut of history and memory.
+//!
+//! Knows no Delta and no Kafka: committed rows come as table providers, rows in memory as Arrow batches ([`Source`]).
+//!
+//! Invariant: a query sees one [`Cut`]; a row that was restated is seen in its newest form only, and once.
+//! Invariant: no statement changes anything or opens a file; every query has a bound of memory and of time.
+//! Invariant: a figure of the views has its formula from [`crate::kpi`], and is written nowhere else.
+
+mod base;
+pub mod catalog;
+mod engine;
+mod error;
+pub mod functions;
+pub mod output;
+mod prompt;
+mod schema;
+mod statement;
+pub mod views;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+
+use crate::facts;
+use crate::kpi::ServiceLevel;
+use crate::time::{Grid, Millis};
+
+pub use engine::{Answer, Engine};
+pub use error::{Error, ErrorKind};
+pub use prompt::{Runner, prompt};
+
+/// The catalogue in which every table stands.
+pub const CATALOG: &str = "callpulse";
+/// The schema in which every table stands.
+pub const SCHEMA: &str = "public";
+
+/// One consistent view: rows that are committed, and rows in memory (open ones, and those not yet committed).
+#[derive(Debug, Clone)]
+pub struct Cut {
+    /// Committed rows by table name; a table that is missing has none.
+    pub committed: HashMap<&'static str, Arc<dyn TableProvider>>,
+    /// Rows in memory. No row is both here and in `committed`.
+    pub memory: Vec<(&'static facts::Table, RecordBatch)>,
+    /// The present of the centre: for legs that wait, and for the live views.
+    pub now: Millis,
+    /// The same key means the same committed rows, so that what was learned about them still holds.
+    pub version_key: u64,
+}
+
+impl Cut {
+    /// A cut without any row, at `now`.
+    pub fn empty(now: Millis) -> Self {
+        Self { committed: HashMap::new(), memory: Vec::new(), now, version_key: 0 }
+    }
+}
+
+/// Where a query's rows come from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The rows of this instant.
+    async fn cut(&self) -> Result<Cut, Error>;
+}
+
+/// What the engine needs to know.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The centre's zone and slots.
+    pub grid: Grid,
+    /// The formula of the service level where a queue has none of its own.
+    pub service_level: ServiceLevel,
+    /// The formula of the service level by queue.
+    pub queues: HashMap<String, ServiceLevel>,
+    /// Bytes that all queries together may hold.
+    pub memory_limit_bytes: usize,
+    /// How long a query may take, waiting for its turn included.
+    pub timeout: Duration,
+    /// Queries that may run at once; further ones wait for their turn.
+    pub max_concurrent: usize,
+    /// Parts in which a query is worked on at once.
+    pub partitions: usize,
+}
+
+impl Options {
+    /// The defaults for a centre with this grid: 1 GiB, 60 s, four queries at once, two parts each.
+    pub fn new(grid: Grid) -> Self {
+        Self {
+            grid,
+            service_level: ServiceLevel::default(),
+            queues: HashMap::new(),
+            memory_limit_bytes: 1 << 30,
+            timeout: Duration::from_secs(60),
+            max_concurrent: 4,
+            partitions: 2,
+        }
+    }
+}

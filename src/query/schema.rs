@@ -1,0 +1,131 @@
+//! The one schema of a query: base tables and views, made when they are asked for.
+
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
+    TableProvider,
+};
+use datafusion::datasource::{TableType, ViewTable};
+use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
+use tokio::sync::OnceCell;
+
+use super::base::{self, Superseded};
+use super::views::View;
+use super::{CATALOG, Cut, SCHEMA};
+use crate::facts::{self, RESTATEMENTS, Table, Written};
+
+/// What the lake's newest version says about restated rows, kept between queries.
+pub(super) type SupersededCache = Arc<Mutex<Option<(u64, Arc<Superseded>)>>>;
+
+/// The tables of one cut.
+#[derive(Debug)]
+pub(super) struct Tables {
+    cut: Cut,
+    views: Arc<Vec<View>>,
+    /// Plans views; has functions and settings, but no tables of its own, so that nothing points in a circle.
+    template: SessionState,
+    cache: SupersededCache,
+    superseded: OnceCell<Arc<Superseded>>,
+}
+
+impl Tables {
+    pub(super) fn new(
+        cut: Cut,
+        views: Arc<Vec<View>>,
+        template: SessionState,
+        cache: SupersededCache,
+    ) -> Self {
+        Self { cut, views, template, cache, superseded: OnceCell::new() }
+    }
+
+    fn view(&self, name: &str) -> Option<&View> {
+        self.views.iter().find(|view| view.name == name)
+    }
+
+    fn memory(&self, table: &Table) -> Vec<RecordBatch> {
+        let of_table = self.cut.memory.iter().filter(|(owner, _)| owner.name == table.name);
+        of_table.map(|(_, batch)| batch.clone()).filter(|batch| batch.num_rows() > 0).collect()
+    }
+
+    async fn base(&self, table: &'static Table) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        let superseded = match table.written {
+            Written::PerContact => Some(self.superseded().await?),
+            Written::Once | Written::Newest => None,
+        };
+        base::provider(table, self.cut.committed.get(table.name), self.memory(table), superseded)
+    }
+
+    /// The rows that were restated: of committed ones as remembered for this version, of those in memory as they are.
+    async fn superseded(&self) -> Result<Arc<Superseded>, DataFusionError> {
+        let find = || async {
+            let key = self.cut.version_key;
+            let known = {
+                let cache = self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                cache.as_ref().filter(|(of, _)| *of == key).map(|(_, superseded)| Arc::clone(superseded))
+            };
+            let committed = match (known, self.cut.committed.get(RESTATEMENTS.name)) {
+                (Some(known), _) => known,
+                (None, None) => Arc::new(Superseded::default()),
+                (None, Some(provider)) => {
+                    let read = Arc::new(Superseded::read(&self.template, Arc::clone(provider)).await?);
+                    let mut cache = self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    *cache = Some((key, Arc::clone(&read)));
+                    read
+                }
+            };
+            let memory = self.memory(&RESTATEMENTS);
+            if memory.is_empty() {
+                return Ok(committed);
+            }
+            let mut both = (*committed).clone();
+            memory.iter().try_for_each(|batch| both.add(batch))?;
+            Ok(Arc::new(both))
+        };
+        self.superseded.get_or_try_init(find).await.cloned()
+    }
+}
+
+/// The schema that SQL sees.
+#[derive(Debug)]
+struct Schema(Arc<Tables>);
+
+/// A list of catalogues that holds the one of these tables.
+pub(super) fn catalog_of(tables: &Arc<Tables>) -> Result<Arc<dyn CatalogProviderList>, DataFusionError> {
+    let catalog = MemoryCatalogProvider::new();
+    catalog.register_schema(SCHEMA, Arc::new(Schema(Arc::clone(tables))))?;
+    let list = MemoryCatalogProviderList::new();
+    list.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+    Ok(Arc::new(list))
+}
+
+#[async_trait]
+impl SchemaProvider for Schema {
+    fn table_names(&self) -> Vec<String> {
+        let tables = facts::TABLES.iter().map(|table| table.name.to_owned());
+        tables.chain(self.0.views.iter().map(|view| view.name.to_owned())).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if let Some(table) = facts::table(name) {
+            return self.0.base(table).await.map(Some);
+        }
+        let Some(view) = self.0.view(name) else { return Ok(None) };
+        let mut state = self.0.template.clone();
+        state.register_catalog_list(catalog_of(&self.0)?);
+        let plan = state.create_logical_plan(&view.sql_at(self.0.cut.now)).await?;
+        Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.clone())))))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
+        let table = facts::table(name).map(|_| TableType::Base);
+        Ok(table.or_else(|| self.0.view(name).map(|_| TableType::View)))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        facts::table(name).is_some() || self.0.view(name).is_some()
+    }
+}

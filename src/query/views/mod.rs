@@ -1,0 +1,84 @@
+//! The views: SQL over the base tables, with what each column means.
+//!
+//! Every figure of the catalogue comes from [`crate::kpi`]; other views are SQL text beside their columns' meaning, and a
+//! test holds the two against each other.
+
+mod agents;
+mod customers;
+mod kpi;
+mod live;
+mod load;
+
+use crate::time::Millis;
+
+use super::Options;
+
+/// One view.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// What a row is.
+    pub means: String,
+    /// Its columns, in order.
+    pub columns: Vec<ViewColumn>,
+    /// The statement behind it; `{now}` stands for the present of the cut.
+    pub sql: String,
+}
+
+/// One column of a view.
+#[derive(Debug, Clone)]
+pub struct ViewColumn {
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// What it is counted in; empty where it is not a number.
+    pub unit: &'static str,
+    /// What it means.
+    pub means: String,
+    /// How it is made from other columns of the view, where it is.
+    pub formula: Option<String>,
+}
+
+impl View {
+    /// The statement at the instant `now`.
+    pub(super) fn sql_at(&self, now: Millis) -> String {
+        // A number and no text: the instant comes from us, but a number cannot be anything else.
+        let literal = format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", now.saturating_mul(1_000));
+        self.sql.replace("{now}", &literal)
+    }
+}
+
+/// Every view, in the order of the manual.
+pub(super) fn all(options: &Options) -> Vec<View> {
+    let mut views = kpi::views(options);
+    for written in [agents::VIEWS, load::VIEWS, customers::VIEWS, live::VIEWS] {
+        views.extend(written.iter().map(Written::view));
+    }
+    views
+}
+
+/// A view whose statement is written by hand.
+struct Written {
+    name: &'static str,
+    means: &'static str,
+    /// Name, unit and meaning of each column.
+    columns: &'static [(&'static str, &'static str, &'static str)],
+    sql: &'static str,
+}
+
+impl Written {
+    fn view(&self) -> View {
+        let columns = self.columns.iter().map(|&(name, unit, means)| ViewColumn {
+            name,
+            unit,
+            means: means.to_owned(),
+            formula: None,
+        });
+        View {
+            name: self.name,
+            means: self.means.to_owned(),
+            columns: columns.collect(),
+            sql: self.sql.to_owned(),
+        }
+    }
+}
