@@ -37,7 +37,7 @@ pub enum Applied {
 pub trait Observer {
     /// A contact's rows were `old` and are `new`. `counted` is what this method returned for the contact
     /// the last time (0 at first); the correlator keeps it with the contact.
-    fn contact(&mut self, old: &Rows<'_>, new: &Rows<'_>, counted: u32) -> u32;
+    fn contact(&mut self, old: &Rows<'_>, new: &Rows<'_>, counted: i64) -> i64;
 
     /// An agent's state in force was `old` and is `new`.
     fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>);
@@ -74,7 +74,7 @@ pub(super) struct Contact {
     /// The revision that was handed out as closed rows; 0: none is in force.
     pub(super) written: u32,
     /// What the observer has counted.
-    pub(super) counted: u32,
+    pub(super) counted: i64,
     pub(super) dirty: bool,
     /// Partial transcript pieces whose final piece has not come.
     pub(super) partials: Option<Box<Vec<Event<'static>>>>,

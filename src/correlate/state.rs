@@ -43,7 +43,7 @@ impl Correlator {
             ("touched", ints(&|c| Some(c.touched))),
             ("forget_at", ints(&|c| c.forget_at)),
             ("written", ints(&|c| Some(i64::from(c.written)))),
-            ("counted", ints(&|c| Some(i64::from(c.counted)))),
+            ("counted", ints(&|c| Some(c.counted))),
         ]);
         let states: Vec<(&str, i64, Option<i64>, &AgentState)> = self
             .agents
@@ -145,7 +145,7 @@ impl Correlator {
                 timer: Millis::MIN,
                 forget_at: forget_at.is_valid(row).then(|| forget_at.value(row)),
                 written: written.value(row) as u32,
-                counted: counted.value(row) as u32,
+                counted: counted.value(row),
                 dirty: false,
                 partials: None,
             };

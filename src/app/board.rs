@@ -1,0 +1,182 @@
+//! What everybody may look at: the workers' figures, the committed tables, and the cut that a query sees.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::commit::Committer;
+use super::worker::{Ask, Worker};
+use crate::facts::TABLES;
+use crate::ingest::{Lag, Place};
+use crate::metrics::{Metrics, Stats, live_json};
+use crate::query::{self, Cut, Source};
+use crate::serve::Health;
+use crate::time::Clock;
+use crate::window::Summary;
+
+/// Records behind the end of a partition up to which the service counts as caught up.
+const CAUGHT_UP_LAG: i64 = 10_000;
+
+/// The service's shared parts.
+pub struct Board {
+    /// The threads that own tasks.
+    pub workers: Vec<Worker>,
+    /// The way into the lake.
+    pub committer: Committer,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    lags: Mutex<HashMap<Place, Lag>>,
+    assigned: Mutex<Option<Vec<Place>>>,
+    idle: Summary,
+}
+
+impl Board {
+    /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros.
+    pub fn new(
+        workers: Vec<Worker>,
+        committer: Committer,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        idle: Summary,
+    ) -> Board {
+        Board { workers, committer, clock, metrics, lags: Mutex::default(), assigned: Mutex::default(), idle }
+    }
+
+    /// Notes how far reading has come.
+    pub fn note_lags(&self, lags: &[Lag]) {
+        let mut known = self.lags.lock().expect("no holder of this lock can panic");
+        for lag in lags {
+            known.insert(lag.place.clone(), lag.clone());
+        }
+    }
+
+    /// Notes which partitions are ours.
+    pub fn note_assigned(&self, places: &[Place], ours: bool) {
+        let mut assigned = self.assigned.lock().expect("no holder of this lock can panic");
+        let assigned = assigned.get_or_insert_default();
+        assigned.retain(|place| !places.contains(place));
+        if ours {
+            assigned.extend(places.iter().cloned());
+        } else {
+            let mut lags = self.lags.lock().expect("no holder of this lock can panic");
+            lags.retain(|place, _| !places.contains(place));
+        }
+    }
+
+    /// Records read and not yet taken, over all partitions; `None` before anything is known.
+    pub fn lag(&self) -> Option<i64> {
+        let lags = self.lags.lock().expect("no holder of this lock can panic");
+        (!lags.is_empty()).then(|| lags.values().map(|lag| (lag.high - lag.position).max(0)).sum())
+    }
+
+    /// Next offsets to be read of a topic's partitions.
+    pub fn positions(&self, topic: &str) -> Vec<(i32, i64)> {
+        let lags = self.lags.lock().expect("no holder of this lock can panic");
+        lags.values()
+            .filter(|lag| *lag.place.0 == *topic)
+            .map(|lag| (lag.place.1, lag.position))
+            .collect()
+    }
+
+    /// The windows' figures of all tasks.
+    pub fn summary(&self) -> Summary {
+        let mut summary = self.idle.clone();
+        for worker in &self.workers {
+            summary.merge(&worker.shown().summary);
+        }
+        summary
+    }
+
+    /// The pipeline's figures.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        for worker in &self.workers {
+            stats.merge(&worker.shown().stats);
+        }
+        stats.lake_commit.merge(&self.committer.committing().duration);
+        for lag in self.lags.lock().expect("no holder of this lock can panic").values() {
+            let key = (lag.place.0.to_string(), lag.place.1);
+            stats.partitions.entry(key).or_default().lag = Some((lag.high - lag.position).max(0));
+        }
+        stats
+    }
+
+    /// The page `/metrics`.
+    pub fn metrics(&self) -> String {
+        self.metrics.render(&self.summary(), &self.stats(), self.clock.now())
+    }
+
+    /// The live figures as JSON.
+    pub fn live(&self) -> Value {
+        let stats = self.stats();
+        let mut live = live_json(&self.summary(), self.clock.now());
+        if let Value::Object(members) = &mut live {
+            let watermark = stats.partitions.values().filter_map(|partition| partition.watermark).min();
+            members.insert(
+                "pipeline".to_owned(),
+                json!({
+                    "lag": self.lag(),
+                    "watermark": watermark,
+                    "events": stats.events.values().sum::<u64>(),
+                    "rejects": stats.rejects.values().sum::<u64>(),
+                    "open_contacts": stats.open_contacts,
+                }),
+            );
+        }
+        live
+    }
+
+    /// Whether the service works, and whether its figures are complete.
+    pub fn health(&self) -> Health {
+        let mut reasons = Vec::new();
+        let assigned = self.assigned.lock().expect("no holder of this lock can panic").clone();
+        match assigned {
+            None => reasons.push("the consumer group has not assigned partitions yet".to_owned()),
+            Some(places) if places.is_empty() => {}
+            Some(_) => match self.lag() {
+                None => reasons.push("nothing has been fetched yet".to_owned()),
+                Some(lag) if lag > CAUGHT_UP_LAG => reasons.push(format!("catching up: {lag} records behind")),
+                Some(_) => {}
+            },
+        }
+        if self.workers.iter().any(|worker| worker.shown().replays) {
+            reasons.push("state is being restored: a stretch that is committed already is replayed".to_owned());
+        }
+        if let Some(error) = self.committer.committing().failing {
+            reasons.push(format!("the lake cannot be written: {error}"));
+        }
+        Health { alive: true, ready: reasons.is_empty(), reasons }
+    }
+}
+
+#[async_trait]
+impl Source for Board {
+    async fn cut(&self) -> Result<Cut, query::Error> {
+        // The committed version first: what is committed after this is still in the workers' memory,
+        // since they keep flushes beyond their commit.
+        let published = self.committer.published();
+        let now = self.clock.now();
+        let mut answers = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
+            let (reply, answer) = oneshot::channel();
+            worker.ask(Ask::Rows { committed: Arc::clone(&published.committed), now, reply });
+            answers.push(answer);
+        }
+        let mut memory = Vec::new();
+        for answer in answers {
+            let rows = answer.await.map_err(|_| {
+                query::Error::new(query::ErrorKind::Outside, "the service is stopping")
+            })?;
+            memory.extend(rows);
+        }
+        let committed = TABLES
+            .iter()
+            .filter_map(|table| Some((table.name, published.version.provider(table.name)?)))
+            .collect();
+        Ok(Cut { committed, memory, now, version_key: published.key })
+    }
+}

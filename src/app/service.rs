@@ -1,0 +1,331 @@
+//! The service: reads Kafka, keeps the lake, answers. `run` is this; `demo` is this with a broker and a
+//! simulated centre beside it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::commit::Committer;
+use super::task::{Origin, Rules, Task};
+use super::worker::{self, Ask, Worker, task_of};
+use super::{Failure, settings};
+use crate::config::Config;
+use crate::ingest::{
+    AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Sink, Start,
+};
+use crate::lake::Lake;
+use crate::metrics::Metrics;
+use crate::query::Engine;
+use crate::serve::{self, Site};
+use crate::time::Clock;
+use crate::window::Window;
+
+/// State up to this many bytes is written with every commit, so that readers of the data directory and a
+/// restart are close to the present.
+const SMALL_STATE_BYTES: u64 = 32 << 20;
+
+/// A running service.
+pub(super) struct Service {
+    /// What everybody may look at.
+    pub(super) board: Arc<Board>,
+    /// SQL.
+    pub(super) engine: Arc<Engine>,
+    /// Where the pages are.
+    pub(super) http: Option<std::net::SocketAddr>,
+    consumer: Option<Consumer>,
+    stop: CancellationToken,
+    commits: JoinHandle<Result<(), Failure>>,
+    pages: Option<JoinHandle<std::io::Result<()>>>,
+    failures: mpsc::Receiver<Failure>,
+}
+
+impl Service {
+    /// Starts everything: lake, workers, pages, consumer.
+    ///
+    /// # Errors
+    /// Who must act is in the failure.
+    pub(super) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Service, Failure> {
+        let consumer_options = settings::consumer(config)?;
+        let listener = match config.listeners.http {
+            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
+                Failure::outside(format!("cannot listen on `{address}`: {error}"))
+                    .hint("another process may use the port; --http 127.0.0.1:0 picks a free one")
+            })?),
+            None => None,
+        };
+        let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
+        let dead_letters = match &config.kafka.dead_letter_topic {
+            Some(topic) => Some(
+                DeadLetters::new(&config.kafka.brokers, &config.kafka.properties.0, topic)
+                    .map_err(|error| Failure::of_ingest(&error))?,
+            ),
+            None => None,
+        };
+        let full = Arc::new(Notify::new());
+        let worker_options = worker::Options {
+            clock: Arc::clone(&clock),
+            commit_rows: usize::try_from(config.lake.commit_rows).unwrap_or(200_000),
+            small_state_bytes: SMALL_STATE_BYTES,
+            full: Arc::clone(&full),
+        };
+        let threads = std::thread::available_parallelism().map_or(2, |n| n.get()).min(16);
+        let mut workers = Vec::with_capacity(threads);
+        for number in 0..threads {
+            let worker = Worker::start(&format!("worker-{number}"), worker_options.clone());
+            workers.push(worker.map_err(|error| Failure::outside(format!("no thread can be started: {error}")))?);
+        }
+        let metrics = Metrics::new(Registry::new(), env!("CARGO_PKG_VERSION")).map_err(Failure::bug)?;
+        let idle = Window::new(settings::window(config)).snapshot(clock.now());
+        let committer = Committer::new(lake, dead_letters);
+        let board = Arc::new(Board::new(workers, committer, Arc::clone(&clock), metrics, idle));
+        let engine = Engine::new(settings::query(config), Arc::clone(&board) as _)
+            .map_err(|error| Failure::bug(error.to_string()))?;
+        let engine = Arc::new(engine);
+
+        let stop = CancellationToken::new();
+        let http = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let pages = listener.map(|listener| {
+            let (metrics, live, health) = (Arc::clone(&board), Arc::clone(&board), Arc::clone(&board));
+            let site = Site {
+                engine: Arc::clone(&engine),
+                metrics: Arc::new(move || metrics.metrics()),
+                live: Arc::new(move || live.live()),
+                health: Arc::new(move || health.health()),
+                clock: Arc::clone(&clock),
+            };
+            tokio::spawn(serve::run(listener, site, stop.child_token()))
+        });
+
+        let (fail, failures) = mpsc::channel(4);
+        let gate = Arc::new(Gate {
+            board: Arc::clone(&board),
+            rules: settings::rules(config, false),
+            co_partitioned: config.kafka.co_partitioned,
+            runtime: tokio::runtime::Handle::current(),
+            fail,
+        });
+        let reader = tokio::task::spawn_blocking(move || Consumer::start(consumer_options, gate));
+        let consumer = match reader.await {
+            Ok(Ok(consumer)) => consumer,
+            Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
+            Err(error) => return Err(Failure::bug(error.to_string())),
+        };
+        let commits = tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));
+        Ok(Service { board, engine, http, consumer: Some(consumer), stop, commits, pages, failures })
+    }
+
+    /// Returns when something failed for good.
+    pub(super) async fn failed(&mut self) -> Failure {
+        tokio::select! {
+            failure = self.failures.recv() => failure.unwrap_or_else(|| Failure::bug("the consumer is gone")),
+            ended = &mut self.commits => match ended {
+                Ok(Err(failure)) => failure,
+                Ok(Ok(())) => Failure::bug("the commits have ended"),
+                Err(error) => Failure::bug(format!("the commits have ended: {error}")),
+            },
+        }
+    }
+
+    /// Reads no more, makes durable what was read, and leaves the group; the pages go on.
+    ///
+    /// # Errors
+    /// Where the last commit failed.
+    pub(super) async fn stop_reading(&mut self) -> Result<(), Failure> {
+        self.board.committer.cycle(&self.board.workers, None, Some(true)).await?;
+        if let Some(consumer) = self.consumer.take() {
+            let stopped = tokio::task::spawn_blocking(move || consumer.stop());
+            stopped.await.map_err(|error| Failure::bug(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Stops everything in order.
+    ///
+    /// # Errors
+    /// Where the last commit failed.
+    pub(super) async fn stop(mut self) -> Result<(), Failure> {
+        let stopped = self.stop_reading().await;
+        self.stop.cancel();
+        if let Some(pages) = self.pages.take() {
+            let _ = tokio::time::timeout(Duration::from_secs(5), pages).await;
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
+        stopped
+    }
+
+    /// Passes positions to Kafka for lag tools.
+    pub(super) fn consumer(&self) -> Option<&Consumer> {
+        self.consumer.as_ref()
+    }
+}
+
+/// How often what is done.
+#[derive(Debug, Clone)]
+struct Pace {
+    commit: Duration,
+    snapshot: Duration,
+    maintain: Option<Duration>,
+    grid: crate::time::Grid,
+}
+
+impl Pace {
+    fn of(config: &Config) -> Pace {
+        let secs = |secs: i64| Duration::from_secs(u64::try_from(secs).unwrap_or(1).max(1));
+        Pace {
+            commit: secs(config.lake.commit_secs),
+            snapshot: secs(config.lake.snapshot_secs),
+            maintain: (config.lake.compact_every_secs > 0).then(|| secs(config.lake.compact_every_secs)),
+            grid: config.grid(),
+        }
+    }
+}
+
+async fn commit_loop(
+    board: Arc<Board>,
+    pace: Pace,
+    full: Arc<Notify>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let mut snapshot_at = tokio::time::Instant::now() + pace.snapshot;
+    let mut maintain_at = pace.maintain.map(|every| tokio::time::Instant::now() + every);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = full.notified() => {}
+            () = tokio::time::sleep(pace.commit) => {}
+        }
+        let now = tokio::time::Instant::now();
+        let due = now >= snapshot_at;
+        if due {
+            snapshot_at = now + pace.snapshot;
+        }
+        board.committer.cycle(&board.workers, None, due.then_some(true)).await?;
+        if let (Some(at), Some(every)) = (maintain_at, pace.maintain)
+            && now >= at
+        {
+            maintain_at = Some(now + every);
+            let today = pace.grid.date(board.clock.now());
+            match board.committer.maintain(today).await {
+                Ok(report) => tracing::debug!(%report, "the lake was tidied"),
+                Err(error) => tracing::warn!(%error, "the lake cannot be tidied now; it is tried again later"),
+            }
+        }
+    }
+}
+
+/// Between the consumer's thread and the workers.
+struct Gate {
+    board: Arc<Board>,
+    rules: Arc<Rules>,
+    co_partitioned: bool,
+    runtime: tokio::runtime::Handle,
+    fail: mpsc::Sender<Failure>,
+}
+
+impl Gate {
+    fn worker(&self, (topic, partition): &Place) -> &Worker {
+        let workers = &self.board.workers;
+        let spread = if self.co_partitioned { 0 } else { topic.len() };
+        &workers[(spread + partition.unsigned_abs() as usize) % workers.len()]
+    }
+
+    /// The tasks of these partitions, each with its partitions.
+    fn tasks(&self, places: &[Place]) -> Vec<(String, Vec<Place>)> {
+        let mut tasks: Vec<(String, Vec<Place>)> = Vec::new();
+        for place in places {
+            let name = task_of(place, self.co_partitioned);
+            match tasks.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, of_task)) => of_task.push(place.clone()),
+                None => tasks.push((name, vec![place.clone()])),
+            }
+        }
+        tasks
+    }
+
+    async fn adopt(&self, name: &str, places: &[Place]) -> Result<HashMap<Place, i64>, String> {
+        let lake = self.board.committer.lake();
+        let found = lake.find_snapshot(name).await.map_err(|error| error.to_string())?;
+        for (file, why) in &found.torn {
+            tracing::warn!(file, why, "a snapshot cannot be read; an older one is used");
+        }
+        let mut origins = Vec::with_capacity(places.len());
+        for (topic, partition) in places {
+            let stored = lake.positions(topic, *partition).await.map_err(|error| error.to_string())?;
+            origins.push(Origin { topic: Arc::clone(topic), partition: *partition, stored });
+        }
+        let task = Task::new(name.to_owned(), Arc::clone(&self.rules), &origins, found.snapshot)?;
+        let starts = task.positions().map(|(topic, partition, next)| ((Arc::clone(topic), partition), next)).collect();
+        if let Some(place) = places.first() {
+            self.worker(place).ask(Ask::Adopt(Box::new(task)));
+        }
+        Ok(starts)
+    }
+}
+
+impl Sink for Gate {
+    fn assigned(&self, partitions: &[Place]) -> Result<Vec<Start>, String> {
+        let mut starts = HashMap::new();
+        for (name, places) in self.tasks(partitions) {
+            starts.extend(self.runtime.block_on(self.adopt(&name, &places))?);
+        }
+        self.board.note_assigned(partitions, true);
+        tracing::info!(partitions = partitions.len(), "partitions were assigned");
+        let start = |place: &Place| match starts.get(place) {
+            Some(&next) if next > 0 => Start::At(next),
+            _ => Start::Beginning,
+        };
+        Ok(partitions.iter().map(start).collect())
+    }
+
+    fn revoked(&self, partitions: &[Place], lost: bool) {
+        let tasks = self.tasks(partitions);
+        let names: Vec<String> = tasks.iter().map(|(name, _)| name.clone()).collect();
+        if !lost {
+            let committed =
+                self.runtime.block_on(self.board.committer.cycle(&self.board.workers, Some(names.clone()), Some(true)));
+            if let Err(failure) = committed {
+                tracing::warn!(%failure, "what was read of the revoked partitions is not durable; their new owner reads it again");
+            }
+        }
+        for worker in &self.board.workers {
+            let (reply, done) = tokio::sync::oneshot::channel();
+            worker.ask(Ask::Release(names.clone(), reply));
+            let _ = done.blocking_recv();
+        }
+        self.board.note_assigned(partitions, false);
+        tracing::info!(partitions = partitions.len(), lost, "partitions were revoked");
+    }
+
+    fn offer(&self, block: Block) -> Result<(), Block> {
+        let place = (Arc::clone(&block.topic), block.partition);
+        self.worker(&place).offer(&task_of(&place, self.co_partitioned), block)
+    }
+
+    fn end_of_partition(&self, _: &Place, _: i64) {}
+
+    fn gap(&self, gap: &Gap) -> AfterGap {
+        let (topic, partition) = &gap.place;
+        let missing = gap.missing().map_or("an unknown number".to_owned(), |missing| missing.to_string());
+        tracing::error!(
+            %topic, partition, wanted = gap.wanted, low = gap.low, high = gap.high,
+            "{missing} of records are gone from Kafka before they were read; figures of that time are incomplete; reading goes on at {}",
+            gap.low
+        );
+        AfterGap::From(gap.low)
+    }
+
+    fn lag(&self, lags: &[Lag]) {
+        self.board.note_lags(lags);
+    }
+
+    fn failed(&self, error: crate::ingest::Error) {
+        let _ = self.fail.try_send(Failure::of_ingest(&error));
+    }
+}

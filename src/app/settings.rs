@@ -1,0 +1,117 @@
+//! From the configuration to what each room needs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Failure;
+use super::task::Rules;
+use crate::config::Config;
+use crate::decode::Format;
+use crate::time::SECOND;
+use crate::{correlate, ingest, lake, query, window};
+
+/// What tasks need.
+pub(super) fn rules(config: &Config, unordered: bool) -> Arc<Rules> {
+    let formats = config
+        .kafka
+        .topics
+        .iter()
+        .filter_map(|topic| Some((topic.name.clone(), Format::from_name(&topic.format)?)))
+        .collect();
+    Arc::new(Rules {
+        correlate: correlate(config, unordered),
+        window: window(config),
+        formats,
+        dead_letters: config.kafka.dead_letter_topic.is_some(),
+    })
+}
+
+/// What the correlator needs.
+pub(super) fn correlate(config: &Config, unordered: bool) -> correlate::Options {
+    let timeouts = &config.contact_timeout_secs;
+    let by_channel =
+        [timeouts.voice, timeouts.chat, timeouts.email, timeouts.social, timeouts.video, timeouts.sms];
+    let queue = |(name, queue): (&String, &crate::config::Queue)| {
+        let rules = correlate::QueueRules {
+            target_wait_ms: queue.target_wait_secs * SECOND,
+            short_abandon_ms: queue.short_abandon_secs * SECOND,
+            department: queue.department.clone(),
+        };
+        (name.clone(), rules)
+    };
+    correlate::Options {
+        grid: config.grid(),
+        lateness_ms: config.lateness_secs * SECOND,
+        correlation_ms: config.correlation_secs * SECOND,
+        acw_timeout_ms: config.acw_timeout_secs * SECOND,
+        contact_timeout_ms: by_channel.map(|secs| secs * SECOND),
+        queues: config.queues.iter().map(queue).collect(),
+        defaults: correlate::QueueRules {
+            target_wait_ms: config.queue_defaults.target_wait_secs * SECOND,
+            short_abandon_ms: config.queue_defaults.short_abandon_secs * SECOND,
+            department: None,
+        },
+        keep_events: config.lake.events,
+        unordered,
+    }
+}
+
+/// What the windows need.
+pub(super) fn window(config: &Config) -> window::Options {
+    window::Options {
+        grid: config.grid(),
+        queues: config
+            .queues
+            .iter()
+            .map(|(name, queue)| window::QueueOptions {
+                name: name.clone(),
+                target_wait_ms: queue.target_wait_secs * SECOND,
+                service_level: queue.service_level_formula,
+            })
+            .collect(),
+        default_target_wait_ms: config.queue_defaults.target_wait_secs * SECOND,
+        default_service_level: config.queue_defaults.service_level_formula,
+        max_series: usize::try_from(config.metrics.max_series).unwrap_or(500),
+    }
+}
+
+/// What the lake needs.
+pub(super) fn lake(config: &Config) -> lake::Options {
+    let mut options =
+        lake::Options::new(config.data_dir.clone(), config.timezone.name(), config.slot_minutes);
+    options.checkpoint_every = u64::try_from(config.lake.checkpoint_every_commits).unwrap_or(100);
+    options.vacuum_hours = u64::try_from(config.lake.vacuum_hours).unwrap_or(24);
+    let days = config.lake.retention_days.iter();
+    options.retention_days =
+        days.map(|(table, days)| ((*table).to_owned(), u32::try_from(*days).unwrap_or(0))).collect();
+    options
+}
+
+/// What SQL needs.
+pub(super) fn query(config: &Config) -> query::Options {
+    let mut options = query::Options::new(config.grid());
+    options.service_level = config.queue_defaults.service_level_formula;
+    options.queues = config
+        .queues
+        .iter()
+        .map(|(name, queue)| (name.clone(), queue.service_level_formula))
+        .collect::<HashMap<_, _>>();
+    options
+}
+
+/// What the consumer needs.
+///
+/// # Errors
+/// Where no topic is configured.
+pub(super) fn consumer(config: &Config) -> Result<ingest::Options, Failure> {
+    let kafka = &config.kafka;
+    if kafka.topics.is_empty() {
+        return Err(Failure::config("no topic is configured: `kafka.topics` is empty")
+            .hint("name one: --set 'kafka.topics=[{name=\"calls\"}]', or see `kafka.topics` in the defaults"));
+    }
+    let topics = kafka.topics.iter().map(|topic| topic.name.clone()).collect();
+    let mut options = ingest::Options::new(kafka.brokers.clone(), kafka.group.clone(), topics);
+    options.properties = kafka.properties.0.clone();
+    options.co_partitioned = kafka.co_partitioned;
+    Ok(options)
+}

@@ -1,0 +1,556 @@
+//! One task: what owns a partition's events from their bytes to the rows they make.
+//!
+//! A plain state machine without threads or I/O: blocks go in, flushes (rows with the positions they
+//! cover) and snapshots come out.
+//!
+//! Invariant: every record is counted once: consumed = applied + duplicates + rejects.
+//! Invariant: rows leave in flushes whose ranges follow each other without gap. After a restart the task
+//! replays from its snapshot, settles exactly at the positions that the tables have stored, and drops the
+//! rows that they have.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
+
+use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
+use crate::decode::{Decoder, Format, write_event};
+use crate::event::{AgentStateName, Kind, Place, Reject, RejectReason};
+use crate::facts::{Facts, RejectRow, Table};
+use crate::ingest::{Block, DeadLetter, Record};
+use crate::lake::{Range, Snapshot};
+use crate::metrics::{PartitionStats, Stats};
+use crate::time::{Millis, SlotCache};
+use crate::window::{self, Counted, Summary, Window};
+
+/// Longest part of a reject's payload that is kept in the table, bytes.
+const REJECT_PAYLOAD_MAX: usize = 64 << 10;
+/// Committed flushes that are kept for queries that began before the commit.
+const KEEP_COMMITTED: usize = 2;
+
+/// What every task is told.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Of the correlator.
+    pub correlate: correlate::Options,
+    /// Of the windows.
+    pub window: window::Options,
+    /// The format of each topic; topics that are not named are canonical.
+    pub formats: HashMap<String, Format>,
+    /// Whether rejects are kept as dead letters with their original bytes.
+    pub dead_letters: bool,
+}
+
+/// Rows that belong together: everything of the named ranges.
+#[derive(Debug, Clone)]
+pub struct Flush {
+    /// 1 for the first of this process.
+    pub number: u64,
+    /// The offsets they cover.
+    pub ranges: Vec<Range>,
+    /// The rows.
+    pub tables: Vec<(&'static Table, RecordBatch)>,
+}
+
+/// What a task hands over to be made durable.
+#[derive(Debug)]
+pub struct Handover {
+    /// The task.
+    pub task: String,
+    /// Its rows since the last one.
+    pub flush: Flush,
+    /// Its dead letters since the last one.
+    pub dead: Vec<DeadLetter>,
+    /// Its state after these rows, when one was asked for.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// One topic-partition (or file) of a task.
+#[derive(Debug)]
+struct Source {
+    topic: Arc<str>,
+    partition: i32,
+    decoder: Decoder,
+    /// The next offset to be taken.
+    next: i64,
+    /// Everything below is in a flush.
+    flushed: i64,
+    /// Blocks that wait for the other sources of the task to reach a stored position.
+    held: VecDeque<Block>,
+    kinds: [u64; Kind::ALL.len()],
+    rejects: [u64; RejectReason::ALL.len()],
+    consumed: u64,
+    applied: u64,
+    duplicates: u64,
+}
+
+/// A position of every source up to which some tables have the rows already.
+#[derive(Debug)]
+struct Stored {
+    upto: Vec<i64>,
+    tables: Vec<&'static str>,
+}
+
+/// One task.
+#[derive(Debug)]
+pub struct Task {
+    name: String,
+    rules: Arc<Rules>,
+    correlator: Correlator,
+    window: Window,
+    facts: Facts,
+    slots: SlotCache,
+    sources: Vec<Source>,
+    /// Positions to be replayed to, the nearest first.
+    replay: VecDeque<Stored>,
+    /// Rows of the replayed stretch that a table did not have.
+    carried: Vec<(&'static Table, RecordBatch)>,
+    flushes: VecDeque<Flush>,
+    committed: u64,
+    number: u64,
+    dead: Vec<DeadLetter>,
+    /// Events since the last settling.
+    unsettled: usize,
+}
+
+/// Tells the window what the correlator saw.
+struct Watch<'w>(&'w mut Window);
+
+impl Observer for Watch<'_> {
+    fn contact(&mut self, old: &Rows<'_>, new: &Rows<'_>, counted: i64) -> i64 {
+        self.0.changed(old, new, Counted::from_i64(counted)).to_i64()
+    }
+    fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>) {
+        self.0.agent_changed(old, new);
+    }
+}
+
+/// Where a source begins, and what the tables have of it.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Topic or path.
+    pub topic: Arc<str>,
+    /// Partition; 0 for files.
+    pub partition: i32,
+    /// Positions that the tables have stored, by table; those without are left out or 0.
+    pub stored: HashMap<&'static str, i64>,
+}
+
+impl Task {
+    /// A task over these sources, going on from its snapshot when there is one.
+    ///
+    /// # Errors
+    /// Says what in the snapshot cannot be read.
+    pub fn new(
+        name: String,
+        rules: Arc<Rules>,
+        origins: &[Origin],
+        snapshot: Option<Snapshot>,
+    ) -> Result<Task, String> {
+        let slots = SlotCache::new(rules.correlate.grid);
+        let mut task = Task {
+            name,
+            correlator: Correlator::new(rules.correlate.clone()),
+            window: Window::new(rules.window.clone()),
+            facts: Facts::default(),
+            slots,
+            sources: Vec::new(),
+            replay: VecDeque::new(),
+            carried: Vec::new(),
+            flushes: VecDeque::new(),
+            committed: 0,
+            number: 0,
+            dead: Vec::new(),
+            unsettled: 0,
+            rules,
+        };
+        let mut positions = HashMap::new();
+        if let Some(snapshot) = snapshot {
+            task.number = snapshot.sequence;
+            task.committed = snapshot.sequence;
+            for (topic, partition, next) in &snapshot.positions {
+                positions.insert((topic.clone(), *partition), *next);
+            }
+            task.restore(snapshot)?;
+        }
+        for origin in origins {
+            let next = positions.get(&(origin.topic.to_string(), origin.partition)).copied().unwrap_or(0);
+            task.add_source(Arc::clone(&origin.topic), origin.partition, next);
+        }
+        task.plan_replay(origins);
+        Ok(task)
+    }
+
+    fn add_source(&mut self, topic: Arc<str>, partition: i32, next: i64) {
+        let format = self.rules.formats.get(&*topic).copied().unwrap_or_default();
+        self.sources.push(Source {
+            decoder: Decoder::new(format),
+            topic,
+            partition,
+            next,
+            flushed: next,
+            held: VecDeque::new(),
+            kinds: [0; Kind::ALL.len()],
+            rejects: [0; RejectReason::ALL.len()],
+            consumed: 0,
+            applied: 0,
+            duplicates: 0,
+        });
+    }
+
+    /// Finds the stored positions beyond the snapshot, to which the task replays.
+    fn plan_replay(&mut self, origins: &[Origin]) {
+        let mut by_position: BTreeMap<Vec<i64>, Vec<&'static str>> = BTreeMap::new();
+        for table in crate::facts::TABLES {
+            let stored =
+                |origin: &Origin, source: &Source| origin.stored.get(table.name).copied().unwrap_or(0).max(source.next);
+            let upto: Vec<i64> = origins.iter().zip(&self.sources).map(|(o, s)| stored(o, s)).collect();
+            if upto.iter().zip(&self.sources).any(|(upto, source)| *upto > source.next) {
+                by_position.entry(upto).or_default().push(table.name);
+            }
+        }
+        let mut replay: Vec<Stored> =
+            by_position.into_iter().map(|(upto, tables)| Stored { upto, tables }).collect();
+        replay.sort_by_key(|stored| stored.upto.iter().sum::<i64>());
+        // Who has the rows to a later position has those to an earlier one too.
+        for i in (1..replay.len()).rev() {
+            let tables = replay[i].tables.clone();
+            replay[i - 1].tables.extend(tables);
+        }
+        self.replay = replay.into();
+    }
+
+    /// The task's name, under which its snapshots are kept.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where each source goes on: topic, partition and next offset (0: nothing was read).
+    pub fn positions(&self) -> impl Iterator<Item = (&Arc<str>, i32, i64)> {
+        self.sources.iter().map(|source| (&source.topic, source.partition, source.next))
+    }
+
+    /// True while rows are made again that the tables have.
+    pub fn replays(&self) -> bool {
+        !self.replay.is_empty()
+    }
+
+    /// Rows that wait to be handed over.
+    pub fn waiting_rows(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Flushes handed over and not yet committed.
+    pub fn uncommitted(&self) -> u64 {
+        self.number - self.committed
+    }
+
+    /// The newest event's time.
+    pub fn newest(&self) -> Millis {
+        self.correlator.newest()
+    }
+
+    /// Takes the next records of a source. Records before its position are left out.
+    pub fn consume(&mut self, block: Block) {
+        let Some(at) = self
+            .sources
+            .iter()
+            .position(|source| source.partition == block.partition && source.topic == block.topic)
+        else {
+            return;
+        };
+        if self.replay.is_empty() {
+            self.take(at, &block, i64::MAX);
+        } else {
+            self.sources[at].held.push_back(block);
+            self.go_on_replaying();
+        }
+    }
+
+    fn go_on_replaying(&mut self) {
+        while let Some(stored) = self.replay.front() {
+            let upto = stored.upto.clone();
+            for (at, &limit) in upto.iter().enumerate() {
+                while self.sources[at].next < limit
+                    && let Some(block) = self.sources[at].held.pop_front()
+                {
+                    self.take(at, &block, limit);
+                    if block.next_offset().is_some_and(|next| next > limit) {
+                        // A hole in the offsets may end before the limit: the position is reached all the same.
+                        self.sources[at].next = self.sources[at].next.max(limit);
+                        self.sources[at].held.push_front(block);
+                    }
+                }
+            }
+            if upto.iter().zip(&self.sources).any(|(limit, source)| source.next < *limit) {
+                return;
+            }
+            self.settle();
+            let have = self.replay.pop_front().map(|stored| stored.tables).unwrap_or_default();
+            let rows = self.facts.finish();
+            self.carried.extend(rows.into_iter().filter(|(table, _)| !have.contains(&table.name)));
+            if have.contains(&crate::facts::REJECTS.name) {
+                self.dead.clear();
+            }
+        }
+        for at in 0..self.sources.len() {
+            self.sources[at].flushed = self.sources[at].next;
+            while let Some(block) = self.sources[at].held.pop_front() {
+                self.take(at, &block, i64::MAX);
+            }
+        }
+    }
+
+    /// Takes the records of a block from the source's position up to, not including, `limit`.
+    fn take(&mut self, at: usize, block: &Block, limit: i64) {
+        let from = block.records.partition_point(|record| record.offset < self.sources[at].next);
+        let records = block.records[from..].iter().take_while(|record| record.offset < limit);
+        for record in records {
+            self.take_record(at, block, record);
+        }
+    }
+
+    fn take_record(&mut self, at: usize, block: &Block, record: &Record) {
+        let Task { sources, correlator, facts, slots, rules, dead, .. } = self;
+        let source = &mut sources[at];
+        source.next = record.offset + 1;
+        source.consumed += 1;
+        self.unsettled += 1;
+        let timestamp = (record.timestamp >= 0).then_some(record.timestamp);
+        let value = block.value(record);
+        let place = Place { topic: &block.topic, partition: block.partition, offset: record.offset };
+        let outcome = match value {
+            // A tombstone says nothing, as an empty record does.
+            None => Err(Reject { reason: RejectReason::NotJson, detail: "the record has no value".to_owned() }),
+            Some(_) if record.cut => {
+                let detail = "the line has more than 1 MiB".to_owned();
+                Err(Reject { reason: RejectReason::TooLarge, detail })
+            }
+            Some(value) => match source.decoder.decode(value, timestamp) {
+                Err(reject) => Err(reject),
+                Ok(event) => {
+                    let kind = event.kind;
+                    match correlator.apply(&event, place, facts) {
+                        Applied::New => {
+                            source.kinds[kind as usize] += 1;
+                            source.applied += 1;
+                            return;
+                        }
+                        Applied::Repeat => {
+                            source.kinds[kind as usize] += 1;
+                            source.duplicates += 1;
+                            return;
+                        }
+                        Applied::TooLate(detail) => Err(Reject { reason: RejectReason::TooLate, detail }),
+                    }
+                }
+            },
+        };
+        let Err(reject) = outcome else { return };
+        source.rejects[reject.reason as usize] += 1;
+        let bytes = value.unwrap_or_default();
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(REJECT_PAYLOAD_MAX)]);
+        let time = timestamp.or((correlator.newest() > Millis::MIN).then(|| correlator.newest()));
+        facts.rejects.push(&RejectRow {
+            topic: Some(place.topic),
+            partition: Some(i64::from(place.partition)),
+            offset: Some(place.offset),
+            reason: Some(reject.reason.as_str()),
+            detail: Some(&reject.detail),
+            time: timestamp,
+            payload: value.map(|_| &*shown),
+            bytes: Some(bytes.len() as i64),
+            date: Some(slots.date(time.unwrap_or(0))),
+        });
+        if rules.dead_letters {
+            dead.push(DeadLetter {
+                topic: Arc::clone(&block.topic),
+                partition: block.partition,
+                offset: record.offset,
+                timestamp: record.timestamp,
+                key: block.key(record).map(<[u8]>::to_vec),
+                value: value.map(<[u8]>::to_vec),
+                reason: reject.reason.as_str(),
+                detail: reject.detail,
+            });
+        }
+    }
+
+    /// Lets everything that was taken take effect.
+    pub fn settle(&mut self) {
+        if self.unsettled > 0 {
+            self.unsettled = 0;
+            self.correlator.settle(&mut self.facts, &mut Watch(&mut self.window));
+        }
+    }
+
+    /// Settles unless the task replays: then only the stored positions are settled at.
+    pub fn settle_live(&mut self) {
+        if self.replay.is_empty() {
+            self.settle();
+        }
+    }
+
+    /// Hands over what came to be since the last flush; `None` when nothing was taken, or the task replays.
+    pub fn flush(&mut self, snapshot: bool) -> Option<Handover> {
+        if !self.replay.is_empty() {
+            return None;
+        }
+        self.settle();
+        let moved = self.sources.iter().any(|source| source.next > source.flushed);
+        if !moved && self.facts.is_empty() && self.carried.is_empty() {
+            return None;
+        }
+        self.number += 1;
+        let mut tables = std::mem::take(&mut self.carried);
+        tables.extend(self.facts.finish());
+        let ranges = self
+            .sources
+            .iter_mut()
+            .map(|source| {
+                let range = Range {
+                    topic: source.topic.to_string(),
+                    partition: source.partition,
+                    from: source.flushed,
+                    to: source.next,
+                };
+                source.flushed = source.next;
+                range
+            })
+            .collect();
+        let flush = Flush { number: self.number, ranges, tables };
+        self.flushes.push_back(flush.clone());
+        let snapshot = snapshot.then(|| self.snapshot());
+        Some(Handover { task: self.name.clone(), flush, dead: std::mem::take(&mut self.dead), snapshot })
+    }
+
+    /// Notes that a flush is durable.
+    pub fn committed(&mut self, number: u64) {
+        self.committed = self.committed.max(number);
+        let committed = self.flushes.iter().filter(|flush| flush.number <= self.committed).count();
+        for _ in KEEP_COMMITTED..committed {
+            self.flushes.pop_front();
+        }
+    }
+
+    /// Bytes of state, by which the app decides how often snapshots are worth it.
+    pub fn state_bytes(&self) -> u64 {
+        self.correlator.counts().contact_bytes
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let State { mut batches, events } = self.correlator.save();
+        let mut lines = Vec::with_capacity(events.len());
+        for event in &events {
+            let mut line = String::new();
+            write_event(event, &mut line);
+            lines.push(line);
+        }
+        let text = |name: &str, array: Arc<dyn Array>| {
+            RecordBatch::try_from_iter([(name, array)]).expect("one column always makes a batch")
+        };
+        batches.push(("events".to_owned(), text("event", Arc::new(StringArray::from(lines)))));
+        let window = self.window.to_bytes();
+        batches.push(("window".to_owned(), text("window", Arc::new(BinaryArray::from(vec![&*window])))));
+        Snapshot {
+            sequence: self.number,
+            positions: self
+                .sources
+                .iter()
+                .map(|source| (source.topic.to_string(), source.partition, source.next))
+                .collect(),
+            batches,
+            meta: serde_json::Value::Null,
+        }
+    }
+
+    fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
+        let mut state = State::default();
+        for (section, batch) in snapshot.batches {
+            match section.as_str() {
+                "events" => {
+                    let lines = batch.column(0);
+                    let lines = lines.as_string_opt::<i32>().ok_or("the snapshot's events are no texts")?;
+                    let mut decoder = Decoder::default();
+                    for line in lines.iter().flatten() {
+                        let event = decoder.decode(line.as_bytes(), None);
+                        let event = event.map_err(|reject| format!("an event of the snapshot: {}", reject.detail))?;
+                        state.events.push(event.into_owned());
+                    }
+                }
+                "window" => {
+                    let bytes = batch.column(0);
+                    let bytes = bytes.as_binary_opt::<i32>().ok_or("the snapshot's window is no bytes")?;
+                    if !bytes.is_empty() {
+                        self.window = Window::from_bytes(bytes.value(0), self.rules.window.clone())?;
+                    }
+                }
+                _ => state.batches.push((section, batch)),
+            }
+        }
+        self.correlator = Correlator::restore(self.rules.correlate.clone(), state)?;
+        self.unsettled = 1;
+        Ok(())
+    }
+
+    /// Every row in memory that is not committed with flush `after` or an earlier one: rows of later
+    /// flushes, rows that wait for one, and open ones as of `now`. Nothing while the task replays.
+    pub fn rows(&mut self, after: u64, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
+        if !self.replay.is_empty() {
+            return Vec::new();
+        }
+        self.settle();
+        let flushed = self.flushes.iter().filter(|flush| flush.number > after);
+        let mut rows: Vec<_> = flushed.flat_map(|flush| flush.tables.iter().cloned()).collect();
+        rows.extend(self.carried.iter().cloned());
+        rows.extend(self.facts.peek());
+        rows.extend(self.open_rows(now));
+        rows
+    }
+
+    /// The rows that are in no flush yet because they are open.
+    pub fn open_rows(&mut self, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
+        let mut open = Facts::default();
+        self.correlator.open_rows(now, &mut open);
+        open.finish()
+    }
+
+    /// The windows' figures at `now`.
+    pub fn summary(&mut self, now: Millis) -> Summary {
+        self.window.snapshot(now)
+    }
+
+    /// Lets the windows drop what is too old for any figure.
+    pub fn advance(&mut self) {
+        self.window.advance(self.correlator.watermark());
+    }
+
+    /// What the task tells about itself.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        let counts = self.correlator.counts();
+        stats.open_contacts = counts.open_contacts as i64;
+        stats.late_events = counts.late_events;
+        stats.restatements = counts.restatements;
+        let watermark = (self.correlator.newest() > Millis::MIN).then(|| self.correlator.watermark());
+        for source in &self.sources {
+            stats.unknown_fields += source.decoder.unknown_fields();
+            for (kind, &count) in Kind::ALL.iter().zip(&source.kinds).filter(|(_, count)| **count > 0) {
+                stats.events.insert((source.topic.to_string(), *kind), count);
+            }
+            for (reason, &count) in RejectReason::ALL.iter().zip(&source.rejects).filter(|(_, n)| **n > 0) {
+                stats.rejects.insert((source.topic.to_string(), *reason), count);
+            }
+            let partition = PartitionStats {
+                consumed: source.consumed,
+                applied: source.applied,
+                duplicates: source.duplicates,
+                rejects: source.rejects.iter().sum(),
+                lag: None,
+                watermark,
+            };
+            stats.partitions.insert((source.topic.to_string(), source.partition), partition);
+        }
+        stats
+    }
+}

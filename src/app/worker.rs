@@ -1,0 +1,285 @@
+//! Threads that own tasks: blocks and questions come in through channels, answers go out.
+//!
+//! Each task lives on one worker, so its state needs no lock. Every channel has a bound; a full one
+//! slows reading down.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use arrow::array::RecordBatch;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
+use tokio::sync::{Notify, oneshot};
+
+use super::task::{Handover, Task};
+use crate::facts::Table;
+use crate::ingest::{Block, Place};
+use crate::metrics::Stats;
+use crate::time::{Clock, Millis};
+use crate::window::Summary;
+
+/// Blocks that wait for a worker: with blocks of some thousand records a few hundred ms of work.
+const BLOCKS_MAX: usize = 16;
+/// Questions that wait for a worker.
+const ASKS_MAX: usize = 256;
+/// How often a worker shows its figures.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+/// Records taken between two settlings at most: rows become visible and builders stay small.
+const SETTLE_RECORDS: usize = 1 << 16;
+
+/// Rows of one task as a query sees them.
+pub type TaskRows = Vec<(&'static Table, RecordBatch)>;
+
+/// What a worker is asked to do.
+pub enum Ask {
+    /// Owns this task from now on.
+    Adopt(Box<Task>),
+    /// Hands over what the named tasks (all, when `None`) have for the lake.
+    Flush {
+        /// Only these tasks.
+        only: Option<Vec<String>>,
+        /// With their state; `None`: when the state is small enough to be written each time.
+        snapshot: Option<bool>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Vec<Handover>>,
+    },
+    /// A flush of this task is durable.
+    Committed(String, u64),
+    /// Drops these tasks.
+    Release(Vec<String>, oneshot::Sender<()>),
+    /// Rows in memory that are not in these committed flushes.
+    Rows {
+        /// The newest committed flush of each task.
+        committed: Arc<HashMap<String, u64>>,
+        /// The present.
+        now: Millis,
+        /// Where the answer goes.
+        reply: oneshot::Sender<TaskRows>,
+    },
+    /// The thread ends.
+    Stop,
+}
+
+/// What a worker shows to whoever looks, without being asked.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// The windows of its tasks together.
+    pub summary: Summary,
+    /// The pipeline's figures of its tasks together.
+    pub stats: Stats,
+    /// Some task replays rows that the lake has.
+    pub replays: bool,
+    /// Rows that wait for a flush.
+    pub waiting_rows: usize,
+}
+
+/// How workers behave.
+#[derive(Clone)]
+pub struct Options {
+    /// The present, for windows.
+    pub clock: Arc<dyn Clock>,
+    /// A worker with this many rows asks for a commit.
+    pub commit_rows: usize,
+    /// State up to this many bytes goes along with every flush.
+    pub small_state_bytes: u64,
+    /// Told when a worker has rows enough.
+    pub full: Arc<Notify>,
+}
+
+/// The handle of a worker.
+pub struct Worker {
+    asks: Sender<Ask>,
+    blocks: Sender<(String, Block, Instant)>,
+    shown: Arc<ArcSwap<Shown>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts a worker without tasks.
+    ///
+    /// # Errors
+    /// The system's error when no thread can be started.
+    pub fn start(name: &str, options: Options) -> std::io::Result<Worker> {
+        let (asks, asked) = bounded(ASKS_MAX);
+        let (blocks, offered) = bounded(BLOCKS_MAX);
+        let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
+        let of_thread = Arc::clone(&shown);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            Room {
+                options,
+                tasks: HashMap::new(),
+                shown: of_thread,
+                latest: Instant::now(),
+                gone: Stats::default(),
+                latency: Stats::default(),
+                arrived: Vec::new(),
+                fresh: false,
+            }
+            .run(&asked, &offered);
+        })?;
+        Ok(Worker { asks, blocks, shown, thread: Some(thread) })
+    }
+
+    /// Offers a block; gives it back when the worker has enough to do.
+    ///
+    /// # Errors
+    /// The block.
+    pub fn offer(&self, task: &str, block: Block) -> Result<(), Block> {
+        match self.blocks.try_send((task.to_owned(), block, Instant::now())) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full((_, block, _)) | TrySendError::Disconnected((_, block, _))) => Err(block),
+        }
+    }
+
+    /// Asks; waits while the worker has too many questions already.
+    pub fn ask(&self, ask: Ask) {
+        // A worker that has ended drops the question, and with it the sender of its answer.
+        let _ = self.asks.send(ask);
+    }
+
+    /// What it shows now.
+    pub fn shown(&self) -> Arc<Shown> {
+        self.shown.load_full()
+    }
+
+    /// Ends the thread after what it was asked before.
+    pub fn stop(mut self) {
+        self.ask(Ask::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The worker's side.
+struct Room {
+    options: Options,
+    tasks: HashMap<String, Task>,
+    shown: Arc<ArcSwap<Shown>>,
+    latest: Instant,
+    /// What tasks had counted that were given away.
+    gone: Stats,
+    latency: Stats,
+    /// When blocks arrived that are not shown yet, and their records.
+    arrived: Vec<Instant>,
+    /// Something changed since it was last shown.
+    fresh: bool,
+}
+
+impl Room {
+    fn run(mut self, asked: &Receiver<Ask>, offered: &Receiver<(String, Block, Instant)>) {
+        let mut unsettled = 0;
+        loop {
+            let closed = never();
+            // While the lake is behind, records wait where they are: reading slows down, nothing is lost.
+            let blocks = if self.is_full() { &closed } else { offered };
+            select! {
+                recv(asked) -> ask => match ask {
+                    Ok(Ask::Stop) | Err(_) => return,
+                    Ok(ask) => self.answer(ask),
+                },
+                recv(blocks) -> block => {
+                    if let Ok((task, block, arrived)) = block {
+                        unsettled += block.len();
+                        self.take(&task, block, arrived);
+                    }
+                }
+                default(SHOW_EVERY) => {}
+            }
+            if unsettled >= SETTLE_RECORDS || (unsettled > 0 && offered.is_empty()) {
+                unsettled = 0;
+                self.tasks.values_mut().for_each(Task::settle_live);
+                self.fresh = true;
+            }
+            if self.latest.elapsed() >= SHOW_EVERY || (self.fresh && offered.is_empty() && self.latest.elapsed() >= SHOW_EVERY / 4) {
+                self.show();
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.tasks.values().map(Task::waiting_rows).sum::<usize>() >= self.options.commit_rows * 4
+    }
+
+    fn take(&mut self, name: &str, block: Block, arrived: Instant) {
+        if let Some(task) = self.tasks.get_mut(name) {
+            self.arrived.push(arrived);
+            task.consume(block);
+            if task.waiting_rows() >= self.options.commit_rows {
+                self.options.full.notify_one();
+            }
+        }
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Adopt(task) => {
+                self.tasks.insert(task.name().to_owned(), *task);
+            }
+            Ask::Flush { only, snapshot, reply } => {
+                let wanted = |name: &str| only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
+                let small = self.options.small_state_bytes;
+                let handovers = self
+                    .tasks
+                    .iter_mut()
+                    .filter(|(name, _)| wanted(name))
+                    .filter_map(|(_, task)| task.flush(snapshot.unwrap_or(task.state_bytes() <= small)))
+                    .collect();
+                let _ = reply.send(handovers);
+            }
+            Ask::Committed(name, number) => {
+                if let Some(task) = self.tasks.get_mut(&name) {
+                    task.committed(number);
+                }
+            }
+            Ask::Release(names, reply) => {
+                for name in names {
+                    if let Some(task) = self.tasks.remove(&name) {
+                        let mut stats = task.stats();
+                        stats.open_contacts = 0;
+                        stats.partitions.values_mut().for_each(|p| (p.lag, p.watermark) = (None, None));
+                        self.gone.merge(&stats);
+                    }
+                }
+                self.show();
+                let _ = reply.send(());
+            }
+            Ask::Rows { committed, now, reply } => {
+                let mut rows = Vec::new();
+                for (name, task) in &mut self.tasks {
+                    rows.extend(task.rows(committed.get(name).copied().unwrap_or(0), now));
+                }
+                let _ = reply.send(rows);
+            }
+            Ask::Stop => {}
+        }
+    }
+
+    fn show(&mut self) {
+        let now = self.options.clock.now();
+        let mut summary = Summary::default();
+        let mut stats = self.gone.clone();
+        for task in self.tasks.values_mut() {
+            task.settle_live();
+            summary.merge(&task.summary(now));
+            stats.merge(&task.stats());
+        }
+        for arrived in self.arrived.drain(..) {
+            self.latency.event_latency.observe(arrived.elapsed().as_millis() as i64);
+        }
+        stats.merge(&self.latency);
+        let replays = self.tasks.values().any(Task::replays);
+        let waiting_rows = self.tasks.values().map(Task::waiting_rows).sum();
+        self.shown.store(Arc::new(Shown { summary, stats, replays, waiting_rows }));
+        self.latest = Instant::now();
+        self.fresh = false;
+    }
+}
+
+/// Which task a partition belongs to: its own, or that of the same partition number of all topics.
+pub fn task_of((topic, partition): &Place, co_partitioned: bool) -> String {
+    if co_partitioned { format!("co-{partition}") } else { format!("{topic}-{partition}") }
+}
