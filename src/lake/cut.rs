@@ -7,11 +7,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use deltalake::table::state::DeltaTableState;
-use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::log::check_columns;
+use super::loaded::Loaded;
 use super::snapshot::STATE;
 use super::{Error, Lake, Version};
 use crate::facts::TABLES;
@@ -52,17 +50,14 @@ impl Lake {
     ///
     /// Errors: `Unavailable` when a version is gone (the log is kept for 7 days) or cannot be read.
     pub async fn version_at(&self, cut: &Cut) -> Result<Arc<Version>, Error> {
-        let named = TABLES.iter().filter_map(|table| Some((*table, *cut.tables.get(table.name)?)));
-        let states = join_all(named.map(|(table, number)| async move {
-            let log_store = self.inner.place.log_store(table.name)?;
-            let state = DeltaTableState::try_new(log_store.as_ref(), Some(number)).await.map_err(|e| {
-                Error::store(format!("version `{number}` of table `{}` cannot be read", table.name), e)
-            })?;
-            check_columns(table, &state)?;
-            Ok((table, log_store, state))
-        }))
-        .await;
-        let states: Result<Vec<_>, Error> = states.into_iter().collect();
-        Ok(Arc::new(Version::at(states?.into_iter())))
+        let mut tables = Vec::with_capacity(cut.tables.len());
+        for table in TABLES {
+            if let Some(number) = cut.tables.get(table.name) {
+                let loaded = Loaded::new(table, self.inner.place.log_store(table.name)?);
+                loaded.at(Some(*number)).await?;
+                tables.push((loaded, *number));
+            }
+        }
+        Ok(Arc::new(Version::default().next(tables.into_iter())))
     }
 }

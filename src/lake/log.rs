@@ -5,6 +5,7 @@
 //! the next number. The library's own retry would take a later number without comparing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::kernel::transaction::{CommitData, PROTOCOL};
@@ -12,12 +13,12 @@ use deltalake::kernel::{Action, Add, Transaction, Version};
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use deltalake::table::state::DeltaTableState;
-use deltalake::{DeltaTable, Path, TableProperty};
+use deltalake::{ObjectStoreError, Path, TableProperty};
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
 use super::encode::{delta_schema, statistics_columns};
+use super::loaded::Loaded;
 use super::store::{Place, is_conflict};
 use super::{Error, Options, Range};
 use crate::facts::{PARTITION_COLUMN, Table};
@@ -67,13 +68,15 @@ pub(super) enum Outcome {
 pub(super) struct TableLog {
     pub table: &'static Table,
     pub log_store: LogStoreRef,
+    /// What readers have read of it.
+    pub loaded: Arc<Loaded>,
     place: Place,
     /// This handle, in the commits that it writes.
     writer: String,
     commits: u64,
-    /// The newest state that was read; `None` while the table does not exist.
-    pub state: Option<DeltaTableState>,
-    /// Positions by application id, as of `state`. What is absent has not been asked for.
+    /// The newest commit that was read or written; `None` while the table does not exist.
+    pub tip: Option<Version>,
+    /// Positions by application id, as of `tip`. What is absent has not been asked for.
     stored: HashMap<String, i64>,
     /// Positions that this handle has read for a task of its own or has written itself.
     believed: HashMap<String, i64>,
@@ -85,13 +88,15 @@ pub(super) struct TableLog {
 
 impl TableLog {
     pub fn new(table: &'static Table, place: &Place, writer: &str) -> Result<TableLog, Error> {
+        let log_store = place.log_store(table.name)?;
         Ok(TableLog {
             table,
-            log_store: place.log_store(table.name)?,
+            loaded: Loaded::new(table, log_store.clone()),
+            log_store,
             place: place.clone(),
             writer: writer.to_owned(),
             commits: 0,
-            state: None,
+            tip: None,
             stored: HashMap::new(),
             believed: HashMap::new(),
             behind: false,
@@ -106,47 +111,51 @@ impl TableLog {
     /// Reads what has been committed since; returns the commits of this handle among it.
     pub async fn refresh(&mut self) -> Result<Vec<String>, Error> {
         let mut own = Vec::new();
-        let Some(state) = &self.state else {
+        let Some(known) = self.tip else {
             let exists = self.log_store.is_delta_table_location().await;
             if exists.map_err(|e| self.unavailable("log cannot be listed", e))? {
-                let state = DeltaTableState::try_new(self.log_store.as_ref(), None).await;
-                let state = state.map_err(|e| self.unavailable("log cannot be read", e))?;
-                self.check_columns(&state)?;
-                self.stored.clear();
-                self.state = Some(state);
+                self.reload().await?;
             }
             self.behind = false;
             return Ok(own);
         };
-        let mut next = state.clone();
-        let update = next.update(self.log_store.as_ref(), None).await;
-        update.map_err(|e| self.unavailable("log cannot be read", e))?;
-        let mut stored = self.stored.clone();
-        let mut believed = self.believed.clone();
-        for version in state.version() + 1..=next.version() {
-            let entry = self.log_store.read_commit_entry(version).await;
-            let Some(bytes) = entry.map_err(|e| self.unavailable("commit cannot be read", e))? else {
-                // Cleaned already: what it stored stands in a checkpoint, and is asked for again.
-                stored.clear();
-                continue;
-            };
-            let (transactions, said) = read_commit(version, &bytes)
+        self.check_tip(known).await?;
+        let mut tip = self.tip.unwrap_or(known);
+        loop {
+            let entry = self.log_store.read_commit_entry(tip + 1).await;
+            let Some(bytes) = entry.map_err(|e| self.unavailable("commit cannot be read", e))? else { break };
+            let (transactions, said) = read_commit(tip + 1, &bytes)
                 .map_err(|e| Error::Corrupt(format!("table `{}`: {e}", self.table.name)))?;
             let ours = said.as_ref().is_some_and(|said| said.writer == self.writer);
             for transaction in transactions {
                 if ours {
-                    believed.insert(transaction.app_id.clone(), transaction.version);
+                    self.believed.insert(transaction.app_id.clone(), transaction.version);
                 }
-                stored.insert(transaction.app_id, transaction.version);
+                self.stored.insert(transaction.app_id, transaction.version);
             }
             own.extend(said.filter(|_| ours).map(|said| said.commit));
+            tip += 1;
+            self.tip = Some(tip);
         }
-        self.check_columns(&next)?;
-        self.state = Some(next);
-        self.stored = stored;
-        self.believed = believed;
         self.behind = false;
         Ok(own)
+    }
+
+    /// A handle that slept for longer than logs are kept would find the number after its own free, though
+    /// the table is far ahead. As long as its last commit stands, nothing after it was cleaned.
+    async fn check_tip(&mut self, tip: Version) -> Result<(), Error> {
+        let path = Path::from(format!("_delta_log/{tip:020}.json"));
+        match self.log_store.object_store(None).head(&path).await {
+            Ok(_) => Ok(()),
+            Err(ObjectStoreError::NotFound { .. }) => self.reload().await,
+            Err(e) => Err(self.unavailable("commit cannot be read", e)),
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), Error> {
+        self.tip = Some(self.loaded.at(None).await?.version());
+        self.stored.clear();
+        Ok(())
     }
 
     /// The position stored for an application id; 0 when there is none.
@@ -154,7 +163,8 @@ impl TableLog {
         if let Some(position) = self.stored.get(application) {
             return Ok(*position);
         }
-        let Some(state) = &self.state else { return Ok(0) };
+        let Some(tip) = self.tip else { return Ok(0) };
+        let state = self.loaded.at(Some(tip)).await?;
         let found = state.transaction_version(self.log_store.as_ref(), application).await;
         let position = found.map_err(|e| self.unavailable("positions cannot be read", e))?.unwrap_or(0);
         self.stored.insert(application.to_owned(), position);
@@ -171,10 +181,11 @@ impl TableLog {
 
     /// Makes the table if there is none.
     pub async fn ensure(&mut self, options: &Options) -> Result<(), Error> {
-        if self.behind || self.state.is_none() {
-            self.refresh().await?;
+        match self.tip {
+            Some(tip) => return self.check_tip(tip).await,
+            None => drop(self.refresh().await?),
         }
-        if self.state.is_some() {
+        if self.tip.is_some() {
             return Ok(());
         }
         let made = CreateBuilder::new()
@@ -195,7 +206,7 @@ impl TableLog {
             .await;
         // Whether this handle made it or another was quicker, what is stored decides.
         self.refresh().await?;
-        match (made, &self.state) {
+        match (made, self.tip) {
             (_, Some(_)) => {
                 self.unsynced.push(self.log_name(0));
                 Ok(())
@@ -259,15 +270,14 @@ impl TableLog {
     pub async fn commit(&mut self, adds: &[Add], ranges: &[Range]) -> Result<Outcome, Error> {
         self.commits += 1;
         let commit = format!("{}-{}", self.writer, self.commits);
-        let bytes = self.commit_bytes(adds, ranges, &commit)?;
+        let bytes = self.commit_bytes(adds, ranges, &commit).await?;
         let mut failures = 0;
         for _ in 0..MOST_TRIES {
             if self.decide(ranges).await? == Outcome::Already {
                 self.make_durable().await?;
                 return Ok(Outcome::Already);
             }
-            let state = self.state.as_ref().expect("a table is made before its first commit");
-            let version = state.version() + 1;
+            let version = self.tip.expect("a table is made before its first commit") + 1;
             match self.write_entry(version, bytes.clone()).await {
                 Ok(()) => {
                     self.landed(version, ranges).await?;
@@ -300,18 +310,9 @@ impl TableLog {
             self.stored.insert(application.clone(), range.to);
             self.believed.insert(application, range.to);
         }
+        self.tip = Some(version);
         self.unsynced.push(self.log_name(version));
-        // Until the state has followed, a view would miss the rows.
-        self.behind = true;
-        self.make_durable().await?;
-        let state = self.state.as_mut().expect("a commit follows a state");
-        match state.update(self.log_store.as_ref(), Some(version)).await {
-            Ok(()) => {
-                self.behind = false;
-                Ok(())
-            }
-            Err(e) => Err(self.unavailable("log cannot be read", e)),
-        }
+        self.make_durable().await
     }
 
     async fn make_durable(&mut self) -> Result<(), Error> {
@@ -324,7 +325,7 @@ impl TableLog {
         format!("{}/_delta_log/{version:020}.json", self.table.name)
     }
 
-    fn commit_bytes(&self, adds: &[Add], ranges: &[Range], commit: &str) -> Result<bytes::Bytes, Error> {
+    async fn commit_bytes(&self, adds: &[Add], ranges: &[Range], commit: &str) -> Result<bytes::Bytes, Error> {
         let said = Said { writer: self.writer.clone(), commit: commit.to_owned(), ranges: ranges.to_vec() };
         let said = serde_json::to_string(&said).expect("what a commit says is plain data");
         let operation = DeltaOperation::Write {
@@ -333,8 +334,9 @@ impl TableLog {
             predicate: None,
         };
         let actions: Vec<Action> = adds.iter().cloned().map(Action::Add).collect();
-        let state = self.state.as_ref().expect("a table is made before its first commit");
-        PROTOCOL.can_commit(state, &actions, &operation).map_err(|e| {
+        // Features are changed by hand and seldom: what was read last tells well enough.
+        let state = self.loaded.any().await?;
+        PROTOCOL.can_commit(&state, &actions, &operation).map_err(|e| {
             Error::Config(format!(
                 "table `{}` asks for what this program cannot do: {e}\nhint: another program has changed the table's \
                  features; undo that, or use a new data directory",
@@ -368,40 +370,6 @@ impl TableLog {
         };
         self.log_store.write_commit_entry(version, entry, Default::default()).await
     }
-
-    /// The table as the library's operations want it.
-    pub fn delta_table(&self) -> Option<DeltaTable> {
-        let mut table = DeltaTable::new(self.log_store.clone());
-        table.state = Some(self.state.clone()?);
-        Some(table)
-    }
-
-    /// A table of other columns than the declared ones was written by another version of the program.
-    fn check_columns(&self, state: &DeltaTableState) -> Result<(), Error> {
-        check_columns(self.table, state)
-    }
-}
-
-/// Refuses a state whose columns are not the declared ones.
-pub(super) fn check_columns(table: &Table, state: &DeltaTableState) -> Result<(), Error> {
-    let (schema, declared) = (state.schema(), delta_schema(table));
-    let stored: Vec<_> = schema.fields().map(|field| (field.name(), field.data_type())).collect();
-    let wanted: Vec<_> = declared.iter().map(|field| (field.name(), field.data_type())).collect();
-    if stored == wanted {
-        return Ok(());
-    }
-    let odd: Vec<&str> = stored
-        .iter()
-        .filter(|column| !wanted.contains(column))
-        .chain(wanted.iter().filter(|column| !stored.contains(column)))
-        .map(|(name, _)| name.as_str())
-        .collect();
-    Err(Error::Config(format!(
-        "table `{}` of the data directory has other columns than this program: `{}`\nhint: another version of the \
-         program wrote it; use that version, or start a new data directory and replay",
-        table.name,
-        if odd.is_empty() { "another order".to_owned() } else { odd.join("`, `") }
-    )))
 }
 
 fn read_commit(version: Version, bytes: &[u8]) -> Result<(Vec<Transaction>, Option<Said>), String> {

@@ -19,6 +19,7 @@ mod append;
 mod cut;
 mod encode;
 mod error;
+mod loaded;
 mod log;
 mod maintain;
 mod snapshot;
@@ -169,7 +170,9 @@ impl Lake {
     }
 
     fn publish(&self, logs: &[TableLog]) {
-        self.inner.version.store(Arc::new(Version::of(logs)));
+        let tables = logs.iter().filter_map(|log| Some((log.loaded.clone(), log.tip?)));
+        let next = self.version().next(tables);
+        self.inner.version.store(Arc::new(next));
     }
 
     fn writable(&self) -> Result<(), Error> {

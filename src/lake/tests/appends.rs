@@ -21,8 +21,7 @@ async fn what_is_appended_is_read_back() {
 
     lake.append(append(0, 500, 800)).await.expect("a second append");
     assert_eq!(count(&lake.version()).await, 800);
-    assert_eq!(lake.version().rows("contacts"), Some(800));
-    assert_eq!(lake.version().files("contacts"), 2);
+    assert_eq!(lake.version().size("contacts").await, Ok((Some(800), 2)));
     // Another handle, and one that only reads, see the same.
     assert_eq!(count(&Lake::open_read(options(&dir)).await.expect("it opens").version()).await, 800);
 }
