@@ -185,6 +185,7 @@ fn configured_queues_are_there_from_the_start_and_others_fold_beyond_the_bound()
     assert!(error.contains("folded series under a bound of `1`"), "{error}");
     let mut again =
         Window::from_bytes(&bytes, Options { max_series: 1, ..options() }).expect("its own bytes");
+    assert_eq!(again.to_bytes(), bytes);
     for window in [&mut window, &mut again] {
         for (old, counted) in &kept {
             window.changed(old, &Rows::default(), *counted);
@@ -273,6 +274,43 @@ fn an_event_from_tomorrow_pushes_nothing_out() {
     let support = series(&at, "support", Channel::Voice);
     assert_eq!(support.rolling.map(|totals| totals.answered), [0, 0, 0, 1, 1]);
     assert_eq!(support.today.offered, 1);
+}
+
+#[test]
+fn a_window_holds_its_newest_instant_and_not_its_oldest() {
+    let (mut window, now) = (Window::new(options()), noon());
+    for left_at in [now - 5 * MINUTE, now - 5 * MINUTE + 1, now, now + 1] {
+        let leg = ends(waits("support", left_at - SECOND), Outcome::Answered, SECOND);
+        window.changed(&Rows::default(), &rows(&[leg], &[]), Counted::default());
+    }
+    let at = window.snapshot(now);
+    assert_eq!(series(&at, "support", Channel::Voice).rolling.map(|t| t.answered), [2, 3, 3, 3, 3]);
+}
+
+#[test]
+fn a_row_that_contradicts_itself_opens_a_gap_in_the_ledger() {
+    let (mut window, noon) = (Window::new(options()), noon());
+    let gone = LegRow { left_at: Some(noon + SECOND), ..waits("support", noon) };
+    let both = LegRow { outcome: Some("answered"), ..waits("support", noon) };
+    let other_slot = LegRow { outcome: Some("error"), ..waits("support", noon - HOUR) };
+    let rows = rows(&[gone, both, other_slot], &[]);
+    window.changed(&Rows::default(), &rows, Counted::default());
+    // One is lost and one counted twice at noon, which cancel out; another is counted twice an hour before.
+    assert_eq!(window.snapshot(noon + MINUTE).ledger_gap(), 1);
+    window.changed(&rows, &Rows::default(), Counted::default());
+    assert_eq!(window.snapshot(noon + MINUTE).ledger_gap(), 0);
+}
+
+#[test]
+fn history_is_forgotten_also_when_no_one_asks() {
+    let (mut window, noon) = (Window::new(options()), noon());
+    for hour in 0..24 * 30 {
+        let leg = ends(waits("support", noon + hour * HOUR), Outcome::Answered, SECOND);
+        window.changed(&Rows::default(), &rows(&[leg], &[]), Counted::default());
+    }
+    // 24 h of events that run ahead, and what is kept behind them: 26 h of slots, an hour and a day of panes.
+    let kept = [&window.slots, &window.fine, &window.coarse].map(|pieces| pieces.all().len());
+    assert_eq!(kept, [50, 26, 49]);
 }
 
 #[test]
