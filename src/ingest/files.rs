@@ -179,3 +179,121 @@ impl Read for Counted {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Writes a file, reads it back: line number and text of each record, and whether it was cut.
+    fn lines(name: &str, content: &[u8]) -> Vec<(i64, String, bool)> {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).expect("written");
+        let mut blocks = FileBlocks::open(&path).expect("just written");
+        let mut seen = Vec::new();
+        for block in blocks.by_ref() {
+            let block = block.expect("a good file");
+            assert_eq!((&*block.topic, block.partition), (&*path.to_string_lossy(), 0));
+            for record in &block.records {
+                let value = block.value(record).expect("a line has a value");
+                seen.push((record.offset, String::from_utf8_lossy(value).into_owned(), record.cut));
+                assert_eq!((record.timestamp, block.key(record)), (-1, None));
+            }
+        }
+        let size = content.len() as u64;
+        assert_eq!(blocks.progress(), Progress { read: size, total: size });
+        seen
+    }
+
+    fn line(number: i64, text: &str) -> (i64, String, bool) {
+        (number, text.to_owned(), false)
+    }
+
+    const MIXED: &[u8] = b"\xef\xbb\xbf{\"a\":1}\r\n\n  \t\r\n{\"b\":2}\n{\"c\":3}";
+
+    fn mixed() -> Vec<(i64, String, bool)> {
+        vec![line(1, "{\"a\":1}"), line(4, "{\"b\":2}"), line(5, "{\"c\":3}")]
+    }
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(content).and_then(|()| encoder.finish()).expect("memory takes it")
+    }
+
+    #[test]
+    fn lines_are_numbered_as_an_editor_shows_them() {
+        assert_eq!(lines("e.jsonl", MIXED), mixed());
+        assert_eq!(lines("empty.jsonl", b""), []);
+        assert_eq!(lines("blank.jsonl", b"\n\n"), []);
+    }
+
+    #[test]
+    fn compressed_files_read_as_what_is_in_them() {
+        assert_eq!(lines("e.jsonl.gz", &gzip(MIXED)), mixed());
+        assert_eq!(lines("wrongly-named.jsonl", &gzip(MIXED)), mixed());
+        let zstd = |content| zstd::encode_all(content, 1).expect("memory takes it");
+        assert_eq!(lines("e.jsonl.zst", &zstd(MIXED)), mixed());
+        let two = [gzip(b"{\"a\":1}\n"), gzip(b"{\"b\":2}\n")].concat();
+        assert_eq!(lines("two.gz", &two), [line(1, "{\"a\":1}"), line(2, "{\"b\":2}")]);
+        let two = [zstd(b"{\"a\":1}\n"), zstd(b"{\"b\":2}\n")].concat();
+        assert_eq!(lines("two.zst", &two), [line(1, "{\"a\":1}"), line(2, "{\"b\":2}")]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_and_said_so() {
+        for end in ["\n", "\r\n"] {
+            let whole = "x".repeat(LINE_MAX);
+            let content = format!("{whole}{end}{whole}y{end}{whole}yyyyy{end}{{}}{end}");
+            let seen = lines("long.jsonl", content.as_bytes());
+            let shape: Vec<_> = seen.iter().map(|(number, text, cut)| (*number, text.len(), *cut)).collect();
+            let [first, second, third, fourth] = shape[..] else { panic!("four lines: {shape:?}") };
+            assert_eq!((first, fourth), ((1, LINE_MAX, false), (4, 2, false)));
+            assert_eq!((second.0, second.1, third), (2, LINE_MAX + 1, (3, LINE_MAX + 1, true)));
+        }
+        let endless = vec![b'x'; 5 * LINE_MAX];
+        assert_eq!(lines("endless.jsonl", &endless), [(1, "x".repeat(LINE_MAX + 1), true)]);
+    }
+
+    #[test]
+    fn many_lines_come_in_blocks() {
+        let content: String = (1..=10_000).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+        let seen = lines("many.jsonl", content.as_bytes());
+        assert_eq!(seen.len(), 10_000);
+        assert!(seen.iter().all(|(number, text, _)| *text == format!("{{\"n\":{number}}}")));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let missing = dir.path().join("missing.jsonl");
+        let error = FileBlocks::open(&missing).err().expect("it is not there");
+        assert!(error.to_string().starts_with(&format!("cannot read `{}`: ", missing.display())), "{error}");
+        let error = FileBlocks::open(dir.path()).err().expect("a directory");
+        assert!(error.hint().is_some_and(|hint| hint.contains("*.jsonl")), "{error:?}");
+    }
+
+    #[test]
+    fn a_broken_end_gives_the_good_lines_first() {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let content: String = (1..=3_000).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+        let zstd = zstd::encode_all(content.as_bytes(), 1).expect("memory takes it");
+        for (name, whole) in [("e.gz", gzip(content.as_bytes())), ("e.zst", zstd)] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, &whole[..whole.len() - 3]).expect("written");
+            let mut good = 0;
+            let mut errors = Vec::new();
+            for block in FileBlocks::open(&path).expect("the start is good") {
+                match block {
+                    Ok(block) => good += block.len(),
+                    Err(error) => errors.push(error),
+                }
+            }
+            assert_eq!(errors.len(), 1, "{name}");
+            assert!(errors[0].to_string().contains(name), "{}", errors[0]);
+            assert!(errors[0].hint().is_some_and(|hint| hint.contains("ends too early")), "{:?}", errors[0]);
+            assert!(good <= 3_000);
+        }
+    }
+}

@@ -380,9 +380,13 @@ impl Reader {
         let lost = self.native.lost();
         info!("revoked{}: {}", if lost { " (membership lost)" } else { "" }, shown(&places));
         // What the sink has not taken is read again by the next owner, from the durable position.
-        self.readings.retain(|reading| !places.contains(&reading.place));
-        if !places.is_empty() {
-            self.sink.revoked(&places, lost);
+        let ours: Vec<Place> = (self.readings)
+            .extract_if(.., |reading| places.contains(&reading.place))
+            .map(|reading| reading.place)
+            .collect();
+        // Where the sink had no positions to give, it never had the partitions.
+        if !ours.is_empty() {
+            self.sink.revoked(&ours, lost);
         }
         if lost {
             let mut hints = self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner);

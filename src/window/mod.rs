@@ -15,12 +15,14 @@ mod codec;
 mod counters;
 mod fold;
 mod histogram;
+#[cfg(test)]
+mod histories;
 mod options;
 mod pieces;
 mod series;
-mod summary;
 #[cfg(test)]
-mod tests;
+mod stories;
+mod summary;
 mod view;
 
 pub use counters::{Counted, Counters};
