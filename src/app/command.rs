@@ -1,0 +1,330 @@
+//! The command line: what may be typed, and which part of the house does it.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use super::service::Service;
+use super::{Failure, demo, replay, settings, sql};
+use crate::config::Config;
+use crate::query::catalog;
+use crate::time::{Millis, SystemClock, parse_time};
+
+/// Real-time analytics for customer-service centres: call and chat events from Kafka become figures that add up.
+#[derive(Debug, Parser)]
+#[command(name = "callpulse", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Configuration file (TOML); every key has a default.
+    #[arg(short = 'c', long = "config", global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the lake is: a directory, or s3://bucket/prefix (feature `s3`). Overrides `data_dir`.
+    #[arg(long, global = true, value_name = "D")]
+    data_dir: Option<String>,
+    /// Overrides one key of the configuration; repeatable.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// How log lines are written.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    log: String,
+}
+
+#[derive(Debug, Args)]
+struct Listeners {
+    /// Address of the pages, metrics and HTTP API; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs everything on this machine with nothing installed: broker, simulated centre, pipeline, pages.
+    Demo {
+        /// Stops after this time, e.g. 60s or 5m; without it, at Ctrl-C.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        length: Option<Duration>,
+        /// Events a second of the simulated centre in its busy hours.
+        #[arg(long, default_value_t = 50.0)]
+        rate: f64,
+        /// How much faster than real time the centre lives.
+        #[arg(long, default_value_t = 1.0)]
+        speed: f64,
+        /// The same seed gives the same centre.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A real Kafka instead of the broker in the process.
+        #[arg(long, value_name = "H:P")]
+        brokers: Option<String>,
+        #[command(flatten)]
+        listeners: Listeners,
+    },
+    /// Runs the service on a real Kafka.
+    Run {
+        #[command(flatten)]
+        listeners: Listeners,
+    },
+    /// Reads the configuration and prints every fault with file, line and hint.
+    Check,
+    /// Feeds files through the same pipeline as Kafka and commits everything.
+    Replay {
+        /// The records' format.
+        #[arg(long, default_value = "callpulse", value_name = "NAME")]
+        format: String,
+        /// Files with one record a line, plain, .gz or .zst.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Writes a realistic centre as canonical events.
+    Simulate {
+        /// Kafka to write to; the topic is the first of `kafka.topics`, else callpulse.events.
+        #[arg(long, value_name = "H:P", conflicts_with = "out")]
+        brokers: Option<String>,
+        /// File to write to; - is stdout.
+        #[arg(long, value_name = "PATH")]
+        out: Option<PathBuf>,
+        /// The topic to write to.
+        #[arg(long, value_name = "NAME")]
+        topic: Option<String>,
+        /// Partitions of the topic when it has to be made.
+        #[arg(long, default_value_t = 4)]
+        partitions: i32,
+        /// Events a second of the centre in its busy hours (event time; writing is as fast as possible).
+        #[arg(long, default_value_t = 50.0)]
+        rate: f64,
+        /// Stops after this many contacts.
+        #[arg(long, default_value_t = 10_000)]
+        contacts: u64,
+        /// The same seed gives the same events.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Time of the first event (RFC 3339); by default a fixed Monday, so that runs can be compared.
+        #[arg(long, value_parser = time)]
+        start: Option<Millis>,
+        /// Writes the centre's own books as CSV here, to compare answers with.
+        #[arg(long, value_name = "PATH")]
+        books: Option<PathBuf>,
+    },
+    /// Runs one SQL query, or a prompt without SQL text.
+    Sql {
+        /// The query.
+        sql: Option<String>,
+        /// A running server instead of a data directory, e.g. http://127.0.0.1:8080.
+        #[arg(long, value_name = "U")]
+        url: Option<String>,
+        /// How the answer is written.
+        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
+        format: String,
+    },
+    /// Prints every KPI, metric, table and column with unit, meaning and formula.
+    Catalog {
+        /// How it is written.
+        #[arg(long, default_value = "md", value_parser = ["md", "json"])]
+        format: String,
+    },
+    /// Prints completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page.
+    Man,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| format!("`{text}` is not a time such as 60s, 5m or 2h"))?;
+    let secs = match unit {
+        "" | "s" => number,
+        "m" => number * 60.0,
+        "h" => number * 3600.0,
+        "ms" => number / 1000.0,
+        _ => return Err(format!("`{unit}` is no unit of time; there are ms, s, m and h")),
+    };
+    Duration::try_from_secs_f64(secs).map_err(|_| format!("`{text}` is no time that can be waited for"))
+}
+
+fn time(text: &str) -> Result<Millis, String> {
+    parse_time(text).ok_or_else(|| format!("`{text}` is not RFC 3339 with an offset, such as 2026-03-02T08:00:00+08:00"))
+}
+
+/// Runs the command of these arguments.
+///
+/// # Errors
+/// The failure that decides message and exit code.
+pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Failure> {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            let text = error.render().to_string();
+            return Err(Failure::usage(text.trim().trim_start_matches("error: ").to_owned()));
+        }
+        Err(help) => {
+            print(help.render().to_string().as_bytes())?;
+            return Ok(());
+        }
+    };
+    start_log(&cli.common.log);
+    let load = |extra: Vec<String>| load(&cli.common, extra);
+    match cli.command {
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "callpulse", &mut out);
+            print(&out)
+        }
+        Command::Man => {
+            let mut out = Vec::new();
+            let page = clap_mangen::Man::new(Cli::command());
+            page.render(&mut out).map_err(|error| Failure::bug(error.to_string()))?;
+            print(&out)
+        }
+        Command::Check => {
+            let config = load(vec![])?;
+            for warning in &config.warnings {
+                eprintln!("{}", warning.as_warning());
+            }
+            eprintln!("the configuration is right");
+            Ok(())
+        }
+        Command::Catalog { format } => {
+            let config = load(vec![])?;
+            let options = settings::query(&config);
+            let metrics = sql::metric_descriptions();
+            let text = match format.as_str() {
+                "json" => serde_json::to_string_pretty(&catalog::as_json(&options, &metrics))
+                    .map_err(|error| Failure::bug(error.to_string()))?,
+                _ => catalog::as_markdown(&options, &metrics),
+            };
+            print(text.as_bytes())?;
+            print(b"\n")
+        }
+        Command::Replay { format, paths } => {
+            let config = load(vec![])?;
+            runtime()?.block_on(replay::replay(&config, &format, &paths))
+        }
+        Command::Simulate { brokers, out, topic, partitions, rate, contacts, seed, start, books } => {
+            let config = load(vec![])?;
+            let request =
+                demo::Simulation { brokers, out, topic, partitions, rate, contacts, seed, start, books };
+            demo::simulate(&config, request)
+        }
+        Command::Sql { sql, url, format } => match url {
+            Some(url) => runtime()?.block_on(sql::remote(&url, sql.as_deref(), &format)),
+            None => {
+                let config = load(vec![])?;
+                runtime()?.block_on(sql::local(&config, sql.as_deref(), &format))
+            }
+        },
+        Command::Run { listeners } => {
+            let config = load(listener_sets(&listeners))?;
+            warn(&config);
+            runtime()?.block_on(serve(&config))
+        }
+        Command::Demo { length, rate, speed, seed, brokers, listeners } => {
+            let mut sets = listener_sets(&listeners);
+            sets.extend(demo::sets(brokers.as_deref(), cli.common.data_dir.is_none())?);
+            let config = load(sets)?;
+            let request = demo::Demo { length, rate, speed, seed, brokers };
+            runtime()?.block_on(demo::demo(&config, request))
+        }
+    }
+}
+
+fn listener_sets(listeners: &Listeners) -> Vec<String> {
+    listeners.http.iter().map(|address| format!("http.listen=\"{address}\"")).collect()
+}
+
+fn load(common: &Common, extra: Vec<String>) -> Result<Config, Failure> {
+    // What a command needs stands below what was typed.
+    let mut sets = extra;
+    sets.extend(common.sets.iter().cloned());
+    if let Some(dir) = &common.data_dir {
+        sets.push(format!("data_dir={}", toml::Value::String(dir.clone())));
+    }
+    Config::load(common.config.as_deref(), std::env::vars(), &sets).map_err(|faults| Failure::of_faults(&faults))
+}
+
+fn warn(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{}", warning.as_warning());
+    }
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let mut service = Service::start(config, Arc::new(SystemClock)).await?;
+    if let Some(address) = service.http {
+        tracing::info!("pages, metrics and SQL: http://{address}");
+    }
+    let failure = tokio::select! {
+        () = stop_signal() => None,
+        failure = service.failed() => Some(failure),
+    };
+    if failure.is_none() {
+        tracing::info!("stopping: what was read is made durable; a second signal ends at once");
+        tokio::spawn(async {
+            stop_signal().await;
+            std::process::exit(130);
+        });
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None => service.stop().await,
+    }
+}
+
+/// Returns at SIGINT or SIGTERM.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::outside(format!("no threads can be started: {error}")))
+}
+
+fn start_log(format: &str) {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_env("CALLPULSE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,callpulse=info,audit=info"));
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process (a test) keeps the first log.
+    let _ = match format {
+        "json" => log.json().try_init(),
+        _ => log.with_target(false).try_init(),
+    };
+}
+
+/// Writes data to stdout. A reader that has gone away (`head`) is no failure.
+///
+/// # Errors
+/// Where stdout cannot be written for another reason.
+pub(super) fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Failure::outside(format!("stdout cannot be written: {error}"))),
+    }
+}

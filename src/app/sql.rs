@@ -1,0 +1,162 @@
+//! `sql`: one query or a prompt, against a data directory or a running server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+
+use super::command::print;
+use super::task::{Origin, Task};
+use super::{Failure, http_client, settings};
+use crate::config::Config;
+use crate::facts::TABLES;
+use crate::lake::Lake;
+use crate::metrics::METRICS;
+use crate::query::catalog::Metric;
+use crate::query::output::{Format, encode};
+use crate::query::{self, Cut, Engine, Source, prompt};
+use crate::time::{Clock, Millis, SystemClock};
+
+/// The metrics as the catalogue lists them.
+pub(super) fn metric_descriptions() -> Vec<Metric> {
+    METRICS
+        .iter()
+        .map(|metric| Metric {
+            name: metric.name.to_owned(),
+            kind: metric.kind.name().to_owned(),
+            unit: metric.unit.to_owned(),
+            labels: metric.labels.iter().map(|label| (*label).to_owned()).collect(),
+            means: metric.help.to_owned(),
+        })
+        .collect()
+}
+
+/// A data directory as a query sees it: the tables as of the newest cut, and the open rows of its snapshots.
+struct Directory {
+    cut: Cut,
+}
+
+impl Directory {
+    async fn open(config: &Config) -> Result<Directory, Failure> {
+        let lake = Lake::open_read(settings::lake(config)).await.map_err(Failure::of_lake)?;
+        let cut = lake.read_cut().await.map_err(Failure::of_lake)?;
+        let Some(cut) = cut else {
+            let version = lake.version();
+            let committed =
+                TABLES.iter().filter_map(|table| Some((table.name, version.provider(table.name)?))).collect();
+            let cut = Cut { committed, memory: Vec::new(), now: SystemClock.now(), version_key: 1 };
+            return Ok(Directory { cut });
+        };
+        let version = lake.version_at(&cut).await.map_err(Failure::of_lake)?;
+        let rules = settings::rules(config, false);
+        let mut tasks = Vec::new();
+        for (name, sequence) in &cut.tasks {
+            let snapshot = lake.read_snapshot(name, *sequence).await.map_err(Failure::of_lake)?;
+            let Some(snapshot) = snapshot else { continue };
+            let origins: Vec<Origin> = snapshot
+                .positions
+                .iter()
+                .map(|(topic, partition, _)| Origin {
+                    topic: topic.as_str().into(),
+                    partition: *partition,
+                    stored: Default::default(),
+                })
+                .collect();
+            let task = Task::new(name.clone(), Arc::clone(&rules), &origins, Some(snapshot))
+                .map_err(|why| Failure::input(format!("the snapshot of `{name}` cannot be read: {why}")))?;
+            tasks.push(task);
+        }
+        // The present of a directory is its newest event: the same directory gives the same answers.
+        let now = tasks.iter().map(Task::newest).max().filter(|now| *now > Millis::MIN);
+        let now = now.unwrap_or_else(|| SystemClock.now());
+        let memory = tasks.iter_mut().flat_map(|task| task.open_rows(now)).collect();
+        let committed =
+            TABLES.iter().filter_map(|table| Some((table.name, version.provider(table.name)?))).collect();
+        Ok(Directory { cut: Cut { committed, memory, now, version_key: 1 } })
+    }
+}
+
+#[async_trait]
+impl Source for Directory {
+    async fn cut(&self) -> Result<Cut, query::Error> {
+        Ok(self.cut.clone())
+    }
+}
+
+/// Against the configuration's data directory.
+///
+/// # Errors
+/// A directory that cannot be read, a statement that fails.
+pub(super) async fn local(config: &Config, sql: Option<&str>, format: &str) -> Result<(), Failure> {
+    let format: Format = format.parse().map_err(Failure::usage)?;
+    let directory = Directory::open(config).await?;
+    let engine = Engine::new(settings::query(config), Arc::new(directory))
+        .map_err(|error| Failure::bug(error.to_string()))?;
+    match sql {
+        Some(sql) => answer(&engine, sql, format).await,
+        None => {
+            let mut run = |sql: &str| {
+                let done = tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(answer(&engine, sql, format))
+                });
+                if let Err(failure) = done {
+                    eprintln!("{failure}");
+                }
+            };
+            prompt(&mut run, history().as_deref()).map_err(Failure::outside)
+        }
+    }
+}
+
+async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<(), Failure> {
+    let answer = engine.query(sql).await.map_err(of_query)?;
+    let mut bytes = Box::pin(encode(answer, format));
+    while let Some(bytes) = bytes.next().await {
+        print(&bytes.map_err(of_query)?)?;
+    }
+    Ok(())
+}
+
+fn of_query(error: query::Error) -> Failure {
+    let place = match (error.line, error.column) {
+        (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
+        _ => String::new(),
+    };
+    let failure = Failure::sql(format!("{}{place}", error.message));
+    match error.hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// Against a running server.
+///
+/// # Errors
+/// A server that does not answer, a statement that fails.
+pub(super) async fn remote(url: &str, sql: Option<&str>, format: &str) -> Result<(), Failure> {
+    let format: Format = format.parse().map_err(Failure::usage)?;
+    match sql {
+        Some(sql) => http_client::sql(url, sql, format).await,
+        None => {
+            let mut run = |sql: &str| {
+                let done = tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(http_client::sql(url, sql, format))
+                });
+                if let Err(failure) = done {
+                    eprintln!("{failure}");
+                }
+            };
+            prompt(&mut run, history().as_deref()).map_err(Failure::outside)
+        }
+    }
+}
+
+/// Where statements that were typed are kept.
+fn history() -> Option<PathBuf> {
+    let home = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+    let folder = home?.join("callpulse");
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder.join("sql_history"))
+}
