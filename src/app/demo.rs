@@ -110,7 +110,7 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
         events_per_second: demo.rate,
         incidents: true,
     });
-    for (queue, department) in centre.queues() {
+    for (queue, department) in Centre::queues() {
         let defaults = &config.queue_defaults;
         config.queues.entry(queue.to_string()).or_insert_with(|| crate::config::Queue {
             department: Some(department.to_string()),

@@ -319,7 +319,7 @@ impl Task {
         let timestamp = (record.timestamp >= 0).then_some(record.timestamp);
         let value = block.value(record);
         let place = Place { topic: &block.topic, partition: block.partition, offset: record.offset };
-        let outcome = match value {
+        let outcome: Result<(), Reject> = match value {
             // A tombstone says nothing, as an empty record does.
             None => Err(Reject { reason: RejectReason::NotJson, detail: "the record has no value".to_owned() }),
             Some(_) if record.cut => {
