@@ -94,17 +94,21 @@ impl Lake {
         let receipt = commit(&mut named, &ready, &append.ranges).await?;
         self.publish(&logs);
         drop(logs);
-        self.discard(ready.iter().zip(&receipt.tables).filter(|(_, t)| t.already).map(|(ready, _)| ready)).await;
+        self.discard(ready.iter().zip(&receipt.tables).filter(|(_, t)| t.already).map(|(ready, _)| ready))
+            .await;
         Ok(receipt)
     }
 
     async fn write_data(&self, tables: Vec<(&'static Table, Vec<RecordBatch>)>) -> Result<Vec<Ready>, Error> {
         let options = &self.inner.options;
-        let mut tables: Vec<_> =
-            tables.into_iter().map(|(table, batches)| {
+        let mut tables: Vec<_> = tables
+            .into_iter()
+            .map(|(table, batches)| {
                 let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
                 (table, batches, rows)
-            }).filter(|(_, _, rows)| *rows > 0).collect();
+            })
+            .filter(|(_, _, rows)| *rows > 0)
+            .collect();
         // A fixed order, with the restatements first: whoever sees a new row of a contact sees which old
         // row it replaces.
         tables.sort_by_key(|(table, _, _)| (table.name != RESTATEMENTS.name, table.name));

@@ -32,8 +32,12 @@ pub(super) fn properties(table: &Table, row_group_rows: usize) -> WriterProperti
 /// The columns whose least and greatest value stand in the Delta log, so that whole files are skipped
 /// without opening them: instants, and the first column of the key. More would make the log heavy.
 pub(super) fn statistics_columns(table: &Table) -> Vec<&'static str> {
-    let mut columns: Vec<&'static str> =
-        table.columns.iter().filter(|column| column.kind == ColumnType::Time).map(|column| column.name).collect();
+    let mut columns: Vec<&'static str> = table
+        .columns
+        .iter()
+        .filter(|column| column.kind == ColumnType::Time)
+        .map(|column| column.name)
+        .collect();
     if let Some(first) = table.key.first()
         && !columns.contains(first)
         && *first != PARTITION_COLUMN

@@ -195,8 +195,14 @@ impl TableLog {
             .with_columns(delta_schema(self.table))
             .with_partition_columns([PARTITION_COLUMN])
             .with_configuration([
-                (TableProperty::CheckpointInterval.as_ref(), Some(options.checkpoint_every.max(1).to_string())),
-                (TableProperty::DataSkippingStatsColumns.as_ref(), Some(statistics_columns(self.table).join(","))),
+                (
+                    TableProperty::CheckpointInterval.as_ref(),
+                    Some(options.checkpoint_every.max(1).to_string()),
+                ),
+                (
+                    TableProperty::DataSkippingStatsColumns.as_ref(),
+                    Some(statistics_columns(self.table).join(",")),
+                ),
                 (
                     TableProperty::DeletedFileRetentionDuration.as_ref(),
                     Some(format!("interval {} hours", options.vacuum_hours.max(1))),
@@ -315,6 +321,17 @@ impl TableLog {
         self.make_durable().await
     }
 
+    /// Forgets what was committed after `tip`, for tests of a handle that does not know of its own commit.
+    #[cfg(test)]
+    pub fn forget(&mut self, tip: Version, ranges: &[Range]) {
+        self.tip = Some(tip);
+        for range in ranges {
+            let application = application_id(self.table.name, &range.topic, range.partition);
+            self.stored.insert(application.clone(), range.to);
+            self.believed.insert(application, range.to);
+        }
+    }
+
     async fn make_durable(&mut self) -> Result<(), Error> {
         self.place.sync(self.unsynced.clone()).await?;
         self.unsynced.clear();
@@ -325,7 +342,12 @@ impl TableLog {
         format!("{}/_delta_log/{version:020}.json", self.table.name)
     }
 
-    async fn commit_bytes(&self, adds: &[Add], ranges: &[Range], commit: &str) -> Result<bytes::Bytes, Error> {
+    async fn commit_bytes(
+        &self,
+        adds: &[Add],
+        ranges: &[Range],
+        commit: &str,
+    ) -> Result<bytes::Bytes, Error> {
         let said = Said { writer: self.writer.clone(), commit: commit.to_owned(), ranges: ranges.to_vec() };
         let said = serde_json::to_string(&said).expect("what a commit says is plain data");
         let operation = DeltaOperation::Write {

@@ -38,12 +38,13 @@ use tokio::sync::Mutex;
 pub use append::{Append, Range, Receipt, Written};
 pub use cut::Cut;
 pub use error::Error;
+pub use maintain::{Report, TableReport};
 pub use snapshot::{Found, Snapshot};
 pub use version::Version;
 
 use crate::facts::TABLES;
 use log::TableLog;
-use store::Place;
+use store::{Mark, Place};
 
 /// Where the lake lies and how it is kept.
 #[derive(Debug, Clone)]
@@ -52,7 +53,8 @@ pub struct Options {
     pub url: String,
     /// Settings of the object store, by the names of the library (`aws_region`, …).
     pub storage: HashMap<String, String>,
-    /// The centre's zone, an IANA name; fixed for the life of the lake.
+    /// The centre's zone, an IANA name; fixed for the life of the lake. A reader may leave it empty and take
+    /// the lake as it is.
     pub zone: String,
     /// Length of a slot, minutes; fixed for the life of the lake.
     pub slot_minutes: u32,
@@ -97,6 +99,7 @@ pub struct Lake {
 struct Inner {
     options: Options,
     place: Place,
+    mark: Option<Mark>,
     read_only: bool,
     /// One commit phase at a time: so a view never shows half of another task's append. Files are encoded
     /// and uploaded outside of it.
@@ -125,12 +128,18 @@ impl Lake {
 
     async fn open_as(options: Options, read_only: bool) -> Result<Lake, Error> {
         let place = Place::new(&options.url, &options.storage)?;
-        place.mark(&options.zone, options.slot_minutes, !read_only).await?;
+        let mark = place.mark(&options.zone, options.slot_minutes, !read_only).await?;
         let writer = writer_id();
         let logs: Result<Vec<TableLog>, Error> =
             TABLES.iter().map(|table| TableLog::new(table, &place, &writer)).collect();
-        let inner =
-            Inner { options, place, read_only, logs: Mutex::new(logs?), version: ArcSwap::from_pointee(Version::default()) };
+        let inner = Inner {
+            options,
+            place,
+            mark,
+            read_only,
+            logs: Mutex::new(logs?),
+            version: ArcSwap::from_pointee(Version::default()),
+        };
         let lake = Lake { inner: Arc::new(inner) };
         lake.refresh().await?;
         Ok(lake)
@@ -139,6 +148,11 @@ impl Lake {
     /// The options it was opened with.
     pub fn options(&self) -> &Options {
         &self.inner.options
+    }
+
+    /// The zone and the slot length, minutes, that the lake was made with; `None` when there is no lake.
+    pub fn zone(&self) -> Option<(&str, u32)> {
+        self.inner.mark.as_ref().map(|mark| (mark.zone.as_str(), mark.slot_minutes))
     }
 
     /// The rows as of the last append, refresh or maintenance of this handle.

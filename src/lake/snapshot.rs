@@ -69,7 +69,9 @@ impl Lake {
         let bytes = tokio::task::spawn_blocking(move || encode(&snapshot))
             .await
             .expect("encoding a snapshot does not panic")
-            .map_err(|e| Error::Config(format!("snapshot `{sequence}` of task `{task}` cannot be written: {e}")))?;
+            .map_err(|e| {
+                Error::Config(format!("snapshot `{sequence}` of task `{task}` cannot be written: {e}"))
+            })?;
         let name = name_of(task, sequence);
         match self.inner.place.put_new(&name, bytes.clone()).await {
             Ok(()) => {}
@@ -243,7 +245,8 @@ fn decode(bytes: &[u8]) -> Result<Snapshot, String> {
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(torn)?;
     let length = u32::from_le_bytes(*length) as usize;
     let (header, mut rest) = rest.split_at_checked(length).ok_or_else(torn)?;
-    let header: Header = serde_json::from_slice(header).map_err(|e| format!("its header cannot be read: {e}"))?;
+    let header: Header =
+        serde_json::from_slice(header).map_err(|e| format!("its header cannot be read: {e}"))?;
     let mut batches = Vec::with_capacity(header.sections.len());
     for (name, length) in header.sections {
         let length = usize::try_from(length).map_err(|_| torn())?;

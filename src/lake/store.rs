@@ -19,10 +19,10 @@ const MARK: &str = "callpulse.json";
 const FORMAT: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
-struct Mark {
+pub(super) struct Mark {
     format: u32,
-    zone: String,
-    slot_minutes: u32,
+    pub zone: String,
+    pub slot_minutes: u32,
 }
 
 /// Where the lake lies.
@@ -61,7 +61,12 @@ impl Place {
             "file" => Some(root.to_file_path().map_err(|()| bad(&"it is not a local path"))?),
             _ => None,
         };
-        let place = Place { root, local, store: Arc::new(object_store::memory::InMemory::new()), storage: storage.clone() };
+        let place = Place {
+            root,
+            local,
+            store: Arc::new(object_store::memory::InMemory::new()),
+            storage: storage.clone(),
+        };
         let store = place.log_store_at(&place.root).map_err(|e| bad(&e))?.object_store(None);
         Ok(Place { store, ..place })
     }
@@ -76,8 +81,9 @@ impl Place {
         logstore_for(url, StorageConfig::parse_options(self.storage.clone())?)
     }
 
-    /// Makes the lake's mark, or compares with the one that is there.
-    pub async fn mark(&self, zone: &str, slot_minutes: u32, may_create: bool) -> Result<(), Error> {
+    /// Makes the lake's mark, or compares with the one that is there; `None` when there is none. A reader
+    /// that names no zone takes the lake as it is.
+    pub async fn mark(&self, zone: &str, slot_minutes: u32, may_create: bool) -> Result<Option<Mark>, Error> {
         let ours = Mark { format: FORMAT, zone: zone.to_owned(), slot_minutes };
         if may_create {
             if let Some(dir) = &self.local {
@@ -91,12 +97,12 @@ impl Place {
             }
             let text = serde_json::to_vec_pretty(&ours).expect("a mark is plain data");
             match self.put_new(MARK, text).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Some(ours)),
                 Err(PutError::Exists) => {}
                 Err(PutError::Failed(error)) => return Err(error),
             }
         }
-        let Some(bytes) = self.get(MARK).await? else { return Ok(()) };
+        let Some(bytes) = self.get(MARK).await? else { return Ok(None) };
         let theirs: Mark = serde_json::from_slice(&bytes).map_err(|e| {
             Error::Corrupt(format!("`{}{MARK}` cannot be read: {e}\nhint: restore it from a copy", self.root))
         })?;
@@ -107,14 +113,15 @@ impl Place {
                 self.root, theirs.format
             )));
         }
-        if theirs != ours {
+        let any = zone.is_empty() && !may_create;
+        if theirs != ours && !any {
             return Err(Error::Config(format!(
                 "data directory `{}` was made with timezone `{}` and slot_minutes `{}`, the configuration says `{zone}` \
                  and `{slot_minutes}`\nhint: the operator sets them back, or starts a new data directory and replays",
                 self.root, theirs.zone, theirs.slot_minutes
             )));
         }
-        Ok(())
+        Ok(Some(theirs))
     }
 
     /// Reads a whole object; `None` when there is none.
@@ -133,7 +140,9 @@ impl Place {
         match self.store.put_opts(&Path::from(name), bytes.into(), options).await {
             Ok(_) => self.sync(vec![name.to_owned()]).await.map_err(PutError::Failed),
             Err(ObjectStoreError::AlreadyExists { .. }) => Err(PutError::Exists),
-            Err(e) => Err(PutError::Failed(Error::store(format!("`{}{name}` cannot be written", self.root), e))),
+            Err(e) => {
+                Err(PutError::Failed(Error::store(format!("`{}{name}` cannot be written", self.root), e)))
+            }
         }
     }
 

@@ -77,7 +77,10 @@ struct Facts {
 
 impl std::fmt::Debug for Facts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Facts").field("table", &self.loaded.table.name).field("version", &self.number).finish()
+        f.debug_struct("Facts")
+            .field("table", &self.loaded.table.name)
+            .field("version", &self.number)
+            .finish()
     }
 }
 
@@ -89,7 +92,11 @@ impl Facts {
     async fn ready(&self) -> PlanResult<&DeltaScanNext> {
         self.scan
             .get_or_try_init(|| async {
-                let state = self.loaded.at(Some(self.number)).await.map_err(|e| DataFusionError::External(Box::new(e)))?;
+                let state = self
+                    .loaded
+                    .at(Some(self.number))
+                    .await
+                    .map_err(|e| DataFusionError::External(Box::new(e)))?;
                 let config = DeltaScanConfig::new()
                     .with_wrap_partition_values(false)
                     .with_parquet_pushdown(true)

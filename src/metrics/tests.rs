@@ -132,6 +132,11 @@ fn a_scrape_tells_what_the_rows_amount_to() {
     assert_eq!(value(&text, "callpulse_agents{state=\"available\"}"), Some(1.0));
     assert_eq!(value(&text, "callpulse_consumer_lag{topic=\"calls\",partition=\"4\"}"), Some(3.0));
     assert_eq!(value(&text, "callpulse_duplicates_total"), Some(1.0));
+    // A clock that stands before the event makes no negative wait.
+    let metrics = Metrics::new(prometheus::Registry::new(), "0.1.0").expect("a fresh registry");
+    let early = metrics.render(&busy().snapshot(NOW), &stats(), NOW - 2 * MINUTE);
+    let longest = "callpulse_longest_wait_seconds{queue=\"support\",channel=\"chat\"}";
+    assert_eq!(value(&early, longest), Some(0.0));
     assert!(text.contains("queue=\"line\\n\\\"one\\\" \\\\ two\""));
     assert!(cfg!(not(target_os = "linux")) || text.contains("\nprocess_resident_memory_bytes "));
 }

@@ -229,15 +229,24 @@ impl Window {
         }
     }
 
+    /// Fills in the rolling windows: each is the next shorter one over the same panes and the panes between.
     fn add_panes(&self, series: &mut [Series], now: Millis) {
-        for (place, window) in ROLLING.iter().enumerate() {
-            let (pieces, width) =
-                if window.length_ms <= HOUR { (&self.fine, FINE) } else { (&self.coarse, COARSE) };
-            let from = pane(now.saturating_sub(window.length_ms).saturating_add(1), width);
-            for (_, sums) in pieces.newest_first(from, pane(now, width)) {
-                for (number, totals) in sums {
-                    series[*number as usize].rolling[place] += totals;
+        for (pieces, width, windows) in [
+            (&self.fine, FINE, 0..ROLLING.len() - 1),
+            (&self.coarse, COARSE, ROLLING.len() - 1..ROLLING.len()),
+        ] {
+            let (first, mut to) = (windows.start, pane(now, width));
+            for place in windows {
+                let from = pane(now.saturating_sub(ROLLING[place].length_ms).saturating_add(1), width);
+                if place > first {
+                    series.iter_mut().for_each(|series| series.rolling[place] = series.rolling[place - 1]);
                 }
+                for (_, sums) in pieces.newest_first(from, to) {
+                    for (number, totals) in sums {
+                        series[*number as usize].rolling[place] += totals;
+                    }
+                }
+                to = from - 1;
             }
         }
     }

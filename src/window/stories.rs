@@ -326,7 +326,7 @@ fn other_bytes_are_refused() {
     }
 }
 
-/// Prints what a call costs: `cargo test --release -- --ignored --nocapture the_cost_of_a_change`.
+/// Prints what a change costs: `cargo test --release -- --ignored --nocapture the_cost_of_a_change`.
 #[test]
 #[ignore = "a measurement, not a check"]
 #[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
@@ -347,6 +347,15 @@ fn the_cost_of_a_change() {
         window.changed(&two, &three, counted);
     }
     let each = started.elapsed() / (calls as u32 * 4);
+    let started = std::time::Instant::now();
+    for call in 0..calls {
+        let (queue, at) = (names[call as usize % names.len()], noon() + call * 20);
+        let leg = ends(waits(queue, at), Outcome::Answered, 9 * SECOND);
+        std::hint::black_box(rows(&[waits(queue, at)], &[]));
+        std::hint::black_box(rows(&[leg], &[talks(queue, at + 9 * SECOND)]));
+        std::hint::black_box(rows(&[leg], &[wrapped(talks(queue, at + 9 * SECOND), 3 * MINUTE, MINUTE)]));
+    }
+    println!("{:?} of which go to making the rows", started.elapsed() / (calls as u32 * 4));
     let started = std::time::Instant::now();
     let summary = window.snapshot(noon() + calls * 20);
     println!("{each:?} a change; a summary of {} series: {:?}", summary.series.len(), started.elapsed());

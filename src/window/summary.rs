@@ -17,7 +17,8 @@ pub struct Rolling {
     pub length_ms: i64,
 }
 
-/// The rolling windows, the shortest first; [`Series::rolling`] follows this order.
+/// The rolling windows, the shortest first; [`Series::rolling`] follows this order. All but the last, the day, are at most
+/// an hour.
 pub const ROLLING: [Rolling; 5] = [
     Rolling { name: "5m", length_ms: 5 * MINUTE },
     Rolling { name: "15m", length_ms: 15 * MINUTE },

@@ -1,6 +1,7 @@
 //! The lake against real directories: every promise of the room, and how long an append takes.
 
 mod appends;
+mod maintenance;
 mod snapshots;
 
 use std::sync::Arc;
@@ -47,7 +48,10 @@ pub(super) fn range(partition: i32, from: i64, to: i64) -> Range {
 }
 
 pub(super) fn append(partition: i32, from: i64, to: i64) -> Append {
-    Append { tables: vec![(&CONTACTS, vec![contacts(from, to, DAY)])], ranges: vec![range(partition, from, to)] }
+    Append {
+        tables: vec![(&CONTACTS, vec![contacts(from, to, DAY)])],
+        ranges: vec![range(partition, from, to)],
+    }
 }
 
 /// What SQL sees of a view, as lines.
@@ -72,7 +76,9 @@ pub(super) async fn run(version: &Version, query: &str) -> Vec<RecordBatch> {
 pub(super) async fn count(version: &Version) -> i64 {
     match version.provider("contacts") {
         None => 0,
-        Some(_) => sql(version, "select count(*) from contacts").await[0].parse().expect("a count is a number"),
+        Some(_) => {
+            sql(version, "select count(*) from contacts").await[0].parse().expect("a count is a number")
+        }
     }
 }
 
@@ -82,7 +88,11 @@ pub(super) fn small_flush(from: i64, rows: i64) -> Vec<(&'static Table, Vec<Reco
     for i in from..from + rows {
         let id = format!("c{i:08}");
         facts.legs.push(&LegRow { contact_id: Some(&id), date: Some(DAY), ..LegRow::default() });
-        facts.restatements.push(&RestatementRow { contact_id: Some(&id), date: Some(DAY), ..RestatementRow::default() });
+        facts.restatements.push(&RestatementRow {
+            contact_id: Some(&id),
+            date: Some(DAY),
+            ..RestatementRow::default()
+        });
     }
     let mut made: Vec<_> = facts.finish().into_iter().map(|(table, batch)| (table, vec![batch])).collect();
     made.push((&CONTACTS, vec![contacts(from, from + rows, DAY)]));
@@ -90,7 +100,8 @@ pub(super) fn small_flush(from: i64, rows: i64) -> Vec<(&'static Table, Vec<Reco
         if !made.iter().any(|(other, _)| other.name == table.name) {
             let columns = table.columns.iter().map(|column| match column.name {
                 crate::facts::PARTITION_COLUMN => {
-                    Arc::new(arrow::array::Date32Array::from(vec![DAY; rows as usize])) as arrow::array::ArrayRef
+                    Arc::new(arrow::array::Date32Array::from(vec![DAY; rows as usize]))
+                        as arrow::array::ArrayRef
                 }
                 _ => arrow::array::new_null_array(&column.kind.data_type(), rows as usize),
             });
