@@ -202,7 +202,7 @@ impl Committer {
     /// The lake's words.
     pub async fn maintain(&self, today: i32) -> Result<String, String> {
         let _cycle = self.cycle.lock().await;
-        let report = today;
+        let report = self.lake.maintain(today).await.map_err(|error| error.to_string())?;
         self.republish();
         Ok(format!("{report:?}"))
     }
