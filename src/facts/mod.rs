@@ -175,8 +175,12 @@ macro_rules! table {
 }
 
 macro_rules! column_name {
-    ($column:ident) => { stringify!($column) };
-    ($column:ident $alias:literal) => { $alias };
+    ($column:ident) => {
+        stringify!($column)
+    };
+    ($column:ident $alias:literal) => {
+        $alias
+    };
 }
 
 macro_rules! cell {
@@ -189,26 +193,54 @@ macro_rules! cell {
 }
 
 macro_rules! cells {
-    (Text) => { arrow::array::StringBuilder };
-    (Int) => { arrow::array::Int64Builder };
-    (Float) => { arrow::array::Float64Builder };
-    (Bool) => { arrow::array::BooleanBuilder };
-    (Time) => { arrow::array::TimestampMicrosecondBuilder };
-    (Date) => { arrow::array::Date32Builder };
+    (Text) => {
+        arrow::array::StringBuilder
+    };
+    (Int) => {
+        arrow::array::Int64Builder
+    };
+    (Float) => {
+        arrow::array::Float64Builder
+    };
+    (Bool) => {
+        arrow::array::BooleanBuilder
+    };
+    (Time) => {
+        arrow::array::TimestampMicrosecondBuilder
+    };
+    (Date) => {
+        arrow::array::Date32Builder
+    };
 }
 
 macro_rules! new_cells {
-    (Text) => { arrow::array::StringBuilder::new() };
-    (Int) => { arrow::array::Int64Builder::new() };
-    (Float) => { arrow::array::Float64Builder::new() };
-    (Bool) => { arrow::array::BooleanBuilder::new() };
-    (Time) => { arrow::array::TimestampMicrosecondBuilder::new().with_timezone("UTC") };
-    (Date) => { arrow::array::Date32Builder::new() };
+    (Text) => {
+        arrow::array::StringBuilder::new()
+    };
+    (Int) => {
+        arrow::array::Int64Builder::new()
+    };
+    (Float) => {
+        arrow::array::Float64Builder::new()
+    };
+    (Bool) => {
+        arrow::array::BooleanBuilder::new()
+    };
+    (Time) => {
+        arrow::array::TimestampMicrosecondBuilder::new().with_timezone("UTC")
+    };
+    (Date) => {
+        arrow::array::Date32Builder::new()
+    };
 }
 
 macro_rules! push_cell {
-    (Time, $cells:expr, $value:expr) => { $cells.append_option($value.map(|ms| ms * 1000)) };
-    ($kind:ident, $cells:expr, $value:expr) => { $cells.append_option($value) };
+    (Time, $cells:expr, $value:expr) => {
+        $cells.append_option($value.map(|ms| ms * 1000))
+    };
+    ($kind:ident, $cells:expr, $value:expr) => {
+        $cells.append_option($value)
+    };
 }
 
 use {cell, cells, column_name, new_cells, push_cell, table as table_macro};

@@ -44,8 +44,9 @@ pub(super) fn provider(
         (None, Some(memory)) if plain => return Ok(memory),
         (Some(committed), None) => scan(table, "committed", Arc::clone(committed))?,
         (None, Some(memory)) => scan(table, "memory", memory)?,
-        (Some(committed), Some(memory)) => scan(table, "committed", Arc::clone(committed))?
-            .union(scan(table, "memory", memory)?.build()?)?,
+        (Some(committed), Some(memory)) => {
+            scan(table, "committed", Arc::clone(committed))?.union(scan(table, "memory", memory)?.build()?)?
+        }
     };
     let rows = match (table.written, superseded) {
         (Written::Newest, _) => newest(table, rows)?,

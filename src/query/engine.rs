@@ -92,7 +92,8 @@ impl Answer {
 impl Engine {
     /// An engine over `source`. Fails only where the options make no sense.
     pub fn new(options: Options, source: Arc<dyn Source>) -> Result<Self, Error> {
-        let pool = TrackConsumersPool::new(GreedyMemoryPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
+        let pool =
+            TrackConsumersPool::new(GreedyMemoryPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
         // No query writes a file: what does not fit into memory is refused instead of spilled to disk.
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
@@ -183,7 +184,9 @@ impl Engine {
     /// Waits for a turn; refuses where too many wait already.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
         let Ok(_place) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            return Err(Error::new(ErrorKind::Busy, "too many queries wait for their turn").hint("try again later"));
+            return Err(
+                Error::new(ErrorKind::Busy, "too many queries wait for their turn").hint("try again later")
+            );
         };
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         Ok(turn.expect("the semaphore is never closed"))

@@ -204,7 +204,8 @@ fn opened<'a>(
 
 fn csv(batch: &RecordBatch, header: bool) -> Result<Vec<u8>, ArrowError> {
     let mut bytes = Vec::new();
-    let options = arrow::csv::WriterBuilder::new().with_header(header).with_timestamp_tz_format(TIMESTAMP.to_owned());
+    let options =
+        arrow::csv::WriterBuilder::new().with_header(header).with_timestamp_tz_format(TIMESTAMP.to_owned());
     options.build(&mut bytes).write(batch)?;
     Ok(bytes)
 }
@@ -226,4 +227,3 @@ fn json(batch: &RecordBatch, begun: &mut bool) -> Result<Vec<u8>, ArrowError> {
     bytes[0] = if std::mem::replace(begun, true) { b',' } else { b'[' };
     Ok(bytes)
 }
-
