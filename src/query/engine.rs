@@ -1,7 +1,7 @@
 //! Runs one statement over one cut, within bounds of memory, time and number.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,8 +21,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
-use super::base::Superseded;
-use super::schema::{Tables, catalog_of};
+use super::schema::{SupersededCache, Tables, catalog_of};
 use super::views::{self, View};
 use super::{CATALOG, Error, ErrorKind, Options, SCHEMA, Source, functions, statement};
 
@@ -43,7 +42,7 @@ pub struct Engine {
     turns: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// The committed rows that were restated, as the newest version of the lake names them.
-    superseded: Arc<Mutex<Option<(u64, Arc<Superseded>)>>>,
+    superseded: SupersededCache,
 }
 
 impl std::fmt::Debug for Engine {

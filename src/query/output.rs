@@ -137,7 +137,7 @@ enum Encoder {
     Table { schema: SchemaRef, batches: Vec<RecordBatch> },
     Csv { schema: SchemaRef, begun: bool },
     Json { begun: bool },
-    Arrow { schema: SchemaRef, writer: Option<StreamWriter<Vec<u8>>> },
+    Arrow { schema: SchemaRef, writer: Option<Box<StreamWriter<Vec<u8>>>> },
 }
 
 impl Encoder {
@@ -193,11 +193,11 @@ impl Encoder {
 }
 
 fn opened<'a>(
-    writer: &'a mut Option<StreamWriter<Vec<u8>>>,
+    writer: &'a mut Option<Box<StreamWriter<Vec<u8>>>>,
     schema: &SchemaRef,
 ) -> Result<&'a mut StreamWriter<Vec<u8>>, ArrowError> {
     if writer.is_none() {
-        *writer = Some(StreamWriter::try_new(Vec::new(), schema)?);
+        *writer = Some(Box::new(StreamWriter::try_new(Vec::new(), schema)?));
     }
     Ok(writer.as_mut().expect("it was just opened"))
 }
