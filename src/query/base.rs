@@ -211,7 +211,9 @@ impl ScalarUDFImpl for IsSuperseded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let (contacts, revisions) = (arrays[0].as_string::<i32>(), arrays[1].as_primitive::<Int64Type>());
+        // A scan that filters while it reads may hand in text as its files hold it.
+        let contacts = arrow::compute::cast(&arrays[0], &DataType::Utf8)?;
+        let (contacts, revisions) = (contacts.as_string::<i32>(), arrays[1].as_primitive::<Int64Type>());
         let pairs = contacts.iter().zip(revisions);
         let superseded: BooleanArray = pairs
             .map(|pair| match pair {
