@@ -44,8 +44,9 @@ pub(super) fn provider(
         (None, Some(memory)) if plain => return Ok(memory),
         (Some(committed), None) => scan(table, "committed", Arc::clone(committed))?,
         (None, Some(memory)) => scan(table, "memory", memory)?,
-        (Some(committed), Some(memory)) => scan(table, "committed", Arc::clone(committed))?
-            .union(scan(table, "memory", memory)?.build()?)?,
+        (Some(committed), Some(memory)) => {
+            scan(table, "committed", Arc::clone(committed))?.union(scan(table, "memory", memory)?.build()?)?
+        }
     };
     let rows = match (table.written, superseded) {
         (Written::Newest, _) => newest(table, rows)?,
@@ -210,7 +211,9 @@ impl ScalarUDFImpl for IsSuperseded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let (contacts, revisions) = (arrays[0].as_string::<i32>(), arrays[1].as_primitive::<Int64Type>());
+        // A scan that filters while it reads may hand in text as its files hold it.
+        let contacts = arrow::compute::cast(&arrays[0], &DataType::Utf8)?;
+        let (contacts, revisions) = (contacts.as_string::<i32>(), arrays[1].as_primitive::<Int64Type>());
         let pairs = contacts.iter().zip(revisions);
         let superseded: BooleanArray = pairs
             .map(|pair| match pair {

@@ -38,9 +38,8 @@ pub fn as_json(options: &Options, metrics: &[Metric]) -> Value {
             "clock": sum.clock().name(),
         })
     });
-    let levels = ServiceLevel::ALL
-        .iter()
-        .map(|level| json!({ "id": level.id(), "formula": level.formula().sql() }));
+    let levels =
+        ServiceLevel::ALL.iter().map(|level| json!({ "id": level.id(), "formula": level.formula().sql() }));
     let metrics = metrics.iter().map(|metric| {
         json!({
             "name": metric.name, "kind": metric.kind, "unit": metric.unit, "labels": metric.labels,
@@ -68,8 +67,9 @@ pub fn as_json(options: &Options, metrics: &[Metric]) -> Value {
         });
         json!({ "name": view.name, "means": view.means, "columns": columns.collect::<Vec<_>>() })
     });
-    let functions =
-        functions::DOCS.iter().map(|doc| json!({ "call": doc.call, "means": doc.means, "example": doc.example }));
+    let functions = functions::DOCS
+        .iter()
+        .map(|doc| json!({ "call": doc.call, "means": doc.means, "example": doc.example }));
     json!({
         "kpis": kpis.collect::<Vec<_>>(),
         "sums": sums.collect::<Vec<_>>(),
@@ -87,7 +87,13 @@ pub fn as_markdown(options: &Options, metrics: &[Metric]) -> String {
     section(&mut out, "KPIs", "Figures over the sums of a slot. Without traffic a figure is NULL.");
     let kpis = CATALOGUE.iter().map(|kpi| {
         let made = formula(kpi.measure);
-        [kpi.name.to_owned(), kpi.unit.name().to_owned(), code(&made), kpi.means.to_owned(), kpi.means_zh.to_owned()]
+        [
+            kpi.name.to_owned(),
+            kpi.unit.name().to_owned(),
+            code(&made),
+            kpi.means.to_owned(),
+            kpi.means_zh.to_owned(),
+        ]
     });
     rows(&mut out, ["name", "unit", "formula", "meaning", "含义"], kpis);
     section(&mut out, "Sums", "What the figures are made from.");
@@ -107,7 +113,14 @@ pub fn as_markdown(options: &Options, metrics: &[Metric]) -> String {
 
     section(&mut out, "Tables", "Rows as they happened. Times are timestamps in UTC.");
     for table in facts::TABLES {
-        let _ = writeln!(out, "### {}\n\n{} Key: {}. {}\n", table.name, table.means.trim(), table.key.join(", "), written(table.written));
+        let _ = writeln!(
+            out,
+            "### {}\n\n{} Key: {}. {}\n",
+            table.name,
+            table.means.trim(),
+            table.key.join(", "),
+            written(table.written)
+        );
         let columns = table.columns.iter().map(|column| {
             [column.name, type_name(column.kind), unit(column.name), column.means.trim()].map(str::to_owned)
         });

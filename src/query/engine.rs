@@ -1,7 +1,7 @@
 //! Runs one statement over one cut, within bounds of memory, time and number.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,8 +21,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
-use super::base::Superseded;
-use super::schema::{Tables, catalog_of};
+use super::schema::{SupersededCache, Tables, catalog_of};
 use super::views::{self, View};
 use super::{CATALOG, Error, ErrorKind, Options, SCHEMA, Source, functions, statement};
 
@@ -43,7 +42,7 @@ pub struct Engine {
     turns: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     /// The committed rows that were restated, as the newest version of the lake names them.
-    superseded: Arc<Mutex<Option<(u64, Arc<Superseded>)>>>,
+    superseded: SupersededCache,
 }
 
 impl std::fmt::Debug for Engine {
@@ -92,7 +91,8 @@ impl Answer {
 impl Engine {
     /// An engine over `source`. Fails only where the options make no sense.
     pub fn new(options: Options, source: Arc<dyn Source>) -> Result<Self, Error> {
-        let pool = TrackConsumersPool::new(GreedyMemoryPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
+        let pool =
+            TrackConsumersPool::new(GreedyMemoryPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
         // No query writes a file: what does not fit into memory is refused instead of spilled to disk.
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
@@ -183,7 +183,9 @@ impl Engine {
     /// Waits for a turn; refuses where too many wait already.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
         let Ok(_place) = Arc::clone(&self.waiting).try_acquire_owned() else {
-            return Err(Error::new(ErrorKind::Busy, "too many queries wait for their turn").hint("try again later"));
+            return Err(
+                Error::new(ErrorKind::Busy, "too many queries wait for their turn").hint("try again later")
+            );
         };
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         Ok(turn.expect("the semaphore is never closed"))

@@ -156,7 +156,9 @@ fn hint(kind: ErrorKind, message: &str) -> Option<String> {
         ErrorKind::Memory => "narrow the time range, group by fewer columns, or raise the limit of memory",
         ErrorKind::Bug => "this should not happen; please report the statement",
         ErrorKind::Sql if message.starts_with("table ") => "`SHOW TABLES` lists the tables and views",
-        ErrorKind::Sql if message.starts_with("no field named") => "`DESCRIBE name` lists the columns of a table",
+        ErrorKind::Sql if message.starts_with("no field named") => {
+            "`DESCRIBE name` lists the columns of a table"
+        }
         ErrorKind::Sql if message.starts_with("invalid function") => "`SHOW FUNCTIONS` lists the functions",
         _ => return None,
     };

@@ -137,7 +137,7 @@ enum Encoder {
     Table { schema: SchemaRef, batches: Vec<RecordBatch> },
     Csv { schema: SchemaRef, begun: bool },
     Json { begun: bool },
-    Arrow { schema: SchemaRef, writer: Option<StreamWriter<Vec<u8>>> },
+    Arrow { schema: SchemaRef, writer: Option<Box<StreamWriter<Vec<u8>>>> },
 }
 
 impl Encoder {
@@ -193,18 +193,19 @@ impl Encoder {
 }
 
 fn opened<'a>(
-    writer: &'a mut Option<StreamWriter<Vec<u8>>>,
+    writer: &'a mut Option<Box<StreamWriter<Vec<u8>>>>,
     schema: &SchemaRef,
 ) -> Result<&'a mut StreamWriter<Vec<u8>>, ArrowError> {
     if writer.is_none() {
-        *writer = Some(StreamWriter::try_new(Vec::new(), schema)?);
+        *writer = Some(Box::new(StreamWriter::try_new(Vec::new(), schema)?));
     }
     Ok(writer.as_mut().expect("it was just opened"))
 }
 
 fn csv(batch: &RecordBatch, header: bool) -> Result<Vec<u8>, ArrowError> {
     let mut bytes = Vec::new();
-    let options = arrow::csv::WriterBuilder::new().with_header(header).with_timestamp_tz_format(TIMESTAMP.to_owned());
+    let options =
+        arrow::csv::WriterBuilder::new().with_header(header).with_timestamp_tz_format(TIMESTAMP.to_owned());
     options.build(&mut bytes).write(batch)?;
     Ok(bytes)
 }
@@ -226,4 +227,3 @@ fn json(batch: &RecordBatch, begun: &mut bool) -> Result<Vec<u8>, ArrowError> {
     bytes[0] = if std::mem::replace(begun, true) { b',' } else { b'[' };
     Ok(bytes)
 }
-

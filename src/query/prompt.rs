@@ -44,7 +44,9 @@ pub fn prompt(runner: &mut dyn Runner, history: Option<&Path>) -> Result<(), Str
         }
     }
     if let Some(history) = history {
-        editor.save_history(history).map_err(|error| format!("the history cannot be written to `{}`: {error}", history.display()))?;
+        editor
+            .save_history(history)
+            .map_err(|error| format!("the history cannot be written to `{}`: {error}", history.display()))?;
     }
     Ok(())
 }
@@ -110,10 +112,10 @@ mod tests {
     fn a_semicolon_ends_a_statement_but_not_in_text_or_comments() {
         let mut typed = Statements::default();
         assert_eq!(typed.push("SELECT ';' AS \"a;b\" -- no; yet"), Vec::<String>::new());
-        assert_eq!(typed.push("/* ; */ FROM legs; SELECT 1;; SELECT"), [
-            "SELECT ';' AS \"a;b\" -- no; yet\n/* ; */ FROM legs",
-            "SELECT 1"
-        ]);
+        assert_eq!(
+            typed.push("/* ; */ FROM legs; SELECT 1;; SELECT"),
+            ["SELECT ';' AS \"a;b\" -- no; yet\n/* ; */ FROM legs", "SELECT 1"]
+        );
         assert!(!typed.is_empty());
         assert_eq!(typed.push("'it''s; 接通率';"), ["SELECT\n'it''s; 接通率'"]);
         assert!(typed.is_empty());

@@ -106,7 +106,13 @@ fn leg<'a>(contact: &'a str, queued: i64, wait: Option<i64>, outcome: Option<&'a
 }
 
 /// A handling that starts so many seconds after nine and talks and wraps so long.
-fn handling<'a>(contact: &'a str, agent: &'a str, start: i64, talk: i64, acw: Option<i64>) -> HandlingRow<'a> {
+fn handling<'a>(
+    contact: &'a str,
+    agent: &'a str,
+    start: i64,
+    talk: i64,
+    acw: Option<i64>,
+) -> HandlingRow<'a> {
     let started_at = at(NINE) + start * SECOND;
     HandlingRow {
         contact_id: Some(contact),
@@ -175,7 +181,9 @@ async fn a_slot_adds_up() {
     for (name, value) in expected.as_object().expect("an object") {
         assert_eq!(&row[name], value, "{name}");
     }
-    for (name, seconds) in [("wait_p50_seconds", 20.0), ("wait_p90_seconds", 50.0), ("wait_p95_seconds", 50.0)] {
+    for (name, seconds) in
+        [("wait_p50_seconds", 20.0), ("wait_p90_seconds", 50.0), ("wait_p95_seconds", 50.0)]
+    {
         let value = row[name].as_f64().expect("a figure");
         assert!((value - seconds).abs() <= seconds * 0.01, "{name} {value}");
     }
@@ -231,7 +239,9 @@ async fn coarser_pieces_hold_the_same_sums() {
     let day = ask(&engine, "SELECT slot_start, load_erlangs, handled FROM kpi_day").await;
     assert_eq!(
         day,
-        [json!({ "slot_start": "2026-11-19T16:00:00.000Z", "load_erlangs": 2_320.0 / 86_400.0, "handled": 3 })]
+        [
+            json!({ "slot_start": "2026-11-19T16:00:00.000Z", "load_erlangs": 2_320.0 / 86_400.0, "handled": 3 })
+        ]
     );
     let month = ask(&engine, "SELECT slot_start FROM kpi_month").await;
     assert_eq!(month[0]["slot_start"], "2026-10-31T16:00:00.000Z");
@@ -274,10 +284,16 @@ async fn a_queue_may_have_its_own_service_level() {
     // Answered in time 2, answered 3, one waits too long.
     let rows = ask(&engine, "SELECT service_level FROM kpi_slot WHERE offered > 0").await;
     assert_eq!(rows, [json!({ "service_level": 0.5 })]);
-    let rows = ask(&engine, "SELECT formula, service_level FROM kpi_service_level WHERE slot_start = '2026-11-20T01:00:00Z'").await;
+    let rows = ask(
+        &engine,
+        "SELECT formula, service_level FROM kpi_service_level WHERE slot_start = '2026-11-20T01:00:00Z'",
+    )
+    .await;
     let by_id: HashMap<&str, f64> = rows
         .iter()
-        .map(|row| (row["formula"].as_str().expect("an id"), row["service_level"].as_f64().expect("a figure")))
+        .map(|row| {
+            (row["formula"].as_str().expect("an id"), row["service_level"].as_f64().expect("a figure"))
+        })
         .collect();
     assert_eq!(by_id.len(), 8);
     for (id, value) in [
@@ -299,7 +315,11 @@ async fn percentiles_are_within_one_percent() {
         committed.legs.push(&LegRow { wait_ms: Some(at * 137), ..leg(id, 0, Some(1), Some("answered")) });
     }
     let engine = engine(cut(committed, Facts::default(), NINE));
-    let row = &ask(&engine, "SELECT wait_p50_seconds AS a, wait_p90_seconds AS b, wait_p95_seconds AS c FROM kpi_month").await[0];
+    let row = &ask(
+        &engine,
+        "SELECT wait_p50_seconds AS a, wait_p90_seconds AS b, wait_p95_seconds AS c FROM kpi_month",
+    )
+    .await[0];
     for (name, truth) in [("a", 68.5), ("b", 123.3), ("c", 130.15)] {
         let value = row[name].as_f64().expect("a figure");
         assert!((value - truth).abs() <= truth * 0.01, "{name}: {value} for {truth}");
@@ -334,9 +354,10 @@ async fn a_restated_row_is_seen_in_its_newest_form_only() {
             ]
         );
     }
-    assert_eq!(ask(&engine, "SELECT offered, answered_in_time, ledger_gap FROM kpi_slot").await, [
-        json!({ "offered": 2, "answered_in_time": 2, "ledger_gap": 0 })
-    ]);
+    assert_eq!(
+        ask(&engine, "SELECT offered, answered_in_time, ledger_gap FROM kpi_slot").await,
+        [json!({ "offered": 2, "answered_in_time": 2, "ledger_gap": 0 })]
+    );
 }
 
 #[tokio::test]
@@ -359,7 +380,10 @@ async fn of_a_key_the_greatest_revision_is_the_row() {
     let rows = ask(&engine, "SELECT id, ended_at FROM agent_states ORDER BY id").await;
     assert_eq!(
         rows,
-        [json!({ "id": "1", "ended_at": "2026-11-20T01:01:00.000Z" }), json!({ "id": "2", "ended_at": null })]
+        [
+            json!({ "id": "1", "ended_at": "2026-11-20T01:01:00.000Z" }),
+            json!({ "id": "2", "ended_at": null })
+        ]
     );
     let live = ask(&engine, "SELECT agent_id, state, seconds FROM live_agents").await;
     assert_eq!(live, [json!({ "agent_id": "li", "state": "break", "seconds": 60.0 })]);
@@ -473,7 +497,10 @@ async fn customers_who_come_back() {
         // Another topic is no repeat; the same one is; a call back is none.
         ContactRow { topic: Some("move"), ..contact("2", "x", "2026-11-03T02:00:00Z", "answered") },
         bills(contact("3", "x", "2026-11-05T02:00:00Z", "answered")),
-        ContactRow { direction: Some("callback"), ..bills(contact("4", "x", "2026-11-06T02:00:00Z", "answered")) },
+        ContactRow {
+            direction: Some("callback"),
+            ..bills(contact("4", "x", "2026-11-06T02:00:00Z", "answered"))
+        },
         // A short abandon and a redial within ten minutes are one need.
         contact("5", "y", "2026-11-02T02:00:00Z", "abandoned_short"),
         contact("6", "y", "2026-11-02T02:05:00Z", "answered"),
@@ -481,13 +508,21 @@ async fn customers_who_come_back() {
         rows.contacts.push(&row);
     }
     let engine = engine(cut(rows, Facts::default(), "2026-11-10T00:00:00Z"));
-    let repeats = ask(&engine, "SELECT contact_id, previous_at, gap_seconds, previous_7d, previous_30d FROM repeat_contacts").await;
+    let repeats = ask(
+        &engine,
+        "SELECT contact_id, previous_at, gap_seconds, previous_7d, previous_30d FROM repeat_contacts",
+    )
+    .await;
     assert_eq!(
         repeats,
-        [json!({ "contact_id": "3", "previous_at": "2026-11-02T02:00:00.000Z", "gap_seconds": 3.0 * 86_400.0,
-                 "previous_7d": 1, "previous_30d": 1 })]
+        [
+            json!({ "contact_id": "3", "previous_at": "2026-11-02T02:00:00.000Z", "gap_seconds": 3.0 * 86_400.0,
+                 "previous_7d": 1, "previous_30d": 1 })
+        ]
     );
-    let days = ask(&engine, "SELECT day, contacts, repeated, fcr, maturity, survey_fcr FROM fcr_day ORDER BY day").await;
+    let days =
+        ask(&engine, "SELECT day, contacts, repeated, fcr, maturity, survey_fcr FROM fcr_day ORDER BY day")
+            .await;
     assert_eq!(
         days,
         [
@@ -510,8 +545,10 @@ async fn self_service_counts_net_of_returns() {
     let engine = engine(cut(rows, Facts::default(), "2026-11-10T00:00:00Z"));
     assert_eq!(
         ask(&engine, "SELECT * FROM bot_day").await,
-        [json!({ "day": "2026-11-01T16:00:00.000Z", "channel": "voice", "bot_contacts": 4, "contained": 2, "handover": 1,
-                 "abandoned": 1, "returned_24h": 1, "containment_rate": 0.5, "net_containment_rate": 0.25 })]
+        [
+            json!({ "day": "2026-11-01T16:00:00.000Z", "channel": "voice", "bot_contacts": 4, "contained": 2, "handover": 1,
+                 "abandoned": 1, "returned_24h": 1, "containment_rate": 0.5, "net_containment_rate": 0.25 })
+        ]
     );
 }
 
@@ -540,10 +577,16 @@ async fn what_customers_say() {
     }
     let engine = engine(cut(rows, Facts::default(), "2026-11-10T00:00:00Z"));
     let days = ask(&engine, "SELECT * FROM survey_day ORDER BY day").await;
-    assert_eq!((&days[0]["contacts"], &days[0]["response_rate"], &days[0]["csat"]), (&json!(5), &json!(0.8), &Value::Null));
+    assert_eq!(
+        (&days[0]["contacts"], &days[0]["response_rate"], &days[0]["csat"]),
+        (&json!(5), &json!(0.8), &Value::Null)
+    );
     let said = &days[1];
     assert_eq!((&said["responses"], &said["csat"], &said["nps"]), (&json!(4), &json!(0.5), &json!(25.0)));
-    assert_eq!((&said["ces"], &said["resolved_rate"], &said["queue"]), (&json!(4.5), &json!(0.5), &json!("sales")));
+    assert_eq!(
+        (&said["ces"], &said["resolved_rate"], &said["queue"]),
+        (&json!(4.5), &json!(0.5), &json!("sales"))
+    );
     assert_eq!(said["response_rate"], Value::Null);
     let fcr = ask(&engine, "SELECT survey_fcr, survey_n FROM fcr_day").await;
     assert_eq!(fcr, [json!({ "survey_fcr": 0.5, "survey_n": 4 })]);
@@ -578,13 +621,20 @@ async fn complaints_are_called_back_by_five_of_the_next_day() {
         let mut cut = Cut::empty(at(now));
         cut.memory = memory.clone();
         let engine = engine(cut);
-        let rows = ask(&engine, "SELECT complaint_id, deadline_at, in_time, overdue FROM complaint_deadlines ORDER BY 1").await;
+        let rows = ask(
+            &engine,
+            "SELECT complaint_id, deadline_at, in_time, overdue FROM complaint_deadlines ORDER BY 1",
+        )
+        .await;
         assert!(rows.iter().all(|row| row["deadline_at"] == "2026-11-03T09:00:00.000Z"));
         let in_time: Vec<&Value> = rows.iter().map(|row| &row["in_time"]).collect();
         assert_eq!(in_time, [&json!(true), &json!(false), &open_in_time]);
         assert_eq!(rows[2]["overdue"], json!(overdue));
         let day = &ask(&engine, "SELECT * FROM complaint_day").await[0];
-        assert_eq!((&day["complaints"], &day["contacts"], &day["complaint_rate"]), (&json!(3), &json!(4), &json!(0.75)));
+        assert_eq!(
+            (&day["complaints"], &day["contacts"], &day["complaint_rate"]),
+            (&json!(3), &json!(4), &json!(0.75))
+        );
         assert_eq!((&day["contacted_in_time"], &day["decided"]), (&json!(1), &json!(decided)));
     }
 }
@@ -656,11 +706,25 @@ async fn nothing_but_reading_is_allowed() {
         assert_eq!(error.kind, ErrorKind::Refused, "{sql}: {error:?}");
         assert!(error.hint.is_some(), "{sql}");
     }
-    for sql in ["SELECT * FROM '/etc/passwd'", "SELECT * FROM \"/etc/hosts\"", "SELECT 1; SELECT 2", "WITH x AS (DELETE FROM legs) SELECT 1"] {
+    for sql in [
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM \"/etc/hosts\"",
+        "SELECT 1; SELECT 2",
+        "WITH x AS (DELETE FROM legs) SELECT 1",
+    ] {
         let error = fault(&engine, sql).await;
         assert!(matches!(error.kind, ErrorKind::Sql | ErrorKind::Refused), "{sql}: {error:?}");
     }
-    for sql in ["SHOW TABLES", "SHOW COLUMNS FROM legs", "DESCRIBE legs", "EXPLAIN SELECT 1", "VALUES (1)", "WITH x AS (SELECT 1 AS a) SELECT a FROM x", "SELECT * FROM information_schema.columns", "SHOW FUNCTIONS"] {
+    for sql in [
+        "SHOW TABLES",
+        "SHOW COLUMNS FROM legs",
+        "DESCRIBE legs",
+        "EXPLAIN SELECT 1",
+        "VALUES (1)",
+        "WITH x AS (SELECT 1 AS a) SELECT a FROM x",
+        "SELECT * FROM information_schema.columns",
+        "SHOW FUNCTIONS",
+    ] {
         assert!(!ask(&engine, sql).await.is_empty(), "{sql}");
     }
 }
@@ -691,7 +755,9 @@ async fn a_query_has_a_bound_of_time_and_of_memory() {
     let mut options = Options::new(grid("Asia/Shanghai"));
     options.memory_limit_bytes = 1 << 20;
     let small = engine_with(options, Cut::empty(0));
-    let error = fault(&small, "SELECT value, count(*) FROM generate_series(1, 1000000) GROUP BY value ORDER BY 2").await;
+    let error =
+        fault(&small, "SELECT value, count(*) FROM generate_series(1, 1000000) GROUP BY value ORDER BY 2")
+            .await;
     assert_eq!(error.kind, ErrorKind::Memory, "{error:?}");
 }
 
@@ -699,18 +765,25 @@ async fn a_query_has_a_bound_of_time_and_of_memory() {
 async fn answers_in_every_format() {
     let engine = engine(Cut::empty(0));
     let sql = "SELECT * FROM (VALUES (1, 'a,\"b', TIMESTAMP '2026-11-20T01:00:00.5Z'), (NULL, '客服', NULL)) AS v (n, s, t)";
-    let text = async |format| String::from_utf8(written(&engine, sql, format).await.expect("an answer")).expect("text");
+    let text = async |format| {
+        String::from_utf8(written(&engine, sql, format).await.expect("an answer")).expect("text")
+    };
     assert_eq!(text(Format::Csv).await, "n,s,t\n1,\"a,\"\"b\",2026-11-20T01:00:00.500Z\n,客服,\n");
     assert_eq!(
         text(Format::Json).await,
         "[{\"n\":1,\"s\":\"a,\\\"b\",\"t\":\"2026-11-20T01:00:00.500Z\"},{\"n\":null,\"s\":\"客服\",\"t\":null}]\n"
     );
     let table = text(Format::Table).await;
-    assert!(table.contains("| n ") && table.contains("NULL") && table.contains("2026-11-20T01:00:00.500Z"), "{table}");
+    assert!(
+        table.contains("| n ") && table.contains("NULL") && table.contains("2026-11-20T01:00:00.500Z"),
+        "{table}"
+    );
 
     let bytes = written(&engine, sql, Format::Arrow).await.expect("an answer");
-    let batches: Vec<RecordBatch> =
-        arrow::ipc::reader::StreamReader::try_new(&bytes[..], None).expect("a stream").map(|batch| batch.expect("a batch")).collect();
+    let batches: Vec<RecordBatch> = arrow::ipc::reader::StreamReader::try_new(&bytes[..], None)
+        .expect("a stream")
+        .map(|batch| batch.expect("a batch"))
+        .collect();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
 
     let nothing = "SELECT 1 AS a WHERE false";
@@ -737,7 +810,9 @@ fn the_manual_names_everything() {
     let metrics = [metric];
     let (json, text) = (catalog::as_json(&options, &metrics), catalog::as_markdown(&options, &metrics));
     assert_eq!(json["tables"].as_array().map(Vec::len), Some(TABLES.len()));
-    for (part, name) in [("kpis", "answer_rate"), ("views", "kpi_day"), ("tables", "legs"), ("metrics", "callpulse_x")] {
+    for (part, name) in
+        [("kpis", "answer_rate"), ("views", "kpi_day"), ("tables", "legs"), ("metrics", "callpulse_x")]
+    {
         let found = json[part].as_array().expect("a list").iter().any(|entry| entry["name"] == name);
         assert!(found && text.contains(name), "{part} {name}");
     }

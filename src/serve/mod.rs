@@ -1,8 +1,156 @@
-//! (stub, being written)
+//! HTTP: the wallboard, metrics, health, live figures, SQL.
+//!
+//! Knows no Kafka and no lake: what it shows comes as functions ([`Site`]), what it answers from [`Engine`].
+//!
+//! Invariant: only loopback is served, and only to clients on this machine that say so: a request that was passed on, or
+//! that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
+//! Invariant: everything has a bound: connections, headers, bodies, and the time that each may take.
+
+mod guard;
+mod health;
+mod listen;
+mod live;
+mod page;
+mod sql;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
-#[allow(missing_docs)]
-pub struct Health { pub alive: bool, pub ready: bool, pub reasons: Vec<String> }
-#[allow(missing_docs)]
-pub struct Site { pub engine: Arc<crate::query::Engine>, pub metrics: Arc<dyn Fn() -> String + Send + Sync>, pub live: Arc<dyn Fn() -> serde_json::Value + Send + Sync>, pub health: Arc<dyn Fn() -> Health + Send + Sync>, pub clock: Arc<dyn crate::time::Clock> }
-#[allow(missing_docs)]
-pub async fn run(_l: tokio::net::TcpListener, _s: Site, stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> { stop.cancelled().await; Ok(()) }
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{MethodRouter, get, post};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
+
+use crate::query::Engine;
+use crate::time::Clock;
+
+pub use health::Health;
+pub use listen::run;
+
+/// The longest body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What the server shows.
+#[derive(Clone)]
+pub struct Site {
+    /// Answers SQL.
+    pub engine: Arc<Engine>,
+    /// The text of `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The live figures.
+    ///
+    /// One object, every figure without traffic null:
+    ///
+    /// ```json
+    /// {
+    ///   "now": 1795140000000,
+    ///   "queues": [{
+    ///     "queue": "sales", "channel": "voice", "waiting": 2, "longest_wait_seconds": 31.5, "active": 7,
+    ///     "offered": 120, "answered": 110, "answer_rate": 0.95, "service_level": 0.83, "asa_seconds": 11.2,
+    ///     "aht_seconds": 213.0, "rolling": { "5m": { "answer_rate": 0.9, "service_level": 0.8 } }
+    ///   }],
+    ///   "agents": { "available": 12, "busy": 7 },
+    ///   "slot": { "start": 1795138200000, "offered": 44, "answered": 40 },
+    ///   "pipeline": { "lag": 0, "watermark": 1795139999500, "events": 48211 }
+    /// }
+    /// ```
+    ///
+    /// `now`, `start` and `watermark` are ms since 1970; `offered` to `aht_seconds` of a queue are those of the centre's
+    /// day; `lag` is in records.
+    pub live: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// Whether the service lives, and is caught up.
+    pub health: Arc<dyn Fn() -> Health + Send + Sync>,
+    /// The centre's present; names the ticks of the stream.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Site").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+/// What every handler has.
+#[derive(Clone)]
+struct Served {
+    site: Site,
+    ticks: watch::Receiver<live::Tick>,
+    stop: CancellationToken,
+}
+
+/// Every path, its method in lower case, and its handler.
+fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
+    vec![
+        ("/", "get", get(page::index)),
+        ("/wallboard.js", "get", get(page::script)),
+        ("/wallboard.css", "get", get(page::style)),
+        ("/favicon.svg", "get", get(page::icon)),
+        ("/favicon.ico", "get", get(page::icon)),
+        ("/metrics", "get", get(metrics)),
+        ("/healthz", "get", get(health::healthz)),
+        ("/readyz", "get", get(health::readyz)),
+        ("/api/v1/live", "get", get(live::now)),
+        ("/api/v1/stream", "get", get(live::stream)),
+        ("/api/v1/sql", "post", post(sql::answer)),
+        ("/api/v1/openapi.json", "get", get(openapi)),
+    ]
+}
+
+/// The whole site, as it is served on `address`.
+fn router(served: Served, address: SocketAddr) -> Router {
+    let mut router = Router::new();
+    for (path, _, handler) in routes() {
+        router = router.route(path, handler);
+    }
+    router
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is no such page", None) })
+        .method_not_allowed_fallback(|| async {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "this method is not served here", None)
+        })
+        .with_state(served)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(guard::Guard::new(address), guard::check))
+        .layer(middleware::map_response(harden))
+}
+
+async fn metrics(State(served): State<Served>) -> Response {
+    let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    ([kind], (served.site.metrics)()).into_response()
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")).into_response()
+}
+
+/// A refusal as JSON: what is wrong, and a way out.
+fn problem(status: StatusCode, error: &str, hint: Option<&str>) -> Response {
+    (status, Json(json!({ "error": error, "hint": hint }))).into_response()
+}
+
+/// Headers for every answer: nothing from elsewhere, nothing inline, in no frame; kept by nobody, where no page says else.
+async fn harden(mut response: Response) -> Response {
+    const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let headers = response.headers_mut();
+    let fixed: [(HeaderName, &'static str); 4] = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+#[cfg(test)]
+mod tests;

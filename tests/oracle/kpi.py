@@ -22,10 +22,12 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def percentile_seconds(waits_ms: list[int], q: float) -> float | None:
-    """READING: of the waits of answered legs, as ASA is; the value of rank floor(q * (n - 1))."""
+    """READING: of the waits of answered legs, as ASA is; between the values around rank q * (n - 1)."""
     if not waits_ms:
         return None
-    return sorted(waits_ms)[math.floor(q * (len(waits_ms) - 1))] / 1000
+    waits_ms, rank = sorted(waits_ms), q * (len(waits_ms) - 1)
+    lower, upper = waits_ms[math.floor(rank)], waits_ms[math.ceil(rank)]
+    return (lower + (upper - lower) * (rank % 1)) / 1000
 
 
 class Cell:

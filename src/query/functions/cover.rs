@@ -127,7 +127,9 @@ mod tests {
     #[test]
     fn what_overlaps_counts_once() {
         let mut intervals = Intervals::default();
-        for (from, until) in [(10_000, 20_000), (0, 5_000), (15_000, 30_000), (30_000, 31_000), (7, 7), (9, 8)] {
+        for (from, until) in
+            [(10_000, 20_000), (0, 5_000), (15_000, 30_000), (30_000, 31_000), (7, 7), (9, 8)]
+        {
             intervals.add(from, until);
         }
         assert_eq!(intervals.evaluate().expect("a sum"), ScalarValue::Int64(Some(5 + 21)));

@@ -14,7 +14,11 @@ use crate::forecast;
 /// Every Erlang function. Arguments are numbers of any kind; NULL in any of them, or one that means nothing, gives NULL.
 pub(super) fn all() -> Vec<ScalarUDF> {
     [
-        Erlang::new("erlang_c_agents", 5, Of::Agents(|a| forecast::erlang_c_agents(a[0], a[1], a[2], a[3], a[4]))),
+        Erlang::new(
+            "erlang_c_agents",
+            5,
+            Of::Agents(|a| forecast::erlang_c_agents(a[0], a[1], a[2], a[3], a[4])),
+        ),
         Erlang::new(
             "erlang_c_service_level",
             5,
@@ -90,7 +94,8 @@ impl ScalarUDFImpl for Erlang {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let columns: Vec<&Float64Array> = arrays.iter().map(|array| array.as_primitive::<Float64Type>()).collect();
+        let columns: Vec<&Float64Array> =
+            arrays.iter().map(|array| array.as_primitive::<Float64Type>()).collect();
         let mut row = Vec::with_capacity(columns.len());
         let mut arguments = |at: usize| {
             row.clear();

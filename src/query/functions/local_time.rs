@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, ListBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder};
+use arrow::array::{
+    ArrayRef, AsArray, Int64Array, ListBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+};
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampMicrosecondType};
 use chrono::{NaiveDate, TimeDelta, TimeZone};
 use datafusion::common::ScalarValue;
@@ -191,7 +193,8 @@ impl ScalarUDFImpl for LocalTime {
             }
         };
         if given.len() != self.arguments.len() || !given.iter().zip(&self.arguments).all(fits) {
-            let kinds = |types: &[DataType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let kinds =
+                |types: &[DataType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Err(DataFusionError::Plan(format!(
                 "`{}` takes ({}), not ({})",
                 self.name,

@@ -45,9 +45,7 @@ impl MergeSketch {
 
 impl SketchSeconds {
     pub(super) fn new() -> Self {
-        Self {
-            signature: Signature::exact(vec![DataType::Binary, DataType::Float64], Volatility::Immutable),
-        }
+        Self { signature: Signature::exact(vec![DataType::Binary, DataType::Float64], Volatility::Immutable) }
     }
 }
 

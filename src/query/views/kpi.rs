@@ -221,7 +221,9 @@ fn cohort_sum(sum: Sum) -> Option<String> {
 
 /// A figure over the sums; the service level by the formula of the row's queue.
 fn expression(measure: Measure, options: &Options) -> String {
-    let by = |level: ServiceLevel| measure.sql(level).expect("a quantile is no expression over sums, and is not asked for");
+    let by = |level: ServiceLevel| {
+        measure.sql(level).expect("a quantile is no expression over sums, and is not asked for")
+    };
     let mut queues: Vec<(&String, &ServiceLevel)> = options.queues.iter().collect();
     // A fixed order, so that the text is the same each time.
     queues.sort();
@@ -229,15 +231,19 @@ fn expression(measure: Measure, options: &Options) -> String {
     if !matches!(measure, Measure::ServiceLevel) || queues.is_empty() {
         return by(options.service_level);
     }
-    let cases: Vec<String> =
-        queues.iter().map(|(queue, level)| format!("WHEN '{}' THEN {}", queue.replace('\'', "''"), by(**level))).collect();
+    let cases: Vec<String> = queues
+        .iter()
+        .map(|(queue, level)| format!("WHEN '{}' THEN {}", queue.replace('\'', "''"), by(**level)))
+        .collect();
     format!("CASE queue {} ELSE {} END", cases.join(" "), by(options.service_level))
 }
 
 fn service_level() -> View {
     let ids: Vec<String> = ServiceLevel::ALL.iter().map(|level| format!("('{}')", level.id())).collect();
-    let cases: Vec<String> =
-        ServiceLevel::ALL.iter().map(|level| format!("WHEN '{}' THEN {}", level.id(), level.formula().sql())).collect();
+    let cases: Vec<String> = ServiceLevel::ALL
+        .iter()
+        .map(|level| format!("WHEN '{}' THEN {}", level.id(), level.formula().sql()))
+        .collect();
     let mut columns = key_columns("Start of the slot.");
     columns.push(ViewColumn {
         name: "formula",

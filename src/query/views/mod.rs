@@ -43,7 +43,8 @@ impl View {
     /// The statement at the instant `now`.
     pub(super) fn sql_at(&self, now: Millis) -> String {
         // A number and no text: the instant comes from us, but a number cannot be anything else.
-        let literal = format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", now.saturating_mul(1_000));
+        let literal =
+            format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", now.saturating_mul(1_000));
         self.sql.replace("{now}", &literal)
     }
 }

@@ -1,0 +1,25 @@
+//! The wallboard: one page, its script and its style, all in the binary; nothing comes from elsewhere.
+
+use axum::http::{HeaderName, header};
+use axum::response::IntoResponse;
+
+/// A file of the page; the browser asks each time whether it is still the same release's.
+fn file(kind: &'static str, text: &'static str) -> ([(HeaderName, &'static str); 2], &'static str) {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text)
+}
+
+pub(super) async fn index() -> impl IntoResponse {
+    file("text/html; charset=utf-8", include_str!("page/index.html"))
+}
+
+pub(super) async fn script() -> impl IntoResponse {
+    file("text/javascript; charset=utf-8", include_str!("page/wallboard.js"))
+}
+
+pub(super) async fn style() -> impl IntoResponse {
+    file("text/css; charset=utf-8", include_str!("page/wallboard.css"))
+}
+
+pub(super) async fn icon() -> impl IntoResponse {
+    file("image/svg+xml", include_str!("page/favicon.svg"))
+}

@@ -1,0 +1,299 @@
+//! The site as a client meets it: real connections to port 0.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono_tz::Asia::Shanghai;
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::query::{Cut, Error, Options, Source};
+use crate::time::{Grid, Millis};
+
+const NOW: Millis = 1_795_140_000_000;
+
+struct Nothing;
+
+#[async_trait]
+impl Source for Nothing {
+    async fn cut(&self) -> Result<Cut, Error> {
+        Ok(Cut::empty(NOW))
+    }
+}
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Millis {
+        NOW
+    }
+}
+
+/// A running server; it stops when it is dropped.
+struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    client: Client,
+    ended: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn start(ready: bool) -> Running {
+    let mut options = Options::new(Grid::new(Shanghai, 30).expect("a grid"));
+    options.timeout = Duration::from_millis(1_500);
+    let site = Site {
+        engine: Arc::new(Engine::new(options, Arc::new(Nothing)).expect("an engine")),
+        metrics: Arc::new(|| format!("# HELP callpulse_x A test.\n{}", "callpulse_x 1\n".repeat(100))),
+        live: Arc::new(|| json!({ "now": NOW, "queues": [] })),
+        health: Arc::new(move || Health {
+            alive: true,
+            ready,
+            reasons: vec!["partition 3 is behind".to_owned()],
+        }),
+        clock: Arc::new(Still),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    let ended = tokio::spawn(run(listener, site, stop.clone()));
+    Running { address, stop, client: Client::new(), ended }
+}
+
+impl Running {
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url(path))
+    }
+
+    fn sql(&self, sql: &str) -> RequestBuilder {
+        self.client.post(self.url("/api/v1/sql")).json(&json!({ "sql": sql }))
+    }
+}
+
+async fn send(request: RequestBuilder) -> (StatusCode, reqwest::header::HeaderMap, String) {
+    let answer = request.send().await.expect("an answer");
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    (status, headers, answer.text().await.expect("a body"))
+}
+
+#[tokio::test]
+async fn every_route_is_served_and_documented() {
+    let running = start(true).await;
+    let document: Value =
+        serde_json::from_str(&send(running.get("/api/v1/openapi.json")).await.2).expect("JSON");
+    let documented = document["paths"].as_object().expect("paths");
+    assert_eq!(documented.len(), routes().len());
+    for (path, method, _) in routes() {
+        assert!(documented[path][method].is_object(), "{method} {path}");
+        if method == "get" && path != "/api/v1/stream" {
+            let (status, headers, body) = send(running.get(path)).await;
+            assert_eq!(status, StatusCode::OK, "{path}");
+            assert!(
+                !body.is_empty()
+                    && headers["content-security-policy"]
+                        .to_str()
+                        .expect("text")
+                        .contains("script-src 'self'")
+            );
+        }
+    }
+    assert_eq!(send(running.get("/nowhere")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(send(running.client.post(running.url("/metrics"))).await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn the_page_brings_everything_itself() {
+    let running = start(true).await;
+    let page = send(running.get("/")).await.2;
+    assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("//"), "{page}");
+    let script = send(running.get("/wallboard.js")).await.2;
+    assert!(!script.contains("http:") && !script.contains("https:") && !script.contains("innerHTML"));
+    // Each text that the page asks for is there in both languages.
+    for name in page.split("data-text=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert_eq!(script.matches(&format!(" {name}: \"")).count(), 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_text_and_small_on_the_wire() {
+    let running = start(true).await;
+    let (_, headers, body) = send(running.get("/metrics")).await;
+    assert_eq!(headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(body.contains("callpulse_x 1") && !headers.contains_key("content-encoding"));
+    let (_, headers, _) = {
+        let answer =
+            running.get("/metrics").header("accept-encoding", "gzip").send().await.expect("an answer");
+        (answer.status(), answer.headers().clone(), ())
+    };
+    assert_eq!(headers["content-encoding"], "gzip");
+}
+
+#[tokio::test]
+async fn health_tells_why() {
+    assert_eq!(send(start(true).await.get("/readyz")).await.0, StatusCode::OK);
+    let running = start(false).await;
+    let (status, _, body) = send(running.get("/readyz")).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body, json!({ "ready": false, "reasons": ["partition 3 is behind"] }));
+    assert_eq!(send(running.get("/healthz")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn sql_is_answered_in_the_format_that_is_accepted() {
+    let running = start(true).await;
+    let sql = "SELECT 1 AS a, NULL AS b";
+    for (accept, kind, body) in [
+        ("application/json", "application/json", "[{\"a\":1,\"b\":null}]\n"),
+        ("*/*", "application/json", "[{\"a\":1,\"b\":null}]\n"),
+        ("text/csv", "text/csv; charset=utf-8", "a,b\n1,\n"),
+    ] {
+        let (status, headers, text) = send(running.sql(sql).header("accept", accept)).await;
+        assert_eq!(
+            (status, headers["content-type"].to_str().expect("text"), text.as_str()),
+            (StatusCode::OK, kind, body)
+        );
+    }
+    let answer = running
+        .sql(sql)
+        .header("accept", "application/vnd.apache.arrow.stream")
+        .send()
+        .await
+        .expect("an answer");
+    let bytes = answer.bytes().await.expect("a body");
+    let mut rows = arrow::ipc::reader::StreamReader::try_new(&bytes[..], None).expect("a stream");
+    assert_eq!(rows.next().expect("a batch").expect("a batch").num_rows(), 1);
+    assert_eq!(send(running.sql(sql).header("accept", "image/png")).await.0, StatusCode::NOT_ACCEPTABLE);
+}
+
+#[tokio::test]
+async fn faults_of_sql_tell_what_and_where() {
+    let running = start(true).await;
+    let (status, _, body) = send(running.sql("SELECT\n nonsense FROM legs")).await;
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &body["line"], &body["column"]), (StatusCode::BAD_REQUEST, &json!(2), &json!(2)));
+    assert!(body["error"].as_str().expect("text").contains("nonsense") && body["hint"].is_string());
+    for (sql, expected) in [
+        ("DROP TABLE legs", StatusCode::BAD_REQUEST),
+        ("SELECT 1 / 0", StatusCode::BAD_REQUEST),
+        (
+            "SELECT count(*) FROM generate_series(1, 4000000000) AS a (x) WHERE x % 7 = 3",
+            StatusCode::GATEWAY_TIMEOUT,
+        ),
+    ] {
+        assert_eq!(send(running.sql(sql)).await.0, expected, "{sql}");
+    }
+    let path = running.url("/api/v1/sql");
+    let post = |body: String, kind: &str| running.client.post(&path).header("content-type", kind).body(body);
+    assert_eq!(send(post("{\"sql\": 1}".to_owned(), "application/json")).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(send(post("SELECT 1".to_owned(), "text/plain")).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let long = format!("{{\"sql\": \"{}\"}}", " ".repeat(BODY_BYTES_MAX));
+    assert_eq!(send(post(long, "application/json")).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn who_does_not_speak_to_this_machine_itself_is_refused() {
+    let running = start(true).await;
+    let port = running.address.port();
+    let own = format!("http://127.0.0.1:{port}");
+    for (name, value) in [
+        ("forwarded", "for=10.0.0.1"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-host", "localhost"),
+        ("x-real-ip", "127.0.0.1"),
+        ("host", "evil.example"),
+        ("host", "127.0.0.1.evil.example"),
+        ("host", "10.0.0.1"),
+        ("origin", "http://evil.example"),
+        ("origin", "http://localhost:1"),
+        ("origin", "null"),
+    ] {
+        for path in ["/", "/metrics", "/api/v1/live", "/healthz"] {
+            let (status, _, body) = send(running.get(path).header(name, value)).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{name}: {value} {path}");
+            assert!(body.contains("hint"));
+        }
+        assert_eq!(
+            send(running.sql("SELECT 1").header(name, value)).await.0,
+            StatusCode::FORBIDDEN,
+            "{name}: {value}"
+        );
+    }
+    for (name, value) in
+        [("host", "localhost"), ("host", "LOCALHOST:1234"), ("host", "[::1]:80"), ("origin", own.as_str())]
+    {
+        assert_eq!(
+            send(running.get("/healthz").header(name, value)).await.0,
+            StatusCode::OK,
+            "{name}: {value}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_or_with_too_long_a_head_is_refused() {
+    let running = start(true).await;
+    let long = "x".repeat(200_000);
+    for (head, status) in [
+        ("GET /healthz HTTP/1.0\r\n\r\n".to_owned(), "403"),
+        (format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"), "431"),
+    ] {
+        let mut stream = TcpStream::connect(running.address).await.expect("a connection");
+        // The server may answer and close before all is sent.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert!(String::from_utf8_lossy(&answer).ends_with(status), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_stream_has_news_each_second_and_ends_with_the_server() {
+    let mut running = start(true).await;
+    let mut answer = running.get("/api/v1/stream").send().await.expect("an answer");
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    assert_eq!(answer.headers()["cache-control"].to_str().expect("text"), "no-store");
+    let mut text = String::new();
+    while text.matches("\n\n").count() < 2 {
+        let part = tokio::time::timeout(Duration::from_secs(5), answer.chunk()).await.expect("in time");
+        text.push_str(std::str::from_utf8(&part.expect("bytes").expect("more")).expect("text"));
+    }
+    let first = text.split("\n\n").next().expect("an event");
+    for line in ["event: live", &format!("id: {NOW}"), "data: {\"now\":1795140000000,\"queues\":[]}"] {
+        assert!(first.contains(line), "{first}");
+    }
+    running.stop.cancel();
+    while let Ok(Ok(Some(_))) = tokio::time::timeout(Duration::from_secs(5), answer.chunk()).await {}
+    let ended = tokio::time::timeout(Duration::from_secs(5), &mut running.ended).await.expect("in time");
+    assert!(ended.expect("no panic").is_ok());
+}
+
+#[tokio::test]
+async fn only_loopback_is_served() {
+    let running = start(true).await;
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
+    let site = Site {
+        engine: Arc::new(
+            Engine::new(Options::new(Grid::new(Shanghai, 30).expect("a grid")), Arc::new(Nothing))
+                .expect("an engine"),
+        ),
+        metrics: Arc::new(String::new),
+        live: Arc::new(|| Value::Null),
+        health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
+        clock: Arc::new(Still),
+    };
+    let refused = run(listener, site, running.stop.clone()).await.expect_err("an address for everybody");
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+}
