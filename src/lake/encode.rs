@@ -1,0 +1,104 @@
+//! Rows to Parquet files: one file for each date, with the statistics that let a query skip it.
+
+use std::num::NonZeroU64;
+
+use arrow::array::RecordBatch;
+use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
+use deltalake::kernel::Add;
+use deltalake::logstore::LogStoreRef;
+use deltalake::operations::get_num_idx_cols_and_stats_columns;
+use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
+use deltalake::parquet::schema::types::ColumnPath;
+
+use super::Error;
+use crate::facts::{ColumnType, PARTITION_COLUMN, Table};
+
+/// How Parquet files are written: zstd at its quickest, row groups that a query can skip, statistics per
+/// page for what queries select by (times, keys), per row group for the rest.
+pub(super) fn properties(table: &Table, row_group_rows: usize) -> WriterProperties {
+    let level = ZstdLevel::try_new(1).expect("1 is a level of zstd");
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(row_group_rows.max(1)))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(concat!("callpulse ", env!("CARGO_PKG_VERSION")).to_owned());
+    for column in statistics_columns(table) {
+        builder = builder.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::Page);
+    }
+    builder.build()
+}
+
+/// The columns whose least and greatest value stand in the Delta log, so that whole files are skipped
+/// without opening them: instants, and the first column of the key. More would make the log heavy.
+pub(super) fn statistics_columns(table: &Table) -> Vec<&'static str> {
+    let mut columns: Vec<&'static str> = table
+        .columns
+        .iter()
+        .filter(|column| column.kind == ColumnType::Time)
+        .map(|column| column.name)
+        .collect();
+    if let Some(first) = table.key.first()
+        && !columns.contains(first)
+        && *first != PARTITION_COLUMN
+    {
+        columns.push(first);
+    }
+    columns
+}
+
+/// Writes the batches as files under the table; they are not part of it until a commit names them. A file
+/// that no commit names is removed by vacuum.
+pub(super) async fn write_files(
+    log_store: LogStoreRef,
+    table: &'static Table,
+    batches: Vec<RecordBatch>,
+    target_bytes: u64,
+    row_group_rows: usize,
+) -> Result<Vec<Add>, Error> {
+    let schema = table.schema();
+    for batch in &batches {
+        if batch.schema() != schema {
+            return Err(Error::Config(format!(
+                "rows for table `{}` have columns `{:?}`, the table has others\nhint: rows are built by the builders of \
+                 the tables",
+                table.name,
+                batch.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()
+            )));
+        }
+    }
+    let config = WriterConfig::new(
+        schema,
+        vec![PARTITION_COLUMN.to_owned()],
+        Some(properties(table, row_group_rows)),
+        NonZeroU64::new(target_bytes),
+        None,
+        get_num_idx_cols_and_stats_columns(None, Default::default()).0,
+        Some(statistics_columns(table).into_iter().map(str::to_owned).collect()),
+    );
+    let handle = tokio::runtime::Handle::current();
+    // Encoding takes a CPU for as long as it lasts: it may not hold up the runtime's own threads.
+    let written = tokio::task::spawn_blocking(move || {
+        handle.block_on(async move {
+            let mut writer = DeltaWriter::new(log_store.object_store(None), config);
+            for batch in &batches {
+                writer.write(batch).await?;
+            }
+            writer.close().await
+        })
+    })
+    .await;
+    match written {
+        Ok(Ok(adds)) => Ok(adds),
+        Ok(Err(e)) => Err(Error::store(format!("rows of table `{}` could not be written", table.name), e)),
+        Err(e) => Err(Error::store(format!("rows of table `{}` could not be encoded", table.name), e)),
+    }
+}
+
+/// The table's schema for Delta.
+pub(super) fn delta_schema(table: &Table) -> Vec<deltalake::kernel::StructField> {
+    use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+    let schema: deltalake::kernel::StructType =
+        table.schema().as_ref().try_into_kernel().expect("every column type has its type in Delta");
+    schema.fields().cloned().collect()
+}
