@@ -305,10 +305,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 fn start_log(format: &str) {
+    use std::io::IsTerminal;
+
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_from_env("CALLPULSE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,callpulse=info,audit=info"));
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        .unwrap_or_else(|_| EnvFilter::new("warn,callpulse=info,audit=info,deltalake_core=error,buoyant_kernel=error"));
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // A second start in one process (a test) keeps the first log.
     let _ = match format {
         "json" => log.json().try_init(),

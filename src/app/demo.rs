@@ -148,8 +148,9 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
         return Err(failure);
     }
     let centre = centre?;
-    let caught_up = catch_up(&service.board, feeding.sent.load(Ordering::Acquire)).await;
-    let verdict = summarise(&service.engine, &service.board, centre.books(), caught_up).await;
+    let sent = feeding.sent.load(Ordering::Acquire);
+    let caught_up = catch_up(&service.board, sent).await;
+    let verdict = summarise(&service.engine, &service.board, centre.books(), (sent, caught_up)).await;
     service.stop().await?;
     drop(broker);
     eprintln!("the lake stays at {0}: callpulse --data-dir {0} sql", config.data_dir);
@@ -280,7 +281,7 @@ fn booked(row: &Row) -> [i64; 14] {
 }
 
 /// Prints what the minute brought and whether it agrees with the centre's books.
-async fn summarise(engine: &Engine, board: &Board, books: &Books, caught_up: bool) -> Result<(), Failure> {
+async fn summarise(engine: &Engine, board: &Board, books: &Books, (sent, caught_up): (u64, bool)) -> Result<(), Failure> {
     let bug = |error: crate::query::Error| Failure::bug(error.to_string());
     let shown = "select channel, queue, sum(offered) as offered, sum(answered) as answered, \
                  sum(abandoned + abandoned_short) as abandoned, sum(waiting) as waiting, \
@@ -303,7 +304,7 @@ async fn summarise(engine: &Engine, board: &Board, books: &Books, caught_up: boo
         board.summary().ledger_gap(),
     );
     if !caught_up {
-        return Err(Failure::outside("not every event that was sent has been consumed in 30 s"));
+        return Err(Failure::outside(format!("of {sent} events that were sent {consumed} have been consumed after 30 s")));
     }
     let differences = differences(engine, books).await.map_err(bug)?;
     if differences.is_empty() {

@@ -159,11 +159,6 @@ impl Service {
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
         stopped
     }
-
-    /// Passes positions to Kafka for lag tools.
-    pub(super) fn consumer(&self) -> Option<&Consumer> {
-        self.consumer.as_ref()
-    }
 }
 
 /// How often what is done.

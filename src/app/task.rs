@@ -240,11 +240,6 @@ impl Task {
         self.facts.len()
     }
 
-    /// Flushes handed over and not yet committed.
-    pub fn uncommitted(&self) -> u64 {
-        self.number - self.committed
-    }
-
     /// The newest event's time.
     pub fn newest(&self) -> Millis {
         self.correlator.newest()
@@ -257,6 +252,7 @@ impl Task {
             .iter()
             .position(|source| source.partition == block.partition && source.topic == block.topic)
         else {
+            debug_assert!(false, "a block comes to the task that owns its partition");
             return;
         };
         if self.replay.is_empty() {

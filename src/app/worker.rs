@@ -71,8 +71,6 @@ pub struct Shown {
     pub stats: Stats,
     /// Some task replays rows that the lake has.
     pub replays: bool,
-    /// Rows that wait for a flush.
-    pub waiting_rows: usize,
 }
 
 /// How workers behave.
@@ -113,6 +111,7 @@ impl Worker {
                 shown: of_thread,
                 latest: Instant::now(),
                 gone: Stats::default(),
+                gone_counters: Summary::default(),
                 latency: Stats::default(),
                 arrived: Vec::new(),
                 fresh: false,
@@ -144,8 +143,11 @@ impl Worker {
         self.shown.load_full()
     }
 
+}
+
+impl Drop for Worker {
     /// Ends the thread after what it was asked before.
-    pub fn stop(mut self) {
+    fn drop(&mut self) {
         self.ask(Ask::Stop);
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed already.
@@ -162,6 +164,8 @@ struct Room {
     latest: Instant,
     /// What tasks had counted that were given away.
     gone: Stats,
+    /// The windows' counters of such tasks: counters never fall.
+    gone_counters: Summary,
     latency: Stats,
     /// When blocks arrived that are not shown yet, and their records.
     arrived: Vec<Instant>,
@@ -179,10 +183,17 @@ impl Room {
             select! {
                 recv(asked) -> ask => match ask {
                     Ok(Ask::Stop) | Err(_) => return,
-                    Ok(ask) => self.answer(ask),
+                    Ok(ask) => self.answer(ask, offered),
                 },
                 recv(blocks) -> block => {
                     if let Ok((task, block, arrived)) = block {
+                        // A task is adopted before its first block is offered, but through the other channel.
+                        while let Ok(ask) = asked.try_recv() {
+                            if matches!(ask, Ask::Stop) {
+                                return;
+                            }
+                            self.answer(ask, offered);
+                        }
                         unsettled += block.len();
                         self.take(&task, block, arrived);
                     }
@@ -214,7 +225,7 @@ impl Room {
         }
     }
 
-    fn answer(&mut self, ask: Ask) {
+    fn answer(&mut self, ask: Ask, offered: &Receiver<(String, Block, Instant)>) {
         match ask {
             Ask::Adopt(task) => {
                 self.tasks.insert(task.name().to_owned(), *task);
@@ -236,10 +247,19 @@ impl Room {
                 }
             }
             Ask::Release(names, reply) => {
+                // The consumer waits for this answer, so nothing is offered meanwhile. What is still in the
+                // channel of these tasks is read again by their next owner, from where they stopped.
+                while let Ok((task, block, arrived)) = offered.try_recv() {
+                    if !names.contains(&task) {
+                        self.take(&task, block, arrived);
+                    }
+                }
                 for name in names {
-                    if let Some(task) = self.tasks.remove(&name) {
+                    if let Some(mut task) = self.tasks.remove(&name) {
                         let mut stats = task.stats();
                         stats.open_contacts = 0;
+                        let now = self.options.clock.now();
+                        self.gone_counters.merge(&task.summary(now).counters_only());
                         stats.partitions.values_mut().for_each(|p| (p.lag, p.watermark) = (None, None));
                         self.gone.merge(&stats);
                     }
@@ -260,7 +280,7 @@ impl Room {
 
     fn show(&mut self) {
         let now = self.options.clock.now();
-        let mut summary = Summary::default();
+        let mut summary = self.gone_counters.clone();
         let mut stats = self.gone.clone();
         for task in self.tasks.values_mut() {
             task.settle_live();
@@ -272,8 +292,7 @@ impl Room {
         }
         stats.merge(&self.latency);
         let replays = self.tasks.values().any(Task::replays);
-        let waiting_rows = self.tasks.values().map(Task::waiting_rows).sum();
-        self.shown.store(Arc::new(Shown { summary, stats, replays, waiting_rows }));
+        self.shown.store(Arc::new(Shown { summary, stats, replays }));
         self.latest = Instant::now();
         self.fresh = false;
     }

@@ -1,6 +1,6 @@
 //! The tables: columns with their meaning, rows, and builders that make Arrow batches of rows.
 //!
-//! Each table is declared once (see [`table!`] and the files of this room); its Arrow schema, the Delta
+//! Each table is declared once (see `table!` and the files of this room); its Arrow schema, the Delta
 //! schema, the SQL columns and the catalogue derive from that declaration. Knows no Delta, no SQL, no I/O.
 
 mod agents;

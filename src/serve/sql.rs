@@ -27,7 +27,7 @@ struct Question {
 /// Answers one statement.
 pub(super) async fn answer(State(served): State<Served>, request: Request) -> Response {
     let Some(format) = format(request.headers()) else {
-        let hint = "accept application/json, text/csv or application/vnd.apache.arrow.stream";
+        let hint = "accept application/json, text/csv, text/plain (a table) or application/vnd.apache.arrow.stream";
         return problem(StatusCode::NOT_ACCEPTABLE, "no format that is accepted is served", Some(hint));
     };
     let question = match question(request).await {
@@ -90,6 +90,7 @@ fn format(headers: &HeaderMap) -> Option<Format> {
         let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
             "*/*" | "application/*" | "application/json" => Format::Json,
             "text/csv" | "text/*" => Format::Csv,
+            "text/plain" => Format::Table,
             "application/vnd.apache.arrow.stream" => Format::Arrow,
             _ => continue,
         };
