@@ -77,6 +77,9 @@ impl Feeder {
 
     /// Queues a record; `timestamp` in ms since 1970. Waits while the queue is full.
     ///
+    /// A broker judges age by this timestamp: one further back than the topic's `retention.ms` (7 days by default) soon
+    /// deletes the record again.
+    ///
     /// # Errors
     /// [`Error::Outside`] as soon as any record so far could not be delivered.
     pub fn send(&self, topic: &str, key: &[u8], payload: &[u8], timestamp: i64) -> Result<(), Error> {

@@ -16,11 +16,13 @@ const TOPIC: &str = "events";
 /// As long as a busy machine may take for anything here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Offset, timestamp, key and value of a record.
+type Taken = (i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What a sink has seen, and what it answers.
 #[derive(Default)]
 struct Seen {
-    /// Per partition what was taken: offset, timestamp, key, value.
-    taken: BTreeMap<(String, i32), Vec<(i64, i64, Option<Vec<u8>>, Option<Vec<u8>>)>>,
+    taken: BTreeMap<(String, i32), Vec<Taken>>,
     /// The durable record: next offsets.
     positions: HashMap<(String, i32), i64>,
     /// Partitions that find no room.
@@ -397,8 +399,8 @@ fn overflow(broker: &EmbeddedBroker) -> i64 {
     for number in 0..COUNT {
         let value = vec![b'x'; 100_000];
         producer.send(BaseRecord::to(TOPIC).partition(0).key(&number.to_string()).payload(&value)).unwrap();
-        producer.flush(PATIENCE).unwrap();
     }
+    producer.flush(PATIENCE).unwrap();
     COUNT
 }
 
