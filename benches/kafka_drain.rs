@@ -28,9 +28,9 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (what, count, wall, cpu) = match words[..] {
-        ["fill", brokers, topic, count] => measured("fill", || {
-            fill(brokers, topic, count.parse().expect("COUNT is a number"))
-        }),
+        ["fill", brokers, topic, count] => {
+            measured("fill", || fill(brokers, topic, count.parse().expect("COUNT is a number")))
+        }
         ["batch", brokers, topic] => measured("batch", || batch(brokers, topic)),
         ["poll", brokers, topic] => measured("poll", || poll(brokers, topic)),
         ["room", brokers, topic] => measured("room", || room(brokers, topic)),
@@ -195,8 +195,7 @@ impl Sink for Drain {
 fn room(brokers: &str, topic: &str) -> u64 {
     let (_, count) = assignment(&config(brokers).create().expect("a consumer"), topic);
     let drain = Arc::new(Drain { seen: Mutex::new(0), more: Condvar::new() });
-    let options =
-        Options::new(brokers, format!("drain-room-{}", std::process::id()), vec![topic.to_owned()]);
+    let options = Options::new(brokers, format!("drain-room-{}", std::process::id()), vec![topic.to_owned()]);
     let sink: Arc<dyn Sink> = Arc::<Drain>::clone(&drain);
     let consumer = Consumer::start(options, sink).expect("started");
     let seen = drain.seen.lock().expect("no one panics");

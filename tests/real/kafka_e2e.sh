@@ -11,6 +11,8 @@ callpulse=$(realpath "${1:?usage: kafka_e2e.sh BINARY}")
 contacts=${CONTACTS:-3000} seed=${SEED:-7}
 work=$(mktemp -d) service=
 clean() {
+    local code=$?
+    [ "$code" -eq 0 ] || tail -n 8 "$work"/*.log >&2 || true
     [ -z "$service" ] || kill -KILL "$service" 2> /dev/null || true
     "$here/prometheus.sh" stop "$work/prometheus" || true
     "$here/kafka.sh" stop "$work/kafka" || true
@@ -60,7 +62,7 @@ listen = "off"
 TOML
     "$callpulse" run -c "$work/$1.toml" >> "$work/$1.log" 2>&1 &
     service=$!
-    wait_for 60 "the service $1 answers ($(tail -n 3 "$work/$1.log"))" curl -fs -o "$work/healthz" "http://$http/healthz"
+    wait_for 60 "the service $1 answers" curl -fs -o "$work/healthz" "http://$http/healthz"
 }
 
 # metric NAME: the sum over all series of a metric; 0 where there is none.
