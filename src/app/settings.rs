@@ -10,6 +10,9 @@ use crate::decode::Format;
 use crate::time::SECOND;
 use crate::{correlate, ingest, lake, query, window};
 
+/// Samples that a pair of queue and channel has on the page `/metrics`, about.
+const SERIES_OF_A_PAIR: usize = 150;
+
 /// What tasks need.
 pub(super) fn rules(config: &Config, unordered: bool) -> Arc<Rules> {
     let formats = config
@@ -71,7 +74,7 @@ pub(super) fn window(config: &Config) -> window::Options {
             .collect(),
         default_target_wait_ms: config.queue_defaults.target_wait_secs * SECOND,
         default_service_level: config.queue_defaults.service_level_formula,
-        max_series: usize::try_from(config.metrics.max_series).unwrap_or(500),
+        max_series: (usize::try_from(config.metrics.max_series).unwrap_or(usize::MAX) / SERIES_OF_A_PAIR).max(1),
     }
 }
 

@@ -45,8 +45,6 @@ pub struct Config {
     pub lake: Lake,
     /// What `/metrics` shows.
     pub metrics: Metrics,
-    /// Bounds.
-    pub limits: Limits,
     /// What can be started with, but was hardly meant; to be shown by [`Fault::as_warning`].
     pub warnings: Vec<Fault>,
 }
@@ -87,8 +85,6 @@ pub struct Topic {
     pub name: String,
     /// How its records are written.
     pub format: String,
-    /// It is not keyed by contact_id.
-    pub rekey: bool,
 }
 
 /// librdkafka's properties. `Debug` shows no secret.
@@ -156,13 +152,6 @@ pub struct Lake {
 pub struct Metrics {
     /// The most series.
     pub max_series: i64,
-}
-
-/// Bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The most open contacts of one partition.
-    pub max_open_contacts_per_partition: i64,
 }
 
 impl Config {
@@ -259,12 +248,6 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         section.finish(keys);
         metrics
     };
-    let limits = {
-        let mut section = root.section("limits");
-        let most = section.integer("max_open_contacts_per_partition", 1..=1_000_000_000);
-        section.finish(keys);
-        Limits { max_open_contacts_per_partition: most }
-    };
     root.finish(keys);
     Config {
         timezone,
@@ -280,7 +263,6 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         queues,
         lake,
         metrics,
-        limits,
         warnings,
     }
 }
@@ -347,20 +329,18 @@ fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Faul
             let hint = format!("known are `{}`", FORMATS.join("`, `"));
             entry.refuse("format", format!("unknown format `{}`", entry.written("format")), Some(hint));
         }
-        let rekey = entry.optional_flag("rekey").unwrap_or_default();
         entry.finish(keys);
-        topics.push(Topic { name, format, rekey });
+        topics.push(Topic { name, format });
     }
     if section.has_empty_list("topics") {
         let hint = "write `topics = [{ name = \"callpulse.events\" }]`".to_owned();
         section.refuse("topics", "`kafka.topics` names no topic".to_owned(), Some(hint));
     }
     let co_partitioned = section.flag("co_partitioned");
-    let plain = topics.iter().filter(|topic| !topic.rekey).count();
-    if plain > 1 && !co_partitioned {
-        let message = format!("{plain} topics are neither co-partitioned nor rekeyed");
-        let hint = "all events of a contact must then be in one of them; otherwise set \
-                    `kafka.co_partitioned`, or `rekey` of a topic"
+    if topics.len() > 1 && !co_partitioned {
+        let message = format!("{} topics are not declared co-partitioned", topics.len());
+        let hint = "all events of a contact must then be in one of them; where they are not, key the topics alike and set \
+                    `kafka.co_partitioned`"
             .to_owned();
         warnings.push(section.origin("topics").fault(message, Some(hint)));
     }

@@ -96,10 +96,6 @@ impl<'c> Section<'c> {
         self.required(key).and_then(|node| self.as_flag(key, node)).unwrap_or_default()
     }
 
-    pub(super) fn optional_flag(&mut self, key: &'static str) -> Option<bool> {
-        self.optional(key).and_then(|node| self.as_flag(key, node))
-    }
-
     /// A table of names that others give their meaning, with texts, numbers or flags as values; read as text.
     pub(super) fn texts(&mut self, key: &'static str) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();

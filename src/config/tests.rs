@@ -68,7 +68,7 @@ fn every_default_is_explained_where_it_stands() {
     for key in ["name", "department", "target_wait_secs", "short_abandon_secs", "service_level_formula"] {
         assert!(DEFAULTS.contains(&format!("#   {key} = ")), "`{key}` of [[queue]] is not explained");
     }
-    for key in ["format:", "rekey ("] {
+    for key in ["format:"] {
         assert!(DEFAULTS.contains(key), "`{key}` of a topic is not explained");
     }
     for formula in ServiceLevel::ALL {
@@ -247,7 +247,7 @@ fn settings_are_toml_or_else_text() {
         "kafka.group=7",
         "kafka.dead_letter_topic=",
         "lake.events=false",
-        "kafka.topics=[{name='a'},{name='b',rekey=true}]",
+        "kafka.topics=[{name='a'},{name='b'}]",
         "kafka.properties.\"sasl.username\"=li",
         "kafka.properties.sasl.password=a=b",
         "queue=[{name='x=y', target_wait_secs=15}]",
@@ -256,7 +256,7 @@ fn settings_are_toml_or_else_text() {
     let config = good("", &[], &sets);
     assert_eq!((config.timezone, config.kafka.group.as_str()), (Tz::Asia__Tokyo, "7"));
     assert_eq!((config.kafka.dead_letter_topic, config.lake.events), (None, false));
-    assert_eq!(config.kafka.topics.iter().map(|topic| topic.rekey).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(config.kafka.topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(config.kafka.properties.0["sasl.username"], "li");
     assert_eq!(config.kafka.properties.0["sasl.password"], "a=b");
     assert_eq!(config.queues["x=y"].target_wait_secs, 15);
@@ -397,8 +397,6 @@ fn topics_that_may_tear_contacts_apart_are_warned_of() {
     let two = "kafka.topics = [{ name = \"a\" }, { name = \"b\" }]\n";
     assert_eq!(good(two, &[], &[]).warnings.len(), 1);
     assert!(good(two, &[], &["kafka.co_partitioned=true"]).warnings.is_empty());
-    let rekeyed = "kafka.topics = [{ name = \"a\" }, { name = \"b\", rekey = true }]\n";
-    assert!(good(rekeyed, &[], &[]).warnings.is_empty());
 }
 
 proptest! {

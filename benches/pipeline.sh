@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The whole pipeline against the bare wire, in one run on the same topic: a real Kafka holds EVENTS realistic events (mixed
+# types, about 300 bytes, lz4); a bare batch consumer of librdkafka drains them and looks at nothing; then `callpulse run`
+# reads them from the beginning into an empty lake (decode, correlate, windows, metrics, Delta tables).
+#
+#   benches/pipeline.sh                   builds the release binaries first
+#   EVENTS=6000000 REPEATS=3 KEEP_EVENTS_TABLE=true benches/pipeline.sh
+#
+# Printed per run: events/s, CPU-seconds (user + system, of the client process only) per million events, the ratio of the
+# two CPU figures, the most memory. KEEP_EVENTS_TABLE=false leaves the table `events` out, as `lake.events` may.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. tests/real/lib.sh
+events=${EVENTS:-6000000} repeats=${REPEATS:-3} partitions=${PARTITIONS:-4} keep=${KEEP_EVENTS_TABLE:-true}
+target=${CARGO_TARGET_DIR:-target}
+cargo build --release --locked --bins --benches
+callpulse=$target/release/callpulse
+drain=$(find "$target/release/deps" -maxdepth 1 -name 'kafka_drain-*' -type f -perm -u+x -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
+
+work=$(mktemp -d) service=
+clean() {
+    [ -z "$service" ] || kill -KILL "$service" 2> /dev/null || true
+    tests/real/kafka.sh stop "$work/kafka" || true
+    rm -rf "$work"
+}
+trap clean EXIT
+port=$(free_port)
+tests/real/kafka.sh start "$work/kafka" "$port"
+brokers=127.0.0.1:$port
+tests/real/kafka.sh topic "$work/kafka" bench "$partitions"
+# A contact has about 20 events.
+"$callpulse" simulate --contacts $((events / 20)) --rate 1000 --brokers "$brokers" --topic bench --partitions "$partitions"
+
+metric() {
+    curl -fs "http://$http/metrics" | awk -v name="callpulse_$1" '
+        $1 == name || index($1, name "{") == 1 { sum += $NF } END { printf "%d\n", sum }'
+}
+ticks=$(getconf CLK_TCK)
+cpu() { awk -v hz="$ticks" '{ printf "%.2f", ($14 + $15) / hz }' "/proc/$1/stat"; }
+
+for run in $(seq "$repeats"); do
+    drained=$("$drain" batch "$brokers" bench)
+    echo "run $run  $drained"
+    total=$(sed -E 's/.*: ([0-9]+) messages.*/\1/' <<< "$drained")
+    drain_cpu=$(sed -E 's/.* ([0-9.]+) CPU-s,.*/\1/' <<< "$drained")
+    http=127.0.0.1:$(free_port)
+    began=$(date +%s.%N)
+    CALLPULSE_LOG=warn "$callpulse" run --data-dir "$work/lake-$run" --http "$http" --set kafka.brokers="$brokers" \
+        --set "kafka.group=bench-$run" --set 'kafka.topics=[{name="bench"}]' --set kafka.dead_letter_topic= \
+        --set "lake.events=$keep" &
+    service=$!
+    until curl -fs -o /dev/null "http://$http/healthz"; do sleep 0.05; done
+    while [ "$(metric records_consumed_total)" -lt "$total" ]; do sleep 0.2; done
+    consumed=$(date +%s.%N)
+    kill -TERM "$service"
+    # The process's own account at its end includes the last commit and snapshot.
+    while [ -d "/proc/$service" ] && [ "$(cut -d' ' -f3 "/proc/$service/stat" 2> /dev/null)" != Z ]; do
+        used=$(cpu "$service" 2> /dev/null) || true
+        most=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$service/status" 2> /dev/null) || true
+        sleep 0.05
+    done
+    wait "$service"
+    service=
+    ended=$(date +%s.%N)
+    awk -v run="$run" -v n="$total" -v drain="$drain_cpu" -v used="$used" -v most="$most" -v keep="$keep" \
+        -v began="$began" -v consumed="$consumed" -v ended="$ended" 'BEGIN {
+        printf "run %s  callpulse: %d events consumed in %.1f s (%.0f k/s), durable after %.1f s; %.2f CPU-s per million (drain %.2f); ratio %.3f; most memory %s MiB; table events: %s\n",
+            run, n, consumed - began, n / (consumed - began) / 1e3, ended - began, used / n * 1e6, drain / n * 1e6, drain / used, most, keep }'
+    "$callpulse" sql --data-dir "$work/lake-$run" --format csv \
+        "select sum(offered) as offered, sum(answered) as answered, sum(ledger_gap) as ledger_gap from kpi_slot"
+    rm -rf "$work/lake-$run"
+done
