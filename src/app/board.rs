@@ -32,18 +32,21 @@ pub struct Board {
     lags: Mutex<HashMap<Place, Lag>>,
     assigned: Mutex<Option<Vec<Place>>>,
     idle: Summary,
+    zone: &'static str,
 }
 
 impl Board {
-    /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros.
+    /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros;
+    /// `zone` is the centre's time zone, for pages.
     pub fn new(
         workers: Vec<Worker>,
         committer: Committer,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         idle: Summary,
+        zone: &'static str,
     ) -> Board {
-        Board { workers, committer, clock, metrics, lags: Mutex::default(), assigned: Mutex::default(), idle }
+        Board { workers, committer, clock, metrics, lags: Mutex::default(), assigned: Mutex::default(), idle, zone }
     }
 
     /// Notes how far reading has come.
@@ -116,6 +119,7 @@ impl Board {
         let mut live = live_json(&self.summary(), self.clock.now());
         if let Value::Object(members) = &mut live {
             let watermark = stats.partitions.values().filter_map(|partition| partition.watermark).min();
+            members.insert("timezone".to_owned(), json!(self.zone));
             members.insert(
                 "pipeline".to_owned(),
                 json!({

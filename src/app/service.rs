@@ -84,7 +84,7 @@ impl Service {
         let metrics = Metrics::new(Registry::new(), env!("CARGO_PKG_VERSION")).map_err(Failure::bug)?;
         let idle = Window::new(settings::window(config)).snapshot(clock.now());
         let committer = Committer::new(lake, dead_letters);
-        let board = Arc::new(Board::new(workers, committer, Arc::clone(&clock), metrics, idle));
+        let board = Arc::new(Board::new(workers, committer, Arc::clone(&clock), metrics, idle, config.timezone.name()));
         let engine = Engine::new(settings::query(config), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
         let engine = Arc::new(engine);

@@ -70,6 +70,7 @@ fn slot(summary: &Summary) -> Value {
     json!({
         "start": slot.start,
         "end": slot.end,
+        "abandoned": totals.abandoned,
         "offered": totals.offered,
         "answered": totals.answered,
         "waiting": totals.waiting,

@@ -85,7 +85,12 @@
     for (const made of document.querySelectorAll("[data-text]")) made.textContent = say(made.dataset.text);
     $("language").textContent = say("other");
     if (!live) return;
-    const queues = [...(live.queues ?? [])].sort((a, b) =>
+    // A queue has a series of each channel it was ever configured or seen with; those without any traffic beside one
+    // that has some only take room, and so do contacts that never came to a queue.
+    const quiet = (queue) => !queue.offered && !queue.waiting && !queue.active;
+    const alive = new Set((live.queues ?? []).filter((queue) => !quiet(queue)).map((queue) => queue.queue));
+    const shown = (live.queues ?? []).filter((queue) => queue.queue && !(quiet(queue) && alive.has(queue.queue)));
+    const queues = shown.sort((a, b) =>
       (b.waiting ?? 0) - (a.waiting ?? 0) || String(a.queue).localeCompare(String(b.queue)));
     $("queues").replaceChildren(...queues.map((queue) => {
       const row = document.createElement("tr");
@@ -119,7 +124,8 @@
     tiles("pipeline", [
       [say("lag"), count(pipeline.lag)], [say("watermark"), seconds(behind)], [say("events"), count(pipeline.events)],
     ]);
-    if (is(live.now)) $("clock").textContent = new Date(live.now).toLocaleString(language === "zh" ? "zh-CN" : undefined);
+    if (is(live.now)) $("clock").textContent = new Date(live.now).toLocaleString(
+      language === "zh" ? "zh-CN" : undefined, { timeZone: live.timezone });
   };
 
   const watch = () => {
