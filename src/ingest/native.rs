@@ -271,6 +271,17 @@ impl Native {
         code_text(unsafe { sys::rd_kafka_resume_partitions(self.client.native_ptr(), list.ptr()) })
     }
 
+    /// Moves partitions that are being fetched to these offsets; what was read ahead is thrown away. Does not wait for the
+    /// brokers.
+    pub(super) fn seek(&self, list: &TopicPartitionList) -> Result<(), String> {
+        const WAIT_MAX_MS: c_int = 5_000;
+        // SAFETY: client and list are alive; librdkafka writes each partition's outcome into the list.
+        unsafe {
+            error_text(sys::rd_kafka_seek_partitions(self.client.native_ptr(), list.ptr(), WAIT_MAX_MS))?;
+        }
+        list.elements().iter().try_for_each(|entry| entry.error().map_err(|error| error.to_string()))
+    }
+
     /// Sends positions to the coordinator and does not wait for its answer.
     pub(super) fn commit(&self, list: &TopicPartitionList) -> Result<(), String> {
         const ASYNC: c_int = 1;

@@ -58,13 +58,15 @@ struct Reading {
     waiting: VecDeque<Block>,
     /// The end was reached at this offset, and is to be told when everything before has been taken.
     end: Option<i64>,
+    /// The last that came was the end, which librdkafka counts as a record: see [`Reader::stay`].
+    overshot: bool,
     flow: Flow,
 }
 
 impl Reading {
     fn new(place: Place, position: i64, flow: Flow) -> Reading {
         let block = Block::new(Arc::clone(&place.0), place.1);
-        Reading { place, position, block, waiting: VecDeque::new(), end: None, flow }
+        Reading { place, position, block, waiting: VecDeque::new(), end: None, overshot: false, flow }
     }
 
     #[inline]
@@ -76,6 +78,7 @@ impl Reading {
         }
         self.position = offset + 1;
         self.end = None;
+        self.overshot = false;
         let (key, value) = (polled.key(), polled.value());
         self.block.push(offset, polled.timestamp(), key, value);
         if self.block.bytes.len() >= BLOCK_BYTES_MAX {
@@ -253,6 +256,7 @@ impl Reader {
                         // Control records of transactions lie between the last message and the end.
                         reading.position = reading.position.max(polled.offset());
                         reading.end = Some(reading.position);
+                        reading.overshot = true;
                     }
                 }
                 code => troubles.push(Trouble {
@@ -304,14 +308,26 @@ impl Reader {
         let resuming = self.turn_flow(Flow::Paused, Flow::On, |reading| reading.waiting.is_empty());
         if !resuming.is_empty() {
             self.expect(self.native.resume(&list_of(&resuming)), "resume", &resuming);
-            // librdkafka goes on behind what it last took off its queue. A batch that a resume overtakes is
-            // thrown away by it after that, and its records would never come. Ours is the position that counts.
-            for at in 0..self.readings.len() {
-                if resuming.contains(&self.readings[at].place) {
-                    self.go_on(at, self.readings[at].position);
-                }
-            }
+            self.stay(|reading| resuming.contains(&reading.place));
         }
+    }
+
+    /// Puts partitions back to where we are in them, after librdkafka has paused and resumed them.
+    ///
+    /// It goes on behind the last thing that it handed out. In a batch that may be the end of the partition, which bears
+    /// the offset of the record to come: that record would never be read.
+    fn stay(&mut self, which: impl Fn(&Reading) -> bool) {
+        let overshot: Vec<&Reading> =
+            (self.readings.iter()).filter(|reading| reading.overshot && which(reading)).collect();
+        if overshot.is_empty() {
+            return;
+        }
+        let places: Vec<Place> = overshot.iter().map(|reading| reading.place.clone()).collect();
+        let to = overshot.iter().map(|reading| {
+            let (topic, partition) = reading.name();
+            (topic, partition, Offset::Offset(reading.position))
+        });
+        self.expect(self.native.seek(&native::list(to)), "stay in", &places);
     }
 
     fn turn_flow(&mut self, from: Flow, to: Flow, when: impl Fn(&Reading) -> bool) -> Vec<Place> {
@@ -378,6 +394,8 @@ impl Reader {
         if !stopped.is_empty() {
             self.expect(self.native.pause(&list_of(&stopped)), "pause", &stopped);
         }
+        // The group pauses what a member keeps while it waits for the answer.
+        self.stay(|_| true);
         Ok(())
     }
 
@@ -402,6 +420,7 @@ impl Reader {
             self.send_hints();
         }
         self.expect(self.native.unassign(&list_of(&places)), "let go of", &places);
+        self.stay(|_| true);
     }
 
     /// One `Arc` per topic, however many partitions.
@@ -492,6 +511,7 @@ impl Reader {
         let reading = &mut self.readings[at];
         reading.position = offset;
         reading.end = None;
+        reading.overshot = false;
         reading.flow = Flow::On;
         let place = reading.place.clone();
         let outcome = if self.native.cooperative() {

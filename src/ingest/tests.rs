@@ -306,6 +306,36 @@ fn a_full_sink_slows_reading_and_loses_nothing() {
 }
 
 #[test]
+fn what_comes_while_a_partition_is_paused_at_its_end_is_read() {
+    let broker = EmbeddedBroker::start(&[(TOPIC, 1)]).unwrap();
+    write(&broker, 0..100);
+    let shelf = Shelf::default();
+    // Long enough that the end comes in the same batch as what lies before it.
+    let batch_wait = Duration::from_millis(500);
+    let consumer = start(Options { batch_wait, ..options(&broker) }, &shelf, 1);
+    shelf.wait("the end", |seen| seen.ends.values().any(|end| *end == 100));
+    for round in 1..4 {
+        // A few records and the end behind them are polled together; they are refused, and the partition is paused.
+        shelf.change(|seen| seen.full = BTreeSet::from([0]));
+        write(&broker, round * 100..round * 100 + 3);
+        let until = Instant::now() + PATIENCE;
+        while consumer.stats().pauses < round as u64 {
+            assert!(Instant::now() < until, "it is paused: {:?}", consumer.stats());
+            std::thread::yield_now();
+        }
+        write(&broker, round * 100 + 3..round * 100 + 100);
+        shelf.change(|seen| seen.full.clear());
+        let count = (round + 1) * 100;
+        shelf.wait("all that came meanwhile", |seen| seen.ends.values().any(|end| *end == count as i64));
+    }
+    consumer.stop();
+    shelf.change(|seen| {
+        assert_eq!(seen.values(), values(0..400));
+        assert_eq!(seen.gaps, []);
+    });
+}
+
+#[test]
 fn stopping_does_not_wait_for_room() {
     let broker = EmbeddedBroker::start(&[(TOPIC, 1)]).unwrap();
     write(&broker, 0..100);
