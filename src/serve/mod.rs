@@ -50,6 +50,7 @@ pub struct Site {
     /// ```json
     /// {
     ///   "now": 1795140000000,
+    ///   "timezone": "Asia/Shanghai",
     ///   "queues": [{
     ///     "queue": "sales", "channel": "voice", "waiting": 2, "longest_wait_seconds": 31.5, "active": 7,
     ///     "offered": 120, "answered": 110, "answer_rate": 0.95, "service_level": 0.83, "asa_seconds": 11.2,
