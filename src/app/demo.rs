@@ -251,6 +251,8 @@ async fn catch_up(board: &Board, sent: u64) -> bool {
     while began.elapsed() < Duration::from_secs(30) {
         let consumed: u64 = board.stats().partitions.values().map(|partition| partition.consumed).sum();
         if consumed >= sent {
+            // An answer may serve for a moment longer.
+            tokio::time::sleep(Duration::from_millis(300)).await;
             return true;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -29,6 +29,10 @@ const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// Records taken between two settlings at most: rows become visible and builders stay small.
 const SETTLE_RECORDS: usize = 1 << 16;
 
+/// How long an answer serves further questions: a dashboard asks a dozen at once, and each would cost a pass
+/// over every open contact.
+const ANSWER_KEPT: Duration = Duration::from_millis(200);
+
 /// Rows of one task as a query sees them.
 pub type TaskRows = Vec<(&'static Table, RecordBatch)>;
 
@@ -112,6 +116,7 @@ impl Worker {
                 latest: Instant::now(),
                 gone: Stats::default(),
                 gone_counters: Summary::default(),
+                answered: None,
                 latency: Stats::default(),
                 arrived: Vec::new(),
                 fresh: false,
@@ -166,6 +171,8 @@ struct Room {
     gone: Stats,
     /// The windows' counters of such tasks: counters never fall.
     gone_counters: Summary,
+    /// The rows that were last asked for, beside which commits, and when.
+    answered: Option<(Instant, Arc<HashMap<String, u64>>, TaskRows)>,
     latency: Stats,
     /// When blocks arrived that are not shown yet, and their records.
     arrived: Vec<Instant>,
@@ -268,14 +275,25 @@ impl Room {
                 let _ = reply.send(());
             }
             Ask::Rows { committed, now, reply } => {
-                let mut rows = Vec::new();
-                for (name, task) in &mut self.tasks {
-                    rows.extend(task.rows(committed.get(name).copied().unwrap_or(0), now));
-                }
-                let _ = reply.send(rows);
+                let _ = reply.send(self.rows(committed, now));
             }
             Ask::Stop => {}
         }
+    }
+
+    fn rows(&mut self, committed: Arc<HashMap<String, u64>>, now: Millis) -> TaskRows {
+        if let Some((at, beside, rows)) = &self.answered
+            && at.elapsed() < ANSWER_KEPT
+            && Arc::ptr_eq(beside, &committed)
+        {
+            return rows.clone();
+        }
+        let mut rows = Vec::new();
+        for (name, task) in &mut self.tasks {
+            rows.extend(task.rows(committed.get(name).copied().unwrap_or(0), now));
+        }
+        self.answered = Some((Instant::now(), committed, rows.clone()));
+        rows
     }
 
     fn show(&mut self) {
@@ -295,6 +313,8 @@ impl Room {
         self.shown.store(Arc::new(Shown { summary, stats, replays }));
         self.latest = Instant::now();
         self.fresh = false;
+        // What nobody asks for any more is not kept in memory.
+        self.answered.take_if(|(at, _, _)| at.elapsed() >= ANSWER_KEPT);
     }
 }
 
