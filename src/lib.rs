@@ -10,6 +10,7 @@ pub mod event; // what can happen in a centre: call, chat, agent state, transcri
 pub mod facts; // the tables: columns, their meaning, rows and builders (Arrow)
 pub mod forecast; // staff needed for a load: Erlang C and A
 pub mod ingest; // Kafka: assignment, positions, back-pressure; files for replay; the embedded broker
+pub mod privacy; // masks personal data in texts, before they are stored
 pub mod kpi; // the sums a slot keeps, and the catalogue: each figure's name, unit, meaning and formula
 pub mod lake; // Delta tables and snapshots: appends closed rows once, finds them again
 pub mod metrics; // gives numbers their Prometheus names

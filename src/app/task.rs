@@ -20,6 +20,7 @@ use crate::facts::{Facts, RejectRow, Table};
 use crate::ingest::{Block, DeadLetter, Record};
 use crate::lake::{Range, Snapshot};
 use crate::metrics::{PartitionStats, Stats};
+use crate::privacy::mask_event;
 use crate::time::{Millis, SlotCache};
 use crate::window::{self, Counted, Summary, Window};
 
@@ -324,8 +325,9 @@ impl Task {
             }
             Some(value) => match source.decoder.decode(value, timestamp) {
                 Err(reject) => Err(reject),
-                Ok(event) => {
+                Ok(mut event) => {
                     let kind = event.kind;
+                    mask_event(&mut event);
                     match correlator.apply(&event, place, facts) {
                         Applied::New => {
                             source.kinds[kind as usize] += 1;
