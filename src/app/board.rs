@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::commit::Committer;
-use super::worker::{Ask, Worker};
+use super::worker::{Ask, SplitWatch, Worker};
 use crate::facts::TABLES;
 use crate::ingest::{Lag, Place};
 use crate::metrics::{Metrics, Stats, live_json};
@@ -29,6 +29,7 @@ pub struct Board {
     /// The present.
     pub clock: Arc<dyn Clock>,
     metrics: Metrics,
+    split: Arc<Mutex<SplitWatch>>,
     lags: Mutex<HashMap<Place, Lag>>,
     assigned: Mutex<Option<Vec<Place>>>,
     idle: Summary,
@@ -43,10 +44,21 @@ impl Board {
         committer: Committer,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
+        split: Arc<Mutex<SplitWatch>>,
         idle: Summary,
         zone: &'static str,
     ) -> Board {
-        Board { workers, committer, clock, metrics, lags: Mutex::default(), assigned: Mutex::default(), idle, zone }
+        Board {
+            workers,
+            committer,
+            clock,
+            metrics,
+            split,
+            lags: Mutex::default(),
+            assigned: Mutex::default(),
+            idle,
+            zone,
+        }
     }
 
     /// Notes how far reading has come.
@@ -100,6 +112,7 @@ impl Board {
         for worker in &self.workers {
             stats.merge(&worker.shown().stats);
         }
+        stats.split_contacts = self.split.lock().expect("no holder of this lock can panic").found();
         stats.lake_commit.merge(&self.committer.committing().duration);
         for lag in self.lags.lock().expect("no holder of this lock can panic").values() {
             let key = (lag.place.0.to_string(), lag.place.1);
@@ -160,6 +173,11 @@ impl Board {
 #[async_trait]
 impl Source for Board {
     async fn cut(&self) -> Result<Cut, query::Error> {
+        if self.assigned.lock().expect("no holder of this lock can panic").is_none() {
+            let message = "the service is starting: Kafka has not assigned partitions yet, so open contacts are not known";
+            return Err(query::Error::new(query::ErrorKind::Outside, message)
+                .hint("ask again in a moment; /readyz tells when"));
+        }
         // The committed version first: what is committed after this is still in the workers' memory,
         // since they keep flushes beyond their commit.
         let published = self.committer.published();

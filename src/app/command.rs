@@ -194,6 +194,7 @@ pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Fa
             for warning in &config.warnings {
                 eprintln!("{}", warning.as_warning());
             }
+            settings::consumer(&config)?;
             eprintln!("the configuration is right");
             Ok(())
         }

@@ -48,17 +48,21 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// A committer into this lake.
-    pub fn new(lake: Lake, dead_letters: Option<DeadLetters>) -> Committer {
+    /// A committer into this lake, going on from the cut that its readers have.
+    ///
+    /// # Errors
+    /// Where that cut cannot be read.
+    pub async fn new(lake: Lake, dead_letters: Option<DeadLetters>) -> Result<Committer, Failure> {
+        let cut = lake.read_cut().await.map_err(Failure::of_lake)?.unwrap_or_default();
         let version = lake.version();
         let duration = crate::metrics::Stats::default().lake_commit;
-        Committer {
+        Ok(Committer {
             lake,
             dead_letters,
             published: ArcSwap::from_pointee(Published { version, committed: Arc::default(), key: 0 }),
             committing: std::sync::Mutex::new(Committing { duration, failing: None }),
-            cycle: Mutex::new(Cut::default()),
-        }
+            cycle: Mutex::new(cut),
+        })
     }
 
     /// The lake.

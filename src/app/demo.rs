@@ -153,7 +153,7 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
     let verdict = summarise(&service.engine, &service.board, centre.books(), (sent, caught_up)).await;
     service.stop().await?;
     drop(broker);
-    eprintln!("the lake stays at {0}: callpulse --data-dir {0} sql", config.data_dir);
+    eprintln!("the lake stays at {0}: {1} --data-dir {0} sql", config.data_dir, program());
     verdict
 }
 
@@ -188,13 +188,19 @@ fn greet(config: &Config, address: &str, broker: &Option<EmbeddedBroker>, presen
          \x20 Kafka       {kafka}\n\
          \x20 lake        {lake}\n\n\
          try next:\n\
-         \x20 callpulse sql --url {address} \"select queue, channel, sum(offered) as offered, sum(answered) as answered from kpi_day group by 1, 2 order by 3 desc\"\n\
+         \x20 {program} sql --url {address} \"select queue, channel, sum(offered) as offered, sum(answered) as answered from kpi_day group by 1, 2 order by 3 desc\"\n\
          \x20 curl -s {address}/api/v1/sql -H 'content-type: application/json' -d '{{\"sql\":\"select * from live_queues\"}}'\n\
          \x20 curl -s {address}/metrics | grep callpulse_rolling\n",
+        program = program(),
         zone = config.timezone.name(),
         present = format_time(present),
         lake = config.data_dir,
     );
+}
+
+/// How this program was called, to be typed again.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "callpulse".to_owned())
 }
 
 #[derive(Default)]
@@ -310,8 +316,8 @@ async fn summarise(engine: &Engine, board: &Board, books: &Books, (sent, caught_
     }
     let differences = differences(engine, books).await.map_err(bug)?;
     if differences.is_empty() {
-        let slots = books.rows().len();
-        eprintln!("the figures agree with the simulated centre's own books: {slots} slots, 14 figures each");
+        let rows = books.rows().len();
+        eprintln!("the figures agree with the simulated centre's own books: {rows} rows of slot, channel and queue, 14 figures each");
         return Ok(());
     }
     for difference in differences.iter().take(10) {

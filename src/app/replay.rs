@@ -65,7 +65,7 @@ pub(super) async fn replay(config: &Config, format: &str, paths: &[PathBuf]) -> 
     }
     let mut task = Task::new(TASK.to_owned(), Arc::new(rules), &origins, found.snapshot)
         .map_err(|why| Failure::input(format!("the state of an earlier replay cannot be read: {why}")))?;
-    let committer = Arc::new(Committer::new(lake, None));
+    let committer = Arc::new(Committer::new(lake, None).await?);
 
     let bar = progress_bar(&files);
     let rows_max = usize::try_from(config.lake.commit_rows).unwrap_or(200_000);
@@ -98,7 +98,7 @@ pub(super) async fn replay(config: &Config, format: &str, paths: &[PathBuf]) -> 
         finish(&mut committing, &mut task).await?;
     }
     bar.finish_and_clear();
-    print_totals(&task.stats(), began.elapsed());
+    print_totals(&task.stats(), records, began.elapsed());
     Ok(())
 }
 
@@ -254,18 +254,21 @@ fn progress_bar(files: &[Reading]) -> ProgressBar {
     bar
 }
 
-fn print_totals(stats: &Stats, took: Duration) {
+fn print_totals(stats: &Stats, read: u64, took: Duration) {
     let sum = |field: fn(&crate::metrics::PartitionStats) -> u64| stats.partitions.values().map(field).sum::<u64>();
     let consumed = sum(|partition| partition.consumed);
     let rejects = sum(|partition| partition.rejects);
     eprintln!(
-        "{consumed} records in {:.1} s: {} applied, {} repeats, {rejects} rejected; {} contacts are open; {} restatements",
+        "{consumed} records in {:.1} s: {} applied, {} repeats, {rejects} rejected; open contacts: {}; restatements: {}",
         took.as_secs_f64(),
         sum(|partition| partition.applied),
         sum(|partition| partition.duplicates),
         stats.open_contacts,
         stats.restatements,
     );
+    if read > consumed {
+        eprintln!("  {} records were in the lake already, from an earlier replay of the same path", read - consumed);
+    }
     for ((topic, reason), count) in &stats.rejects {
         eprintln!("  {topic}: {count} rejected as {}", reason.as_str());
     }

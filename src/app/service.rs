@@ -69,11 +69,13 @@ impl Service {
             None => None,
         };
         let full = Arc::new(Notify::new());
+        let split = Arc::default();
         let worker_options = worker::Options {
             clock: Arc::clone(&clock),
             commit_rows: usize::try_from(config.lake.commit_rows).unwrap_or(200_000),
             small_state_bytes: SMALL_STATE_BYTES,
             full: Arc::clone(&full),
+            split: Arc::clone(&split),
         };
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get()).min(16);
         let mut workers = Vec::with_capacity(threads);
@@ -83,8 +85,8 @@ impl Service {
         }
         let metrics = Metrics::new(Registry::new(), env!("CARGO_PKG_VERSION")).map_err(Failure::bug)?;
         let idle = Window::new(settings::window(config)).snapshot(clock.now());
-        let committer = Committer::new(lake, dead_letters);
-        let board = Arc::new(Board::new(workers, committer, Arc::clone(&clock), metrics, idle, config.timezone.name()));
+        let committer = Committer::new(lake, dead_letters).await?;
+        let board = Arc::new(Board::new(workers, committer, Arc::clone(&clock), metrics, split, idle, config.timezone.name()));
         let engine = Engine::new(settings::query(config), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
         let engine = Arc::new(engine);
@@ -271,7 +273,6 @@ impl Sink for Gate {
             starts.extend(self.runtime.block_on(self.adopt(&name, &places))?);
         }
         self.board.note_assigned(partitions, true);
-        tracing::info!(partitions = partitions.len(), "partitions were assigned");
         let start = |place: &Place| match starts.get(place) {
             Some(&next) if next > 0 => Start::At(next),
             _ => Start::Beginning,
@@ -295,7 +296,6 @@ impl Sink for Gate {
             let _ = done.blocking_recv();
         }
         self.board.note_assigned(partitions, false);
-        tracing::info!(partitions = partitions.len(), lost, "partitions were revoked");
     }
 
     fn offer(&self, block: Block) -> Result<(), Block> {
@@ -307,10 +307,19 @@ impl Sink for Gate {
 
     fn gap(&self, gap: &Gap) -> AfterGap {
         let (topic, partition) = &gap.place;
-        let missing = gap.missing().map_or("an unknown number".to_owned(), |missing| missing.to_string());
+        let Some(missing) = gap.missing() else {
+            let (wanted, high) = (gap.wanted, gap.high);
+            let failure = Failure::config(format!(
+                "topic `{topic}` partition `{partition}` ends at offset `{high}`, but the lake has its records up to \
+                 `{wanted}`: it is not the topic that was read"
+            ))
+            .hint("a topic that was made anew needs another name, or another data_dir");
+            let _ = self.fail.try_send(failure);
+            return AfterGap::Stop;
+        };
         tracing::error!(
             %topic, partition, wanted = gap.wanted, low = gap.low, high = gap.high,
-            "{missing} of records are gone from Kafka before they were read; figures of that time are incomplete; reading goes on at {}",
+            "{missing} records are gone from Kafka before they were read; figures of that time are incomplete; reading goes on at {}",
             gap.low
         );
         AfterGap::From(gap.low)

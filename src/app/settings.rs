@@ -112,6 +112,16 @@ pub(super) fn consumer(config: &Config) -> Result<ingest::Options, Failure> {
         return Err(Failure::config("no topic is configured: `kafka.topics` is empty")
             .hint("name one: --set 'kafka.topics=[{name=\"calls\"}]', or see `kafka.topics` in the defaults"));
     }
+    let encrypted = |(name, value): (&String, &String)| {
+        (name == "security.protocol" && value.to_ascii_lowercase().contains("ssl"))
+            || (name.starts_with("sasl.mechanism") && value.to_ascii_uppercase().starts_with("SCRAM"))
+    };
+    if !cfg!(feature = "tls")
+        && let Some((name, value)) = kafka.properties.0.iter().find(|property| encrypted(*property))
+    {
+        return Err(Failure::config(format!("`{name} = {value}` needs TLS, which this build does not have"))
+            .hint("build with `cargo build --release --features tls`"));
+    }
     let topics = kafka.topics.iter().map(|topic| topic.name.clone()).collect();
     let mut options = ingest::Options::new(kafka.brokers.clone(), kafka.group.clone(), topics);
     options.properties = kafka.properties.0.clone();

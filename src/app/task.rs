@@ -464,6 +464,7 @@ impl Task {
 
     fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
         let mut state = State::default();
+        let mut window = None;
         for (section, batch) in snapshot.batches {
             match section.as_str() {
                 "events" => {
@@ -480,13 +481,18 @@ impl Task {
                     let bytes = batch.column(0);
                     let bytes = bytes.as_binary_opt::<i32>().ok_or("the snapshot's window is no bytes")?;
                     if !bytes.is_empty() {
-                        self.window = Window::from_bytes(bytes.value(0), self.rules.window.clone())?;
+                        window = Some(Window::from_bytes(bytes.value(0), self.rules.window.clone()));
                     }
                 }
                 _ => state.batches.push((section, batch)),
             }
         }
         self.correlator = Correlator::restore(self.rules.correlate.clone(), state)?;
+        match window {
+            Some(Ok(window)) => self.window = window,
+            // The configuration has changed since: what is in memory gives what the windows can still have.
+            _ => self.correlator.retell(&mut Watch(&mut self.window)),
+        }
         self.unsettled = 1;
         Ok(())
     }
@@ -521,6 +527,11 @@ impl Task {
     /// Lets the windows drop what is too old for any figure.
     pub fn advance(&mut self) {
         self.window.advance(self.correlator.watermark());
+    }
+
+    /// A sample of the contacts that began since the last call, as hashes of their ids.
+    pub fn take_sample(&mut self) -> Vec<u64> {
+        self.correlator.take_sample()
     }
 
     /// What the task tells about itself.

@@ -4,7 +4,7 @@
 //! slows reading down.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,43 @@ pub struct Options {
     pub small_state_bytes: u64,
     /// Told when a worker has rows enough.
     pub full: Arc<Notify>,
+    /// Finds contacts whose events come to more than one task.
+    pub split: Arc<Mutex<SplitWatch>>,
+}
+
+/// Finds contacts whose events come to more than one task, which tears their rows apart: a producer hashes
+/// keys otherwise than the others, or a topic is not keyed by contact. Looks at a sample of one contact in 64.
+#[derive(Debug, Default)]
+pub struct SplitWatch {
+    seen: HashMap<u64, Arc<str>>,
+    found: u64,
+}
+
+/// Contacts of the sample that are remembered.
+const SPLIT_SEEN_MAX: usize = 1 << 16;
+
+impl SplitWatch {
+    fn note(&mut self, task: &str, contacts: Vec<u64>) {
+        if contacts.is_empty() {
+            return;
+        }
+        if self.seen.len() + contacts.len() > SPLIT_SEEN_MAX {
+            self.seen.clear();
+        }
+        let task: Arc<str> = task.into();
+        for contact in contacts {
+            let owner = self.seen.entry(contact).or_insert_with(|| Arc::clone(&task));
+            if *owner != task {
+                self.found += 1;
+                *owner = Arc::clone(&task);
+            }
+        }
+    }
+
+    /// Contacts of the sample that were seen by a second task.
+    pub fn found(&self) -> u64 {
+        self.found
+    }
 }
 
 /// The handle of a worker.
@@ -304,6 +341,8 @@ impl Room {
             task.settle_live();
             summary.merge(&task.summary(now));
             stats.merge(&task.stats());
+            let sample = task.take_sample();
+            self.options.split.lock().expect("no holder of this lock can panic").note(task.name(), sample);
         }
         for arrived in self.arrived.drain(..) {
             self.latency.event_latency.observe(arrived.elapsed().as_millis() as i64);

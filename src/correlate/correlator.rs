@@ -100,7 +100,14 @@ pub struct Correlator {
     /// Forgotten contacts by the hour of the watermark at which they were forgotten.
     pub(super) forgotten_by_hour: BTreeMap<Millis, Vec<u64>>,
     pub(super) counts: Counts,
+    /// Hashes of one in 64 of the contacts that began since they were last taken.
+    sample: Vec<u64>,
 }
+
+/// One contact in this many is sampled.
+const SAMPLE_ONE_IN: u64 = 64;
+/// Sampled contacts that are kept until they are taken.
+const SAMPLE_MAX: usize = 1 << 14;
 
 impl Correlator {
     /// A correlator that has seen nothing.
@@ -122,6 +129,7 @@ impl Correlator {
             forgotten: Hashes::default(),
             forgotten_by_hour: BTreeMap::new(),
             counts: Counts::default(),
+            sample: Vec::new(),
         }
     }
 
@@ -434,6 +442,9 @@ impl Correlator {
     }
 
     fn insert(&mut self, hash: u64, key: &str) -> u32 {
+        if hash.is_multiple_of(SAMPLE_ONE_IN) && self.sample.len() < SAMPLE_MAX {
+            self.sample.push(hash);
+        }
         let contact = Contact {
             key: Box::from(key),
             log: Log::default(),
@@ -475,6 +486,24 @@ impl Correlator {
             self.timers.push(Reverse((timer, at)));
         }
         at
+    }
+
+    /// The sample of contacts that began since the last call, as hashes of their ids.
+    pub fn take_sample(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.sample)
+    }
+
+    /// Tells the observer of every contact and agent in memory as if it were new: for one that starts empty.
+    pub fn retell(&mut self, observer: &mut impl Observer) {
+        for contact in self.contacts.iter_mut().flatten() {
+            let (len, at) = contact.settled;
+            let folded = fold(&contact.key, &contact.log, len as usize, at, &self.options, &mut self.slots);
+            contact.counted = observer.contact(&Rows::default(), &folded.rows, contact.counted);
+        }
+        for agent in self.agents.values_mut() {
+            agent.shown = agent.current();
+            observer.agent(None, agent.shown);
+        }
     }
 
     /// Every row that is not handed out yet: open contacts with their legs and handlings, lasting agent

@@ -113,6 +113,10 @@ impl Correlator {
         for event in state.events {
             correlator.restore_event(event);
         }
+        // The observer's own state comes from the same moment.
+        for agent in correlator.agents.values_mut() {
+            agent.shown = agent.current();
+        }
         Ok(correlator)
     }
 

@@ -134,7 +134,7 @@ metrics! {
     UNKNOWN_FIELDS Counter "unknown_fields_total" [] "fields"
         "Fields that the contract does not name; they were kept as attributes."
     SPLIT_CONTACTS Counter "contacts_on_two_partitions_total" [] "contacts"
-        "Contact ids that were seen on more than one partition, which the producers' partitioning should prevent."
+        "Contact ids that were seen on more than one partition, of a sample of one contact in 64; the producers' partitioning should prevent it."
     RECORDS_CONSUMED Counter "records_consumed_total" ["topic", "partition"] "records"
         "Records read; equals applied + duplicates + rejects."
     RECORDS_APPLIED Counter "records_applied_total" ["topic", "partition"] "records"
