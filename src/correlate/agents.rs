@@ -42,9 +42,10 @@ pub(super) enum Taken {
 }
 
 impl Agent {
-    /// Takes one `agent.state` event.
-    pub(super) fn take(&mut self, event: &Event<'_>, state: AgentStateName) -> Taken {
-        if self.horizon.is_some_and(|horizon| event.time < horizon) {
+    /// Takes one `agent.state` event; what lies before `settled_before` is too late, whether it has been
+    /// dropped already or not.
+    pub(super) fn take(&mut self, event: &Event<'_>, state: AgentStateName, settled_before: Millis) -> Taken {
+        if event.time < self.horizon.unwrap_or(Millis::MIN).max(settled_before) {
             return Taken::TooLate;
         }
         let mut repeat = false;
@@ -100,7 +101,7 @@ impl Agent {
             }
         }
         // The state in force at the horizon stays, since a state after it still ends it.
-        let old = self.states.partition_point(|state| state.time <= settled_before);
+        let old = self.states.partition_point(|state| state.time < settled_before);
         if old > 1 {
             self.states.drain(..old - 1);
             self.horizon = Some(settled_before);
@@ -108,7 +109,11 @@ impl Agent {
     }
 
     /// The interval that still lasts.
-    pub(super) fn open_row<'a>(&'a self, agent_id: &'a str, slots: &mut SlotCache) -> Option<AgentStateRow<'a>> {
+    pub(super) fn open_row<'a>(
+        &'a self,
+        agent_id: &'a str,
+        slots: &mut SlotCache,
+    ) -> Option<AgentStateRow<'a>> {
         self.states.last().map(|state| row(agent_id, state, None, self.count, slots))
     }
 }

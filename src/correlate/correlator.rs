@@ -218,7 +218,13 @@ impl Correlator {
     /// True when the contact closed so long ago that events no longer restate it.
     fn is_past(&mut self, at: u32, watermark: Millis) -> bool {
         let Some(contact) = self.contacts[at as usize].as_ref() else { return false };
-        if watermark < contact.timer.min(contact.forget_at.unwrap_or(Millis::MAX)) {
+        // It is held for that long after its last event in any case. Whether it has been looked at since must
+        // not matter: batches are cut elsewhere when a task starts again.
+        if watermark < contact.touched.saturating_add(self.options.correlation_ms) {
+            return false;
+        }
+        let due = contact.timer.min(contact.forget_at.unwrap_or(Millis::MAX));
+        if !contact.dirty && watermark < due {
             return false;
         }
         // A time-out may have closed it since it was last looked at.
@@ -235,16 +241,25 @@ impl Correlator {
         })
     }
 
+    /// States of agents before this are settled: later ones of such a time are refused.
+    fn horizon(&self) -> Millis {
+        if self.options.unordered {
+            return Millis::MIN;
+        }
+        self.watermark().saturating_sub(self.options.correlation_ms)
+    }
+
     fn apply_agent(&mut self, event: &Event<'_>) -> Applied {
         let (Some(agent_id), Some(state)) = (event.agent_id.as_deref(), event.state) else {
             return Applied::TooLate("the event names no agent or state".to_owned());
         };
+        let horizon = self.horizon();
         let agent = match self.agents.get_mut(agent_id) {
             Some(agent) => agent,
             None => self.agents.entry(Box::from(agent_id)).or_default(),
         };
         let was_dirty = agent.dirty;
-        let taken = agent.take(event, state);
+        let taken = agent.take(event, state, horizon);
         if agent.dirty && !was_dirty {
             self.dirty_agents.push(Box::from(agent_id));
         }
@@ -298,11 +313,7 @@ impl Correlator {
         dirty.clear();
         self.dirty = dirty;
 
-        let horizon = if self.options.unordered {
-            Millis::MIN
-        } else {
-            watermark.saturating_sub(self.options.correlation_ms)
-        };
+        let horizon = self.horizon();
         for agent_id in std::mem::take(&mut self.dirty_agents) {
             if let Some(agent) = self.agents.get_mut(&agent_id) {
                 let current = agent.current();
@@ -518,8 +529,7 @@ impl Correlator {
                 continue;
             }
             let log = &contact.log;
-            let folded =
-                fold(&contact.key, log, log.bytes.len(), watermark, &self.options, &mut self.slots);
+            let folded = fold(&contact.key, log, log.bytes.len(), watermark, &self.options, &mut self.slots);
             let mut rows = folded.rows;
             for leg in &mut rows.legs {
                 if leg.left_at.is_none()
@@ -555,7 +565,9 @@ impl Contact {
         }
         let partials = self.partials.get_or_insert_default();
         match partials.iter_mut().find(|known| known.utterance.as_deref() == Some(utterance)) {
-            Some(known) if (known.time, &known.id) < (event.time, &event.id) => *known = event.clone().into_owned(),
+            Some(known) if (known.time, &known.id) < (event.time, &event.id) => {
+                *known = event.clone().into_owned()
+            }
             Some(_) => {}
             None => partials.push(event.clone().into_owned()),
         }

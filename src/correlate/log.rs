@@ -213,7 +213,8 @@ impl Log {
         };
         let mut appended = Appended::New;
         if self.may_have(id) {
-            let known = raw_entries(&self.bytes).any(|raw| raw.id.bytes == id.bytes && raw.id.uuid == id.uuid);
+            let known =
+                raw_entries(&self.bytes).any(|raw| raw.id.bytes == id.bytes && raw.id.uuid == id.uuid);
             if known {
                 let same = raw_entries(&self.bytes).any(|raw| {
                     raw.id.bytes == id.bytes
@@ -377,7 +378,9 @@ impl Log {
         let hash = xxh3_64(utterance.as_bytes()) as u32;
         raw_entries(&self.bytes).any(|raw| {
             let (mask, rest) = get(raw.rest);
-            mask as u32 & (UTTERANCE | PARTIAL) == UTTERANCE && rest.ends_with(&hash.to_le_bytes())
+            raw.kind == Kind::Message as u8
+                && mask as u32 & (UTTERANCE | PARTIAL) == UTTERANCE
+                && rest.ends_with(&hash.to_le_bytes())
         })
     }
 
@@ -427,7 +430,8 @@ impl Log {
             rest = after;
             dial_ms = Some(unzigzag(dial));
         }
-        let direction = if mask & DIRECTION != 0 { rest.first().copied().and_then(Direction::from_code) } else { None };
+        let direction =
+            if mask & DIRECTION != 0 { rest.first().copied().and_then(Direction::from_code) } else { None };
         let [queue, department, agent, customer, tier, label, to] = texts;
         Entry {
             time: self.base.wrapping_add(raw.time),

@@ -22,7 +22,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use correlator::{Applied, Counts, Correlator, Observer};
+pub use correlator::{Applied, Correlator, Counts, Observer};
 pub use options::{Options, QueueRules};
 pub use rows::Rows;
 pub use state::State;

@@ -58,7 +58,10 @@ impl Correlator {
             ("id", Arc::new(StringArray::from_iter_values(states.iter().map(|s| &*s.3.id)))),
             ("state", Arc::new(StringArray::from_iter_values(states.iter().map(|s| s.3.state.as_str())))),
             ("reason", Arc::new(states.iter().map(|s| s.3.reason.as_deref()).collect::<StringArray>())),
-            ("department", Arc::new(states.iter().map(|s| s.3.department.as_deref()).collect::<StringArray>())),
+            (
+                "department",
+                Arc::new(states.iter().map(|s| s.3.department.as_deref()).collect::<StringArray>()),
+            ),
             ("written_end", Arc::new(states.iter().map(|s| s.3.written_end).collect::<Int64Array>())),
         ]);
         let forgotten: Vec<(i64, u64)> = self
@@ -186,7 +189,8 @@ impl Correlator {
 
     fn restore_event(&mut self, event: Event<'static>) {
         if event.kind == Kind::Message {
-            let contact = self.contacts.iter_mut().flatten().find(|c| Some(&*c.key) == event.contact_id.as_deref());
+            let contact =
+                self.contacts.iter_mut().flatten().find(|c| Some(&*c.key) == event.contact_id.as_deref());
             if let Some(contact) = contact {
                 contact.partials.get_or_insert_default().push(event);
             }

@@ -231,7 +231,9 @@ impl<'a> Wire<'a> {
             },
             Field::Type => {
                 self.kind = Some(match value {
-                    Value::Text(name) => Kind::parse(&name).ok_or_else(|| format!("unknown type `{}`", shorten(&name))),
+                    Value::Text(name) => {
+                        Kind::parse(&name).ok_or_else(|| format!("unknown type `{}`", shorten(&name)))
+                    }
                     _ => Err("`type` is not a text".to_owned()),
                 });
             }

@@ -6,6 +6,8 @@
 
 mod canonical;
 mod fields;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use crate::event::{Event, Reject, RejectReason};

@@ -78,7 +78,8 @@ impl Running {
     }
 
     fn sql(&self, sql: &str) -> RequestBuilder {
-        self.client.post(self.url("/api/v1/sql")).json(&json!({ "sql": sql }))
+        let request = self.client.post(self.url("/api/v1/sql"));
+        request.header("content-type", "application/json").body(json!({ "sql": sql }).to_string())
     }
 }
 
