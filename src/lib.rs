@@ -2,7 +2,7 @@
 //!
 //! The rooms, in reading order (ARCHITECTURE.md is the map; a room imports rooms above it only):
 
-pub mod app;
+pub mod app; // the only place where rooms meet
 pub mod config; // the file as written, and what the rooms need
 pub mod correlate; // joins the events of one contact into legs and handlings, in any order
 pub mod decode; // bytes of one record to one event, or a reject with its reason
@@ -10,12 +10,12 @@ pub mod event; // what can happen in a centre: call, chat, agent state, transcri
 pub mod facts; // the tables: columns, their meaning, rows and builders (Arrow)
 pub mod forecast; // staff needed for a load: Erlang C and A
 pub mod ingest; // Kafka: assignment, positions, back-pressure; files for replay; the embedded broker
-pub mod privacy; // masks personal data in texts, before they are stored
 pub mod kpi; // the sums a slot keeps, and the catalogue: each figure's name, unit, meaning and formula
 pub mod lake; // Delta tables and snapshots: appends closed rows once, finds them again
 pub mod metrics; // gives numbers their Prometheus names
+pub mod privacy; // masks personal data in texts, before they are stored
 pub mod query; // DataFusion: tables, views, functions
 pub mod serve; // HTTP: pages, metrics, SQL, health
 pub mod simulate; // a centre that looks real, with its own books
 pub mod time; // event time, slots of the centre's day, and the one clock
-pub mod window; // folds legs and handlings into slots, rolling windows and counters // the only place where rooms meet
+pub mod window; // folds legs and handlings into slots, rolling windows and counters

@@ -1,3 +1,5 @@
+//! What may be written in a configuration, and what every fault says.
+
 use std::fs;
 
 use proptest::prelude::*;

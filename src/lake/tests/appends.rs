@@ -1,3 +1,5 @@
+//! Rows are appended once, whoever tries again.
+
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

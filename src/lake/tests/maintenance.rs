@@ -1,3 +1,5 @@
+//! Tidying changes files and no answer.
+
 use super::*;
 
 fn busy(dir: &TempDir) -> Options {

@@ -1,3 +1,5 @@
+//! Snapshots are whole or not there.
+
 use super::*;
 
 fn snapshot(sequence: u64) -> Snapshot {
