@@ -1,7 +1,13 @@
 //! The house as a whole, in one binary (each further one would link DataFusion again).
 //!
 //! - `tidy`: house rules: who imports whom, where heavy packages live, what a file must and must not have.
+//! - `cli`: the real binary on files: exit codes, replay, SQL.
+//! - `service`: the real binary as a service: the demo, and a crash midway, with the embedded broker.
+//! - `harness`: the binary in a directory of its own, and files of simulated events.
 //!
 //! What one room can prove alone stands in that room.
 
+mod cli;
+mod harness;
+mod service;
 mod tidy;
