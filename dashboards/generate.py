@@ -370,6 +370,14 @@ def operations():
     )
 
 
+def commits_by_minute_right(made):
+    made["fieldConfig"]["overrides"].append({
+        "matcher": {"id": "byRegexp", "options": "/^a minute/"},
+        "properties": [{"id": "unit", "value": "cpm"}, {"id": "custom.axisPlacement", "value": "right"}],
+    })
+    return made
+
+
 def pipeline():
     def each(name, by, scale=""):
         return f"{scale}sum by ({by}) (rate(callpulse_{name}<F>[$__rate_interval]))"
@@ -438,14 +446,14 @@ def pipeline():
                                (quantile(0.5, "event_latency_seconds", "<F>"), "p50"),
                                (quantile(0.99, "event_latency_seconds", "<F>"), "p99"),
                            ], [(None, GREY), (0, GREEN), (1, RED)], none="no event", min=0)),
-                (12, lines("Commits to the lake", "Mean time that a commit of rows took, and commits a minute. Only commits"
+                (12, commits_by_minute_right(lines("Commits to the lake", "Mean time that a commit of rows took, and commits a minute. Only commits"
                            " that succeeded count: none while records are read means that the lake cannot be written.", "s", [
                                ("sum by (instance) (rate(callpulse_lake_commit_seconds_sum<F>[$__rate_interval]))"
                                 " / (sum by (instance) (rate(callpulse_lake_commit_seconds_count<F>[$__rate_interval])) > 0)",
                                 "mean {{instance}}"),
                                ("60 * sum by (instance) (rate(callpulse_lake_commit_seconds_count<F>[$__rate_interval]))",
                                 "a minute {{instance}}"),
-                           ], interval="1m", none="no commit", min=0)),
+                           ], interval="1m", none="no commit", min=0))),
             ]),
             (8, [
                 (8, lines("Open contacts", "Contacts that are not closed; they are held in memory.", "short",
