@@ -103,8 +103,11 @@ fn every_metric_exists() {
     }
     for name in DASHBOARDS {
         for variable in list(&dashboard(name)["templating"], "list") {
-            let query = variable["definition"].as_str().unwrap_or_default();
-            assert!(metrics_in(query).iter().all(|(name, _)| exists(name)), "{name}: {query}");
+            if variable["type"] == "query" {
+                let query = text(&variable["query"], "query");
+                assert!(metrics_in(query).iter().all(|(name, _)| exists(name)), "{name}: {query}");
+                assert_eq!(query, text(variable, "definition"), "{name}");
+            }
         }
     }
     assert!(seen > 150, "only {seen} names were looked at");
@@ -169,8 +172,12 @@ fn every_panel_explains_itself_and_shows_what_is_missing() {
         let field = &panel["fieldConfig"]["defaults"];
         assert!(!text(field, "unit").is_empty(), "{place} has no unit");
         assert!(!text(field, "noValue").is_empty(), "{place} does not say that there is no data");
-        let missing = |mapping: &Value| mapping["options"]["match"] == "null+nan";
-        assert!(list(field, "mappings").iter().any(missing), "{place} does not map missing values");
+        let missing =
+            list(field, "mappings").iter().find(|mapping| mapping["options"]["match"] == "null+nan");
+        let missing =
+            &missing.unwrap_or_else(|| panic!("{place} does not map missing values"))["options"]["result"];
+        assert!(!GREENS.contains(&text(missing, "color")), "{place} paints missing data green");
+        assert_eq!(missing["text"], field["noValue"], "{place}");
 
         let overrides = panel["fieldConfig"]["overrides"].as_array().into_iter().flatten();
         let overridden = overrides
@@ -202,8 +209,14 @@ fn dashboards_keep_the_structure_that_linters_ask_for() {
         assert_eq!(text(&variables[0], "label"), "Prometheus data source", "{name}");
         let names: Vec<&str> = variables[1..].iter().map(|variable| text(variable, "name")).collect();
         assert!(names.starts_with(&["job", "instance"]), "{name}: {names:?}");
-        for variable in &variables[1..] {
+        for (place, variable) in variables[1..].iter().enumerate() {
             let of = text(variable, "name");
+            // Each chooses among what the ones before it have left.
+            let query = text(&variable["query"], "query");
+            for chosen in names[..place].iter().filter(|chosen| **chosen != "channel") {
+                let matcher = format!(r#"{chosen}=~"${chosen}""#);
+                assert!(query.contains(&matcher), "{name}: {of} does not select by {chosen}: `{query}`");
+            }
             assert_eq!(text(variable, "type"), "query", "{name}: {of}");
             assert_eq!(variable["refresh"], 2, "{name}: {of}");
             assert_eq!(
