@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The dashboards and rules on a real Prometheus that scrapes a demo: every expression must answer with a series, every rule
+# must be evaluated.
+#
+#   dashboards.sh CALLPULSE
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+[ $# -eq 1 ] || fail "usage: dashboards.sh CALLPULSE"
+callpulse=$(realpath "$1")
+shown=$(cd "$here/../../dashboards" && pwd)
+
+work=$(mktemp -d)
+demo=
+clean() {
+    local code=$?
+    [ "$code" -eq 0 ] || tail -n 8 "$work"/*.log >&2 || true
+    [ -z "$demo" ] || kill "$demo" 2> /dev/null || true
+    [ -z "$demo" ] || wait "$demo" 2> /dev/null || true
+    "$here/prometheus.sh" stop "$work/prometheus" || true
+    rm -rf "$work"
+}
+trap clean EXIT
+
+"$python" "$shown/generate.py" --check || fail "the dashboards are stale"
+promtool check rules "$shown/rules/callpulse.rules.yml" > "$work/check.log" 2>&1 || fail "promtool check rules"
+(cd "$shown/rules" && promtool test rules callpulse_test.yml) > "$work/test.log" 2>&1 || fail "promtool test rules"
+say "promtool: $(grep -o '[0-9]* rules found' "$work/check.log"), unit tests $(grep -o 'SUCCESS' "$work/test.log")"
+
+http=127.0.0.1:$(free_port)
+"$callpulse" demo --for 10m --http "$http" --data-dir "$work/lake" > "$work/demo.log" 2>&1 &
+demo=$!
+up() { kill -0 "$demo" || fail "the demo has ended"; curl -fs "http://$http/metrics" > /dev/null; }
+wait_for 120 "the demo answers" up
+
+monitor=$(free_port)
+"$here/prometheus.sh" start "$work/prometheus" "$monitor" "$http"
+# The rules as they are, but without 30 s of waiting for each step.
+sed 's/interval: 30s/interval: 1s/' "$shown/rules/callpulse.rules.yml" > "$work/prometheus/rules.yml"
+echo 'rule_files: [rules.yml]' >> "$work/prometheus/prometheus.yml"
+kill -HUP "$(cat "$work/prometheus/pid")"
+
+answered() {
+    "$python" "$here/ask_dashboards.py" "http://127.0.0.1:$monitor" "$shown"/*.json > "$work/asked" 2> "$work/faults"
+}
+wait_long_enough() {
+    local end=$((SECONDS + 180))
+    until answered; do
+        [ "$SECONDS" -lt "$end" ] || { cat "$work/faults" >&2; fail "$(cat "$work/asked")"; }
+        sleep 3
+    done
+}
+wait_long_enough
+say "$(cat "$work/asked")"
+"$here/prometheus.sh" stop "$work/prometheus"
