@@ -74,7 +74,8 @@ fn told(events: &[Event<'static>], observer: &mut impl Observer) -> (f64, usize)
     let began = cpu_seconds();
     for batch in events.chunks(BATCH) {
         for event in batch {
-            let applied = correlator.apply(event, Place { topic: "bench", partition: 0, offset: 0 }, &mut facts);
+            let applied =
+                correlator.apply(event, Place { topic: "bench", partition: 0, offset: 0 }, &mut facts);
             assert_eq!(applied, Applied::New, "the centre repeats nothing and is in time");
         }
         correlator.settle(&mut facts, observer);
@@ -96,8 +97,16 @@ fn step() {
     let watched = told(&events, &mut watch);
     let nanos = |secs: f64| secs * 1e9 / events.len() as f64;
     println!("{} simulated events make {} rows", events.len(), alone.1);
-    println!("correlator, apply and settle: {:>7.0} ns an event, {:.0} events per CPU-s", nanos(alone.0), 1e9 / nanos(alone.0));
-    println!("with the windows:             {:>7.0} ns an event, {:.2} times as much", nanos(watched.0), watched.0 / alone.0);
+    println!(
+        "correlator, apply and settle: {:>7.0} ns an event, {:.0} events per CPU-s",
+        nanos(alone.0),
+        1e9 / nanos(alone.0)
+    );
+    println!(
+        "with the windows:             {:>7.0} ns an event, {:.2} times as much",
+        nanos(watched.0),
+        watched.0 / alone.0
+    );
     let now = events.last().map_or(0, |event| event.time);
     let began = cpu_seconds();
     let summary = watch.0.snapshot(now);
@@ -138,7 +147,14 @@ fn event(contact: u64, nth: usize, time: Millis) -> Event<'static> {
     let mixed = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let uuid = |a: u64, b: u64| {
         let (a, b) = (mixed(a), mixed(b ^ 0x5555));
-        format!("{:08x}-{:04x}-7{:03x}-8{:03x}-{:012x}", a >> 32, a >> 16 & 0xffff, a & 0xfff, b >> 52, b & 0xffff_ffff_ffff)
+        format!(
+            "{:08x}-{:04x}-7{:03x}-8{:03x}-{:012x}",
+            a >> 32,
+            a >> 16 & 0xffff,
+            a & 0xfff,
+            b >> 52,
+            b & 0xffff_ffff_ffff
+        )
     };
     let kind = COURSE[nth];
     let mut event = Event::new(uuid(contact * 32 + nth as u64 + 1, contact), kind, time);
@@ -148,7 +164,13 @@ fn event(contact: u64, nth: usize, time: Millis) -> Event<'static> {
     let agent = || Some(format!("agent-{}", (contact + nth as u64 / 8) % 2_000).into());
     match kind {
         Kind::Queued => event.queue = Some(format!("queue-{}", (contact + nth as u64) % 40).into()),
-        Kind::Offered | Kind::Missed | Kind::Answered | Kind::Held | Kind::Resumed | Kind::Transferred | Kind::Wrapped => {
+        Kind::Offered
+        | Kind::Missed
+        | Kind::Answered
+        | Kind::Held
+        | Kind::Resumed
+        | Kind::Transferred
+        | Kind::Wrapped => {
             event.agent_id = agent();
         }
         Kind::Message => {

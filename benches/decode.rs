@@ -48,7 +48,9 @@ fn main() {
     let reference = typed(Parser::SerdeJson);
     let ours = typed(Parser::Sonic);
     let rate = |secs: f64| ends.len() as f64 / secs;
-    for (name, secs) in [("serde_json Value", tree), ("serde_json typed", reference), ("sonic-rs typed", ours)] {
+    for (name, secs) in
+        [("serde_json Value", tree), ("serde_json typed", reference), ("sonic-rs typed", ours)]
+    {
         println!(
             "{name:18} {:>10.0} rows per CPU-s {:>8.0} MB per CPU-s   {:.2} times the tree",
             rate(secs),
