@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 . tests/real/lib.sh
 events=${EVENTS:-6000000} repeats=${REPEATS:-3} partitions=${PARTITIONS:-4} keep=${KEEP_EVENTS_TABLE:-true}
 target=${CARGO_TARGET_DIR:-target}
-cargo build --release --locked --bins --benches
+[ -n "${BUILT:-}" ] || cargo build --release --locked --bin callpulse --bench kafka_drain
 callpulse=$target/release/callpulse
 drain=$(find "$target/release/deps" -maxdepth 1 -name 'kafka_drain-*' -type f -perm -u+x -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
 

@@ -164,7 +164,7 @@ fn time(text: &str) -> Result<Millis, String> {
 ///
 /// # Errors
 /// The failure that decides message and exit code.
-pub fn run(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Failure> {
+pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {

@@ -26,6 +26,8 @@ const BLOCKS_MAX: usize = 16;
 const ASKS_MAX: usize = 256;
 /// How often a worker shows its figures.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
+/// Without a block for this long a worker has nothing to do.
+const IDLE: Duration = Duration::from_millis(5);
 /// Records taken between two settlings at most: rows become visible and builders stay small.
 const SETTLE_RECORDS: usize = 1 << 16;
 
@@ -224,6 +226,7 @@ impl Room {
         let mut unsettled = 0;
         loop {
             let closed = never();
+            let mut idle = false;
             // While the lake is behind, records wait where they are: reading slows down, nothing is lost.
             let blocks = if self.is_full() { &closed } else { offered };
             select! {
@@ -244,16 +247,17 @@ impl Room {
                         self.take(&task, block, arrived);
                     }
                 }
-                default(SHOW_EVERY) => {}
+                default(if unsettled > 0 { IDLE } else { SHOW_EVERY }) => idle = true,
             }
-            if unsettled >= SETTLE_RECORDS || (unsettled > 0 && offered.is_empty()) {
+            // Under load a contact's events of a tenth of a second are settled at once; when nothing comes, at
+            // once what is there.
+            let due = self.latest.elapsed() >= SHOW_EVERY;
+            if unsettled >= SETTLE_RECORDS || (unsettled > 0 && (idle || due)) {
                 unsettled = 0;
                 self.tasks.values_mut().for_each(Task::settle_live);
                 self.fresh = true;
             }
-            if self.latest.elapsed() >= SHOW_EVERY
-                || (self.fresh && offered.is_empty() && self.latest.elapsed() >= SHOW_EVERY / 4)
-            {
+            if due || (self.fresh && idle) {
                 self.show();
             }
         }

@@ -356,7 +356,8 @@ impl Correlator {
         };
         let new = fold(key, log, log.bytes.len(), watermark, options, slots);
         let (mut written, mut counted) = (contact.written, contact.counted);
-        if old.rows != new.rows {
+        // A new event changes the revision at least; without one a time-out may have changed something.
+        if settled_len as usize != log.bytes.len() || old.rows != new.rows {
             counted = observer.contact(&old.rows, &new.rows, counted);
             let closed = new.rows.closed_at.is_some();
             if written > 0 {

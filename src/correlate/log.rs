@@ -213,21 +213,14 @@ impl Log {
         };
         let mut appended = Appended::New;
         if self.may_have(id) {
-            let known =
-                raw_entries(&self.bytes).any(|raw| raw.id.bytes == id.bytes && raw.id.uuid == id.uuid);
-            if known {
-                let same = raw_entries(&self.bytes).any(|raw| {
-                    raw.id.bytes == id.bytes
-                        && raw.id.uuid == id.uuid
-                        && raw.kind == event.kind as u8
-                        && raw.time == event.time.wrapping_sub(self.base)
-                });
-                if same {
+            let since = event.time.wrapping_sub(self.base);
+            for raw in with_id(&self.bytes, id) {
+                if raw.kind == event.kind as u8 && raw.time == since {
                     return Appended::Repeat;
                 }
                 appended = Appended::Conflict;
-                self.conflicts = true;
             }
+            self.conflicts |= appended == Appended::Conflict;
         }
         self.write(event, id);
         self.count += 1;
@@ -461,6 +454,26 @@ struct Raw<'a> {
     id: Id<'a>,
     time: i64,
     rest: &'a [u8],
+}
+
+/// The entries that carry this id. Looks at nothing else of the others: every event is looked for once.
+fn with_id<'a>(mut bytes: &'a [u8], id: Id<'a>) -> impl Iterator<Item = Raw<'a>> {
+    let tag = if id.uuid { u8::MAX } else { id.bytes.len().min(254) as u8 };
+    std::iter::from_fn(move || {
+        while !bytes.is_empty() {
+            let (len, after) = get(bytes);
+            let (body, next) = after.split_at(len as usize);
+            let entry = &bytes[..bytes.len() - next.len()];
+            bytes = next;
+            if body[1] == tag && (tag == 254 || body[2..].starts_with(id.bytes)) {
+                let found = raw_entries(entry).next().filter(|raw| raw.id.bytes == id.bytes);
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        None
+    })
 }
 
 fn raw_entries(mut bytes: &[u8]) -> impl Iterator<Item = Raw<'_>> {

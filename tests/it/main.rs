@@ -8,6 +8,7 @@
 //! What one room can prove alone stands in that room.
 
 mod cli;
+mod dashboards;
 mod harness;
 mod service;
 mod tidy;
