@@ -9,6 +9,7 @@
 //!
 //! Each reads the topic from its beginning to where its partitions ended at the start. The broker's CPU is not counted.
 #![expect(unsafe_code, reason = "the bare drain is the C interface")]
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
 use std::collections::BTreeMap;
 use std::ptr;

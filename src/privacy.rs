@@ -158,7 +158,9 @@ fn find_addresses(text: &str, hidden: &mut Vec<(usize, usize)>) {
         let name = bytes[..at].iter().rev().take_while(|byte| named(byte)).count();
         let host: Vec<u8> = bytes[at + 1..].iter().copied().take_while(|byte| named(byte)).collect();
         let host = host.strip_suffix(b".").unwrap_or(&host);
-        if name > 0 && host.iter().rposition(|byte| *byte == b'.').is_some_and(|dot| dot > 0 && dot + 2 < host.len()) {
+        if name > 0
+            && host.iter().rposition(|byte| *byte == b'.').is_some_and(|dot| dot > 0 && dot + 2 < host.len())
+        {
             hidden.push((at - name + usize::from(name > 1), at));
         }
     }
@@ -189,8 +191,16 @@ mod tests {
     #[test]
     fn other_numbers_stay() {
         for text in [
-            "订单号20260302001", "等了45分钟", "12345", "110105194912310021", "A13812345678", "50%", "1234567890123456",
-            "me@home", "@", "2026-03-02 09:00",
+            "订单号20260302001",
+            "等了45分钟",
+            "12345",
+            "110105194912310021",
+            "A13812345678",
+            "50%",
+            "1234567890123456",
+            "me@home",
+            "@",
+            "2026-03-02 09:00",
         ] {
             assert_eq!(mask(text), text);
         }

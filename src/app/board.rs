@@ -21,7 +21,7 @@ use crate::window::Summary;
 const CAUGHT_UP_LAG: i64 = 10_000;
 
 /// The service's shared parts.
-pub struct Board {
+pub(super) struct Board {
     /// The threads that own tasks.
     pub workers: Vec<Worker>,
     /// The way into the lake.
@@ -39,7 +39,7 @@ pub struct Board {
 impl Board {
     /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros;
     /// `zone` is the centre's time zone, for pages.
-    pub fn new(
+    pub(super) fn new(
         workers: Vec<Worker>,
         committer: Committer,
         clock: Arc<dyn Clock>,
@@ -62,7 +62,7 @@ impl Board {
     }
 
     /// Notes how far reading has come.
-    pub fn note_lags(&self, lags: &[Lag]) {
+    pub(super) fn note_lags(&self, lags: &[Lag]) {
         let mut known = self.lags.lock().expect("no holder of this lock can panic");
         for lag in lags {
             known.insert(lag.place.clone(), lag.clone());
@@ -70,7 +70,7 @@ impl Board {
     }
 
     /// Notes which partitions are ours.
-    pub fn note_assigned(&self, places: &[Place], ours: bool) {
+    pub(super) fn note_assigned(&self, places: &[Place], ours: bool) {
         let mut assigned = self.assigned.lock().expect("no holder of this lock can panic");
         let assigned = assigned.get_or_insert_default();
         assigned.retain(|place| !places.contains(place));
@@ -83,22 +83,19 @@ impl Board {
     }
 
     /// Records read and not yet taken, over all partitions; `None` before anything is known.
-    pub fn lag(&self) -> Option<i64> {
+    pub(super) fn lag(&self) -> Option<i64> {
         let lags = self.lags.lock().expect("no holder of this lock can panic");
         (!lags.is_empty()).then(|| lags.values().map(|lag| (lag.high - lag.position).max(0)).sum())
     }
 
     /// Next offsets to be read of a topic's partitions.
-    pub fn positions(&self, topic: &str) -> Vec<(i32, i64)> {
+    pub(super) fn positions(&self, topic: &str) -> Vec<(i32, i64)> {
         let lags = self.lags.lock().expect("no holder of this lock can panic");
-        lags.values()
-            .filter(|lag| *lag.place.0 == *topic)
-            .map(|lag| (lag.place.1, lag.position))
-            .collect()
+        lags.values().filter(|lag| *lag.place.0 == *topic).map(|lag| (lag.place.1, lag.position)).collect()
     }
 
     /// The windows' figures of all tasks.
-    pub fn summary(&self) -> Summary {
+    pub(super) fn summary(&self) -> Summary {
         let mut summary = self.idle.clone();
         for worker in &self.workers {
             summary.merge(&worker.shown().summary);
@@ -107,7 +104,7 @@ impl Board {
     }
 
     /// The pipeline's figures.
-    pub fn stats(&self) -> Stats {
+    pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         for worker in &self.workers {
             stats.merge(&worker.shown().stats);
@@ -122,12 +119,12 @@ impl Board {
     }
 
     /// The page `/metrics`.
-    pub fn metrics(&self) -> String {
+    pub(super) fn metrics(&self) -> String {
         self.metrics.render(&self.summary(), &self.stats(), self.clock.now())
     }
 
     /// The live figures as JSON.
-    pub fn live(&self) -> Value {
+    pub(super) fn live(&self) -> Value {
         let stats = self.stats();
         let mut live = live_json(&self.summary(), self.clock.now());
         if let Value::Object(members) = &mut live {
@@ -148,7 +145,7 @@ impl Board {
     }
 
     /// Whether the service works, and whether its figures are complete.
-    pub fn health(&self) -> Health {
+    pub(super) fn health(&self) -> Health {
         let mut reasons = Vec::new();
         let assigned = self.assigned.lock().expect("no holder of this lock can panic").clone();
         match assigned {
@@ -156,12 +153,15 @@ impl Board {
             Some(places) if places.is_empty() => {}
             Some(_) => match self.lag() {
                 None => reasons.push("nothing has been fetched yet".to_owned()),
-                Some(lag) if lag > CAUGHT_UP_LAG => reasons.push(format!("catching up: {lag} records behind")),
+                Some(lag) if lag > CAUGHT_UP_LAG => {
+                    reasons.push(format!("catching up: {lag} records behind"))
+                }
                 Some(_) => {}
             },
         }
         if self.workers.iter().any(|worker| worker.shown().replays) {
-            reasons.push("state is being restored: a stretch that is committed already is replayed".to_owned());
+            reasons
+                .push("state is being restored: a stretch that is committed already is replayed".to_owned());
         }
         if let Some(error) = self.committer.committing().failing {
             reasons.push(format!("the lake cannot be written: {error}"));
@@ -190,9 +190,9 @@ impl Source for Board {
         }
         let mut memory = Vec::new();
         for answer in answers {
-            let rows = answer.await.map_err(|_| {
-                query::Error::new(query::ErrorKind::Outside, "the service is stopping")
-            })?;
+            let rows = answer
+                .await
+                .map_err(|_| query::Error::new(query::ErrorKind::Outside, "the service is stopping"))?;
             memory.extend(rows);
         }
         let committed = TABLES

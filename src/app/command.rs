@@ -156,7 +156,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn time(text: &str) -> Result<Millis, String> {
-    parse_time(text).ok_or_else(|| format!("`{text}` is not RFC 3339 with an offset, such as 2026-03-02T08:00:00+08:00"))
+    parse_time(text)
+        .ok_or_else(|| format!("`{text}` is not RFC 3339 with an offset, such as 2026-03-02T08:00:00+08:00"))
 }
 
 /// Runs the command of these arguments.
@@ -253,7 +254,8 @@ fn load(common: &Common, extra: Vec<String>) -> Result<Config, Failure> {
     if let Some(dir) = &common.data_dir {
         sets.push(format!("data_dir={}", toml::Value::String(dir.clone())));
     }
-    Config::load(common.config.as_deref(), std::env::vars(), &sets).map_err(|faults| Failure::of_faults(&faults))
+    Config::load(common.config.as_deref(), std::env::vars(), &sets)
+        .map_err(|faults| Failure::of_faults(&faults))
 }
 
 fn warn(config: &Config) {
@@ -309,9 +311,11 @@ fn start_log(format: &str) {
     use std::io::IsTerminal;
 
     use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_from_env("CALLPULSE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,callpulse=info,audit=info,deltalake_core=error,buoyant_kernel=error"));
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let filter = EnvFilter::try_from_env("CALLPULSE_LOG").unwrap_or_else(|_| {
+        EnvFilter::new("warn,callpulse=info,audit=info,deltalake_core=error,buoyant_kernel=error")
+    });
+    let log =
+        fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // A second start in one process (a test) keeps the first log.
     let _ = match format {
         "json" => log.json().try_init(),

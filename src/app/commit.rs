@@ -20,7 +20,7 @@ use crate::lake::{Append, Cut, Error, Lake, Version};
 use crate::window::Histogram;
 
 /// What is committed, as one.
-pub struct Published {
+pub(super) struct Published {
     /// The tables.
     pub version: Arc<Version>,
     /// The newest committed flush of each task.
@@ -31,7 +31,7 @@ pub struct Published {
 
 /// Figures of the commits.
 #[derive(Debug, Clone)]
-pub struct Committing {
+pub(super) struct Committing {
     /// How long commits took.
     pub duration: Histogram,
     /// Why the last try failed; `None` when it did not.
@@ -39,7 +39,7 @@ pub struct Committing {
 }
 
 /// Where handed-over rows become durable.
-pub struct Committer {
+pub(super) struct Committer {
     lake: Lake,
     dead_letters: Option<DeadLetters>,
     published: ArcSwap<Published>,
@@ -52,7 +52,7 @@ impl Committer {
     ///
     /// # Errors
     /// Where that cut cannot be read.
-    pub async fn new(lake: Lake, dead_letters: Option<DeadLetters>) -> Result<Committer, Failure> {
+    pub(super) async fn new(lake: Lake, dead_letters: Option<DeadLetters>) -> Result<Committer, Failure> {
         let cut = lake.read_cut().await.map_err(Failure::of_lake)?.unwrap_or_default();
         let version = lake.version();
         let duration = crate::metrics::Stats::default().lake_commit;
@@ -66,17 +66,17 @@ impl Committer {
     }
 
     /// The lake.
-    pub fn lake(&self) -> &Lake {
+    pub(super) fn lake(&self) -> &Lake {
         &self.lake
     }
 
     /// What is committed now.
-    pub fn published(&self) -> Arc<Published> {
+    pub(super) fn published(&self) -> Arc<Published> {
         self.published.load_full()
     }
 
     /// Figures of the commits so far.
-    pub fn committing(&self) -> Committing {
+    pub(super) fn committing(&self) -> Committing {
         self.committing.lock().expect("no holder of this lock can panic").clone()
     }
 
@@ -85,7 +85,7 @@ impl Committer {
     ///
     /// # Errors
     /// A failure that trying again does not mend: another owner has written, or the operator must act.
-    pub async fn cycle(
+    pub(super) async fn cycle(
         &self,
         workers: &[Worker],
         only: Option<Vec<String>>,
@@ -117,7 +117,7 @@ impl Committer {
     ///
     /// # Errors
     /// As [`Committer::cycle`].
-    pub async fn commit_one(&self, handover: Handover) -> Result<u64, Failure> {
+    pub(super) async fn commit_one(&self, handover: Handover) -> Result<u64, Failure> {
         let mut cut = self.cycle.lock().await;
         let committed = self.commit(&mut cut, vec![handover]).await?;
         Ok(committed.first().map_or(0, |(_, number, _)| *number))
@@ -191,7 +191,7 @@ impl Committer {
     }
 
     /// Publishes what maintenance made of the tables.
-    pub fn republish(&self) {
+    pub(super) fn republish(&self) {
         let before = self.published.load_full();
         self.published.store(Arc::new(Published {
             version: self.lake.version(),
@@ -204,7 +204,7 @@ impl Committer {
     ///
     /// # Errors
     /// The lake's words.
-    pub async fn maintain(&self, today: i32) -> Result<String, String> {
+    pub(super) async fn maintain(&self, today: i32) -> Result<String, String> {
         let _cycle = self.cycle.lock().await;
         let report = self.lake.maintain(today).await.map_err(|error| error.to_string())?;
         self.republish();

@@ -122,7 +122,7 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
 
     let mut service = Service::start(&config, Arc::clone(&clock)).await?;
     let address = service.http.map(|http| format!("http://{http}")).unwrap_or_default();
-    greet(&config, &address, &broker, present);
+    greet(&config, &address, broker.as_ref(), present);
 
     let feeding = Arc::new(Feeding::default());
     let feeder = {
@@ -175,7 +175,7 @@ fn busy_present(now: Millis, zone: chrono_tz::Tz) -> Millis {
         .unwrap_or(now)
 }
 
-fn greet(config: &Config, address: &str, broker: &Option<EmbeddedBroker>, present: Millis) {
+fn greet(config: &Config, address: &str, broker: Option<&EmbeddedBroker>, present: Millis) {
     let kafka = match broker {
         Some(broker) => format!("{} (inside this process)", broker.brokers()),
         None => config.kafka.brokers.clone(),
@@ -289,7 +289,12 @@ fn booked(row: &Row) -> [i64; 14] {
 }
 
 /// Prints what the minute brought and whether it agrees with the centre's books.
-async fn summarise(engine: &Engine, board: &Board, books: &Books, (sent, caught_up): (u64, bool)) -> Result<(), Failure> {
+async fn summarise(
+    engine: &Engine,
+    board: &Board,
+    books: &Books,
+    (sent, caught_up): (u64, bool),
+) -> Result<(), Failure> {
     let bug = |error: crate::query::Error| Failure::bug(error.to_string());
     let shown = "select channel, queue, sum(offered) as offered, sum(answered) as answered, \
                  sum(abandoned + abandoned_short) as abandoned, sum(waiting) as waiting, \
@@ -312,12 +317,16 @@ async fn summarise(engine: &Engine, board: &Board, books: &Books, (sent, caught_
         board.summary().ledger_gap(),
     );
     if !caught_up {
-        return Err(Failure::outside(format!("of {sent} events that were sent {consumed} have been consumed after 30 s")));
+        return Err(Failure::outside(format!(
+            "of {sent} events that were sent {consumed} have been consumed after 30 s"
+        )));
     }
     let differences = differences(engine, books).await.map_err(bug)?;
     if differences.is_empty() {
         let rows = books.rows().len();
-        eprintln!("the figures agree with the simulated centre's own books: {rows} rows of slot, channel and queue, 14 figures each");
+        eprintln!(
+            "the figures agree with the simulated centre's own books: {rows} rows of slot, channel and queue, 14 figures each"
+        );
         return Ok(());
     }
     for difference in differences.iter().take(10) {

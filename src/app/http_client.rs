@@ -29,7 +29,8 @@ pub(super) async fn sql(url: &str, sql: &str, format: Format) -> Result<(), Fail
         let text = answer.text().await.unwrap_or_default();
         let fault: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         let message = fault["error"].as_str().map_or_else(|| format!("{status}: {text}"), str::to_owned);
-        let failure = if status.is_client_error() { Failure::sql(message) } else { Failure::outside(message) };
+        let failure =
+            if status.is_client_error() { Failure::sql(message) } else { Failure::outside(message) };
         return Err(match fault["hint"].as_str() {
             Some(hint) => failure.hint(hint),
             None => failure,

@@ -4,7 +4,7 @@
 //! a quarter of its first records are later than `lateness_secs`) is taken whole before anything closes,
 //! since nothing in it can be told late.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,7 +133,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn open(path: &PathBuf, format: Format) -> Result<Reading, Failure> {
+    fn open(path: &Path, format: Format) -> Result<Reading, Failure> {
         let lines = FileBlocks::open(path).map_err(|error| Failure::of_ingest(&error))?;
         Ok(Reading {
             topic: path.to_string_lossy().into(),
@@ -224,7 +224,9 @@ fn is_unordered(paths: &[PathBuf], format: Format, lateness: Millis) -> Result<b
         'file: for block in lines {
             let block = block.map_err(|error| Failure::of_ingest(&error))?;
             for record in &block.records {
-                let Some(Ok(event)) = block.value(record).map(|value| decoder.decode(value, None)) else { continue };
+                let Some(Ok(event)) = block.value(record).map(|value| decoder.decode(value, None)) else {
+                    continue;
+                };
                 seen += 1;
                 of_file += 1;
                 if event.time < newest.saturating_sub(lateness) {
@@ -255,7 +257,8 @@ fn progress_bar(files: &[Reading]) -> ProgressBar {
 }
 
 fn print_totals(stats: &Stats, read: u64, took: Duration) {
-    let sum = |field: fn(&crate::metrics::PartitionStats) -> u64| stats.partitions.values().map(field).sum::<u64>();
+    let sum =
+        |field: fn(&crate::metrics::PartitionStats) -> u64| stats.partitions.values().map(field).sum::<u64>();
     let consumed = sum(|partition| partition.consumed);
     let rejects = sum(|partition| partition.rejects);
     eprintln!(
@@ -267,7 +270,10 @@ fn print_totals(stats: &Stats, read: u64, took: Duration) {
         stats.restatements,
     );
     if read > consumed {
-        eprintln!("  {} records were in the lake already, from an earlier replay of the same path", read - consumed);
+        eprintln!(
+            "  {} records were in the lake already, from an earlier replay of the same path",
+            read - consumed
+        );
     }
     for ((topic, reason), count) in &stats.rejects {
         eprintln!("  {topic}: {count} rejected as {}", reason.as_str());

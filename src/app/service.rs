@@ -17,9 +17,7 @@ use super::task::{Origin, Rules, Task};
 use super::worker::{self, Ask, Worker, task_of};
 use super::{Failure, settings};
 use crate::config::Config;
-use crate::ingest::{
-    AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Sink, Start,
-};
+use crate::ingest::{AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Sink, Start};
 use crate::lake::Lake;
 use crate::metrics::Metrics;
 use crate::query::Engine;
@@ -81,12 +79,22 @@ impl Service {
         let mut workers = Vec::with_capacity(threads);
         for number in 0..threads {
             let worker = Worker::start(&format!("worker-{number}"), worker_options.clone());
-            workers.push(worker.map_err(|error| Failure::outside(format!("no thread can be started: {error}")))?);
+            workers.push(
+                worker.map_err(|error| Failure::outside(format!("no thread can be started: {error}")))?,
+            );
         }
         let metrics = Metrics::new(Registry::new(), env!("CARGO_PKG_VERSION")).map_err(Failure::bug)?;
         let idle = Window::new(settings::window(config)).snapshot(clock.now());
         let committer = Committer::new(lake, dead_letters).await?;
-        let board = Arc::new(Board::new(workers, committer, Arc::clone(&clock), metrics, split, idle, config.timezone.name()));
+        let board = Arc::new(Board::new(
+            workers,
+            committer,
+            Arc::clone(&clock),
+            metrics,
+            split,
+            idle,
+            config.timezone.name(),
+        ));
         let engine = Engine::new(settings::query(config), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
         let engine = Arc::new(engine);
@@ -119,7 +127,8 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
-        let commits = tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));
+        let commits =
+            tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));
         Ok(Service { board, engine, http, consumer: Some(consumer), stop, commits, pages, failures })
     }
 
@@ -211,7 +220,9 @@ async fn commit_loop(
             let today = pace.grid.date(board.clock.now());
             match board.committer.maintain(today).await {
                 Ok(report) => tracing::debug!(%report, "the lake was tidied"),
-                Err(error) => tracing::warn!(%error, "the lake cannot be tidied now; it is tried again later"),
+                Err(error) => {
+                    tracing::warn!(%error, "the lake cannot be tidied now; it is tried again later")
+                }
             }
         }
     }
@@ -258,7 +269,8 @@ impl Gate {
             origins.push(Origin { topic: Arc::clone(topic), partition: *partition, stored });
         }
         let task = Task::new(name.to_owned(), Arc::clone(&self.rules), &origins, found.snapshot)?;
-        let starts = task.positions().map(|(topic, partition, next)| ((Arc::clone(topic), partition), next)).collect();
+        let starts =
+            task.positions().map(|(topic, partition, next)| ((Arc::clone(topic), partition), next)).collect();
         if let Some(place) = places.first() {
             self.worker(place).ask(Ask::Adopt(Box::new(task)));
         }
@@ -284,8 +296,11 @@ impl Sink for Gate {
         let tasks = self.tasks(partitions);
         let names: Vec<String> = tasks.iter().map(|(name, _)| name.clone()).collect();
         if !lost {
-            let committed =
-                self.runtime.block_on(self.board.committer.cycle(&self.board.workers, Some(names.clone()), Some(true)));
+            let committed = self.runtime.block_on(self.board.committer.cycle(
+                &self.board.workers,
+                Some(names.clone()),
+                Some(true),
+            ));
             if let Err(failure) = committed {
                 tracing::warn!(%failure, "what was read of the revoked partitions is not durable; their new owner reads it again");
             }

@@ -74,7 +74,8 @@ pub(super) fn window(config: &Config) -> window::Options {
             .collect(),
         default_target_wait_ms: config.queue_defaults.target_wait_secs * SECOND,
         default_service_level: config.queue_defaults.service_level_formula,
-        max_series: (usize::try_from(config.metrics.max_series).unwrap_or(usize::MAX) / SERIES_OF_A_PAIR).max(1),
+        max_series: (usize::try_from(config.metrics.max_series).unwrap_or(usize::MAX) / SERIES_OF_A_PAIR)
+            .max(1),
     }
 }
 
@@ -109,8 +110,9 @@ pub(super) fn query(config: &Config) -> query::Options {
 pub(super) fn consumer(config: &Config) -> Result<ingest::Options, Failure> {
     let kafka = &config.kafka;
     if kafka.topics.is_empty() {
-        return Err(Failure::config("no topic is configured: `kafka.topics` is empty")
-            .hint("name one: --set 'kafka.topics=[{name=\"calls\"}]', or see `kafka.topics` in the defaults"));
+        return Err(Failure::config("no topic is configured: `kafka.topics` is empty").hint(
+            "name one: --set 'kafka.topics=[{name=\"calls\"}]', or see `kafka.topics` in the defaults",
+        ));
     }
     let encrypted = |(name, value): (&String, &String)| {
         (name == "security.protocol" && value.to_ascii_lowercase().contains("ssl"))

@@ -31,7 +31,7 @@ const KEEP_COMMITTED: usize = 2;
 
 /// What every task is told.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub(super) struct Rules {
     /// Of the correlator.
     pub correlate: correlate::Options,
     /// Of the windows.
@@ -44,7 +44,7 @@ pub struct Rules {
 
 /// Rows that belong together: everything of the named ranges.
 #[derive(Debug, Clone)]
-pub struct Flush {
+pub(super) struct Flush {
     /// 1 for the first of this process.
     pub number: u64,
     /// The offsets they cover.
@@ -55,7 +55,7 @@ pub struct Flush {
 
 /// What a task hands over to be made durable.
 #[derive(Debug)]
-pub struct Handover {
+pub(super) struct Handover {
     /// The task.
     pub task: String,
     /// Its rows since the last one.
@@ -94,7 +94,7 @@ struct Stored {
 
 /// One task.
 #[derive(Debug)]
-pub struct Task {
+pub(super) struct Task {
     name: String,
     rules: Arc<Rules>,
     correlator: Correlator,
@@ -128,7 +128,7 @@ impl Observer for Watch<'_> {
 
 /// Where a source begins, and what the tables have of it.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub(super) struct Origin {
     /// Topic or path.
     pub topic: Arc<str>,
     /// Partition; 0 for files.
@@ -142,7 +142,7 @@ impl Task {
     ///
     /// # Errors
     /// Says what in the snapshot cannot be read.
-    pub fn new(
+    pub(super) fn new(
         name: String,
         rules: Arc<Rules>,
         origins: &[Origin],
@@ -203,8 +203,9 @@ impl Task {
     fn plan_replay(&mut self, origins: &[Origin]) {
         let mut by_position: BTreeMap<Vec<i64>, Vec<&'static str>> = BTreeMap::new();
         for table in crate::facts::TABLES {
-            let stored =
-                |origin: &Origin, source: &Source| origin.stored.get(table.name).copied().unwrap_or(0).max(source.next);
+            let stored = |origin: &Origin, source: &Source| {
+                origin.stored.get(table.name).copied().unwrap_or(0).max(source.next)
+            };
             let upto: Vec<i64> = origins.iter().zip(&self.sources).map(|(o, s)| stored(o, s)).collect();
             if upto.iter().zip(&self.sources).any(|(upto, source)| *upto > source.next) {
                 by_position.entry(upto).or_default().push(table.name);
@@ -222,32 +223,32 @@ impl Task {
     }
 
     /// The task's name, under which its snapshots are kept.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// Where each source goes on: topic, partition and next offset (0: nothing was read).
-    pub fn positions(&self) -> impl Iterator<Item = (&Arc<str>, i32, i64)> {
+    pub(super) fn positions(&self) -> impl Iterator<Item = (&Arc<str>, i32, i64)> {
         self.sources.iter().map(|source| (&source.topic, source.partition, source.next))
     }
 
     /// True while rows are made again that the tables have.
-    pub fn replays(&self) -> bool {
+    pub(super) fn replays(&self) -> bool {
         !self.replay.is_empty()
     }
 
     /// Rows that wait to be handed over.
-    pub fn waiting_rows(&self) -> usize {
+    pub(super) fn waiting_rows(&self) -> usize {
         self.facts.len()
     }
 
     /// The newest event's time.
-    pub fn newest(&self) -> Millis {
+    pub(super) fn newest(&self) -> Millis {
         self.correlator.newest()
     }
 
     /// Takes the next records of a source. Records before its position are left out.
-    pub fn consume(&mut self, block: Block) {
+    pub(super) fn consume(&mut self, block: Block) {
         let Some(at) = self
             .sources
             .iter()
@@ -318,7 +319,9 @@ impl Task {
         let place = Place { topic: &block.topic, partition: block.partition, offset: record.offset };
         let outcome: Result<(), Reject> = match value {
             // A tombstone says nothing, as an empty record does.
-            None => Err(Reject { reason: RejectReason::NotJson, detail: "the record has no value".to_owned() }),
+            None => {
+                Err(Reject { reason: RejectReason::NotJson, detail: "the record has no value".to_owned() })
+            }
             Some(_) if record.cut => {
                 let detail = "the line has more than 1 MiB".to_owned();
                 Err(Reject { reason: RejectReason::TooLarge, detail })
@@ -375,7 +378,7 @@ impl Task {
     }
 
     /// Lets everything that was taken take effect.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if self.unsettled > 0 {
             self.unsettled = 0;
             self.correlator.settle(&mut self.facts, &mut Watch(&mut self.window));
@@ -383,14 +386,14 @@ impl Task {
     }
 
     /// Settles unless the task replays: then only the stored positions are settled at.
-    pub fn settle_live(&mut self) {
+    pub(super) fn settle_live(&mut self) {
         if self.replay.is_empty() {
             self.settle();
         }
     }
 
     /// Hands over what came to be since the last flush; `None` when nothing was taken, or the task replays.
-    pub fn flush(&mut self, snapshot: bool) -> Option<Handover> {
+    pub(super) fn flush(&mut self, snapshot: bool) -> Option<Handover> {
         if !self.replay.is_empty() {
             return None;
         }
@@ -423,7 +426,7 @@ impl Task {
     }
 
     /// Notes that a flush is durable.
-    pub fn committed(&mut self, number: u64) {
+    pub(super) fn committed(&mut self, number: u64) {
         self.committed = self.committed.max(number);
         let committed = self.flushes.iter().filter(|flush| flush.number <= self.committed).count();
         for _ in KEEP_COMMITTED..committed {
@@ -432,7 +435,7 @@ impl Task {
     }
 
     /// Bytes of state, by which the app decides how often snapshots are worth it.
-    pub fn state_bytes(&self) -> u64 {
+    pub(super) fn state_bytes(&self) -> u64 {
         self.correlator.counts().contact_bytes
     }
 
@@ -473,7 +476,8 @@ impl Task {
                     let mut decoder = Decoder::default();
                     for line in lines.iter().flatten() {
                         let event = decoder.decode(line.as_bytes(), None);
-                        let event = event.map_err(|reject| format!("an event of the snapshot: {}", reject.detail))?;
+                        let event =
+                            event.map_err(|reject| format!("an event of the snapshot: {}", reject.detail))?;
                         state.events.push(event.into_owned());
                     }
                 }
@@ -499,7 +503,7 @@ impl Task {
 
     /// Every row in memory that is not committed with flush `after` or an earlier one: rows of later
     /// flushes, rows that wait for one, and open ones as of `now`. Nothing while the task replays.
-    pub fn rows(&mut self, after: u64, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
+    pub(super) fn rows(&mut self, after: u64, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
         if !self.replay.is_empty() {
             return Vec::new();
         }
@@ -513,29 +517,29 @@ impl Task {
     }
 
     /// The rows that are in no flush yet because they are open.
-    pub fn open_rows(&mut self, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
+    pub(super) fn open_rows(&mut self, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
         let mut open = Facts::default();
         self.correlator.open_rows(now, &mut open);
         open.finish()
     }
 
     /// The windows' figures at `now`.
-    pub fn summary(&mut self, now: Millis) -> Summary {
+    pub(super) fn summary(&mut self, now: Millis) -> Summary {
         self.window.snapshot(now)
     }
 
     /// Lets the windows drop what is too old for any figure.
-    pub fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.window.advance(self.correlator.watermark());
     }
 
     /// A sample of the contacts that began since the last call, as hashes of their ids.
-    pub fn take_sample(&mut self) -> Vec<u64> {
+    pub(super) fn take_sample(&mut self) -> Vec<u64> {
         self.correlator.take_sample()
     }
 
     /// What the task tells about itself.
-    pub fn stats(&self) -> Stats {
+    pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         let counts = self.correlator.counts();
         stats.open_contacts = counts.open_contacts as i64;

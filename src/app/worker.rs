@@ -36,10 +36,10 @@ const SETTLE_RECORDS: usize = 1 << 16;
 const ANSWER_KEPT: Duration = Duration::from_millis(200);
 
 /// Rows of one task as a query sees them.
-pub type TaskRows = Vec<(&'static Table, RecordBatch)>;
+pub(super) type TaskRows = Vec<(&'static Table, RecordBatch)>;
 
 /// What a worker is asked to do.
-pub enum Ask {
+pub(super) enum Ask {
     /// Owns this task from now on.
     Adopt(Box<Task>),
     /// Hands over what the named tasks (all, when `None`) have for the lake.
@@ -70,7 +70,7 @@ pub enum Ask {
 
 /// What a worker shows to whoever looks, without being asked.
 #[derive(Debug, Default)]
-pub struct Shown {
+pub(super) struct Shown {
     /// The windows of its tasks together.
     pub summary: Summary,
     /// The pipeline's figures of its tasks together.
@@ -81,7 +81,7 @@ pub struct Shown {
 
 /// How workers behave.
 #[derive(Clone)]
-pub struct Options {
+pub(super) struct Options {
     /// The present, for windows.
     pub clock: Arc<dyn Clock>,
     /// A worker with this many rows asks for a commit.
@@ -97,7 +97,7 @@ pub struct Options {
 /// Finds contacts whose events come to more than one task, which tears their rows apart: a producer hashes
 /// keys otherwise than the others, or a topic is not keyed by contact. Looks at a sample of one contact in 64.
 #[derive(Debug, Default)]
-pub struct SplitWatch {
+pub(super) struct SplitWatch {
     seen: HashMap<u64, Arc<str>>,
     found: u64,
 }
@@ -124,13 +124,13 @@ impl SplitWatch {
     }
 
     /// Contacts of the sample that were seen by a second task.
-    pub fn found(&self) -> u64 {
+    pub(super) fn found(&self) -> u64 {
         self.found
     }
 }
 
 /// The handle of a worker.
-pub struct Worker {
+pub(super) struct Worker {
     asks: Sender<Ask>,
     blocks: Sender<(String, Block, Instant)>,
     shown: Arc<ArcSwap<Shown>>,
@@ -142,7 +142,7 @@ impl Worker {
     ///
     /// # Errors
     /// The system's error when no thread can be started.
-    pub fn start(name: &str, options: Options) -> std::io::Result<Worker> {
+    pub(super) fn start(name: &str, options: Options) -> std::io::Result<Worker> {
         let (asks, asked) = bounded(ASKS_MAX);
         let (blocks, offered) = bounded(BLOCKS_MAX);
         let shown = Arc::new(ArcSwap::from_pointee(Shown::default()));
@@ -169,7 +169,7 @@ impl Worker {
     ///
     /// # Errors
     /// The block.
-    pub fn offer(&self, task: &str, block: Block) -> Result<(), Block> {
+    pub(super) fn offer(&self, task: &str, block: Block) -> Result<(), Block> {
         match self.blocks.try_send((task.to_owned(), block, Instant::now())) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full((_, block, _)) | TrySendError::Disconnected((_, block, _))) => Err(block),
@@ -177,16 +177,15 @@ impl Worker {
     }
 
     /// Asks; waits while the worker has too many questions already.
-    pub fn ask(&self, ask: Ask) {
+    pub(super) fn ask(&self, ask: Ask) {
         // A worker that has ended drops the question, and with it the sender of its answer.
         let _ = self.asks.send(ask);
     }
 
     /// What it shows now.
-    pub fn shown(&self) -> Arc<Shown> {
+    pub(super) fn shown(&self) -> Arc<Shown> {
         self.shown.load_full()
     }
-
 }
 
 impl Drop for Worker {
@@ -200,6 +199,9 @@ impl Drop for Worker {
     }
 }
 
+/// Rows that were asked for: when, beside which commits, and what they were.
+type Answered = (Instant, Arc<HashMap<String, u64>>, TaskRows);
+
 /// The worker's side.
 struct Room {
     options: Options,
@@ -211,7 +213,7 @@ struct Room {
     /// The windows' counters of such tasks: counters never fall.
     gone_counters: Summary,
     /// The rows that were last asked for, beside which commits, and when.
-    answered: Option<(Instant, Arc<HashMap<String, u64>>, TaskRows)>,
+    answered: Option<Answered>,
     latency: Stats,
     /// When blocks arrived that are not shown yet, and their records.
     arrived: Vec<Instant>,
@@ -364,6 +366,6 @@ impl Room {
 }
 
 /// Which task a partition belongs to: its own, or that of the same partition number of all topics.
-pub fn task_of((topic, partition): &Place, co_partitioned: bool) -> String {
+pub(super) fn task_of((topic, partition): &Place, co_partitioned: bool) -> String {
     if co_partitioned { format!("co-{partition}") } else { format!("{topic}-{partition}") }
 }

@@ -77,6 +77,7 @@ pub(super) struct Contact {
     pub(super) counted: i64,
     pub(super) dirty: bool,
     /// Partial transcript pieces whose final piece has not come.
+    #[expect(clippy::box_collection, reason = "nearly always none, and millions of contacts have the field")]
     pub(super) partials: Option<Box<Vec<Event<'static>>>>,
 }
 
@@ -113,7 +114,7 @@ impl Correlator {
     /// A correlator that has seen nothing.
     pub fn new(options: Options) -> Correlator {
         Correlator {
-            slots: SlotCache::new(options.grid.clone()),
+            slots: SlotCache::new(options.grid),
             options,
             newest: Millis::MIN,
             contacts: Vec::new(),
@@ -447,6 +448,14 @@ impl Correlator {
             let keep = if *about == About::Survey { correlation.max(DAY) } else { DOSSIER_MS };
             dossier.dirty || dossier.newest() > watermark.saturating_sub(keep)
         });
+    }
+
+    /// The contact of this id, if it is held.
+    pub(super) fn held_mut(&mut self, key: &str) -> Option<&mut Contact> {
+        let found =
+            self.index.find(xxh3_64(key.as_bytes()), |&at| self.contact(at).is_some_and(|c| *c.key == *key));
+        let at = *found?;
+        self.contacts[at as usize].as_mut()
     }
 
     fn contact(&self, at: u32) -> Option<&Contact> {

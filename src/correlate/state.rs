@@ -189,9 +189,7 @@ impl Correlator {
 
     fn restore_event(&mut self, event: Event<'static>) {
         if event.kind == Kind::Message {
-            let contact =
-                self.contacts.iter_mut().flatten().find(|c| Some(&*c.key) == event.contact_id.as_deref());
-            if let Some(contact) = contact {
+            if let Some(contact) = event.contact_id.as_deref().and_then(|key| self.held_mut(key)) {
                 contact.partials.get_or_insert_default().push(event);
             }
         } else if let Some((about, key)) = About::of(&event) {

@@ -6,11 +6,11 @@ use crate::time::parse_time;
 
 /// What a parser makes of a record, in a form that can be compared: a reject's detail names the same fault, but
 /// may quote the parser.
-type Read = Result<(crate::event::Event<'static>, u64), RejectReason>;
+type Read = Result<(Event<'static>, u64), RejectReason>;
 
 fn read(parser: Parser, record: &[u8], timestamp: Option<Millis>) -> Read {
     let mut decoder = Decoder::new(Format::Callpulse).with_parser(parser);
-    let event = decoder.decode(record, timestamp).map(crate::event::Event::into_owned);
+    let event = decoder.decode(record, timestamp).map(Event::into_owned);
     event.map(|event| (event, decoder.unknown_fields())).map_err(|reject| reject.reason)
 }
 

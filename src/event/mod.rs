@@ -13,7 +13,7 @@ macro_rules! words {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
-        pub enum $name { $($(#[$vmeta])* $variant),* }
+        pub enum $name { $($(#[$vmeta])* #[doc = concat!("`", $text, "`.")] $variant),* }
 
         impl $name {
             /// Every word of the list, in its order.

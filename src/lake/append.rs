@@ -1,5 +1,7 @@
 //! Rows into tables: files first, then one commit for each table, then one new view of all of them.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use deltalake::Path;
 use deltalake::kernel::Add;
@@ -118,7 +120,7 @@ impl Lake {
         let written = join_all(tables.into_iter().map(|(table, batches, rows)| async move {
             let log_store = self.inner.place.log_store(table.name)?;
             let adds = write_files(
-                log_store.clone(),
+                Arc::clone(&log_store),
                 table,
                 batches,
                 options.target_file_bytes,

@@ -23,7 +23,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    pub fn new(table: &'static Table, log_store: LogStoreRef) -> Arc<Loaded> {
+    pub(super) fn new(table: &'static Table, log_store: LogStoreRef) -> Arc<Loaded> {
         Arc::new(Loaded { table, log_store, newest: Mutex::new(None) })
     }
 
@@ -32,7 +32,7 @@ impl Loaded {
     }
 
     /// The state that was read last, whichever it is.
-    pub async fn any(&self) -> Result<DeltaTableState, Error> {
+    pub(super) async fn any(&self) -> Result<DeltaTableState, Error> {
         let newest = self.newest.lock().await.clone();
         match newest {
             Some(state) => Ok(state),
@@ -41,7 +41,7 @@ impl Loaded {
     }
 
     /// The table at a version; `None` is the newest there is.
-    pub async fn at(&self, number: Option<Number>) -> Result<DeltaTableState, Error> {
+    pub(super) async fn at(&self, number: Option<Number>) -> Result<DeltaTableState, Error> {
         let mut newest = self.newest.lock().await;
         if let Some(state) = newest.as_ref()
             && number.is_none_or(|number| number >= state.version())

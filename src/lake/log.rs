@@ -87,11 +87,11 @@ pub(super) struct TableLog {
 }
 
 impl TableLog {
-    pub fn new(table: &'static Table, place: &Place, writer: &str) -> Result<TableLog, Error> {
+    pub(super) fn new(table: &'static Table, place: &Place, writer: &str) -> Result<TableLog, Error> {
         let log_store = place.log_store(table.name)?;
         Ok(TableLog {
             table,
-            loaded: Loaded::new(table, log_store.clone()),
+            loaded: Loaded::new(table, Arc::clone(&log_store)),
             log_store,
             place: place.clone(),
             writer: writer.to_owned(),
@@ -109,7 +109,7 @@ impl TableLog {
     }
 
     /// Reads what has been committed since; returns the commits of this handle among it.
-    pub async fn refresh(&mut self) -> Result<Vec<String>, Error> {
+    pub(super) async fn refresh(&mut self) -> Result<Vec<String>, Error> {
         let mut own = Vec::new();
         let Some(known) = self.tip else {
             let exists = self.log_store.is_delta_table_location().await;
@@ -172,7 +172,7 @@ impl TableLog {
     }
 
     /// Reads the position stored for a topic-partition; from now on this handle counts as its owner.
-    pub async fn take(&mut self, topic: &str, partition: i32) -> Result<i64, Error> {
+    pub(super) async fn take(&mut self, topic: &str, partition: i32) -> Result<i64, Error> {
         let application = application_id(self.table.name, topic, partition);
         let position = self.stored(&application).await?;
         self.believed.insert(application, position);
@@ -180,7 +180,7 @@ impl TableLog {
     }
 
     /// Makes the table if there is none.
-    pub async fn ensure(&mut self, options: &Options) -> Result<(), Error> {
+    pub(super) async fn ensure(&mut self, options: &Options) -> Result<(), Error> {
         match self.tip {
             Some(tip) => return self.check_tip(tip).await,
             None => drop(self.refresh().await?),
@@ -189,7 +189,7 @@ impl TableLog {
             return Ok(());
         }
         let made = CreateBuilder::new()
-            .with_log_store(self.log_store.clone())
+            .with_log_store(Arc::clone(&self.log_store))
             .with_table_name(self.table.name)
             .with_comment(self.table.means.trim())
             .with_columns(delta_schema(self.table))
@@ -227,7 +227,7 @@ impl TableLog {
     /// Rows are new when each range that is not empty starts at or after the stored position: a table that
     /// had no rows for a while lags. They are written already when each ends at or before it: the task
     /// replays. `Overlap` is what lies between.
-    pub async fn decide(&mut self, ranges: &[Range]) -> Result<Outcome, Error> {
+    pub(super) async fn decide(&mut self, ranges: &[Range]) -> Result<Outcome, Error> {
         if self.behind {
             self.refresh().await?;
         }
@@ -273,7 +273,7 @@ impl TableLog {
     }
 
     /// Commits the files with the positions, once, if the fence allows it.
-    pub async fn commit(&mut self, adds: &[Add], ranges: &[Range]) -> Result<Outcome, Error> {
+    pub(super) async fn commit(&mut self, adds: &[Add], ranges: &[Range]) -> Result<Outcome, Error> {
         self.commits += 1;
         let commit = format!("{}-{}", self.writer, self.commits);
         let bytes = self.commit_bytes(adds, ranges, &commit).await?;
@@ -323,7 +323,7 @@ impl TableLog {
 
     /// Forgets what was committed after `tip`, for tests of a handle that does not know of its own commit.
     #[cfg(test)]
-    pub fn forget(&mut self, tip: Version, ranges: &[Range]) {
+    pub(super) fn forget(&mut self, tip: Version, ranges: &[Range]) {
         self.tip = Some(tip);
         for range in ranges {
             let application = application_id(self.table.name, &range.topic, range.partition);

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Remove};
@@ -64,7 +65,7 @@ impl Lake {
         let mut logs = self.inner.logs.lock().await;
         refresh_all(&mut logs).await?;
         let tables: Vec<_> =
-            logs.iter().filter(|log| log.tip.is_some()).map(|log| log.loaded.clone()).collect();
+            logs.iter().filter(|log| log.tip.is_some()).map(|log| Arc::clone(&log.loaded)).collect();
         drop(logs);
         let mut report = Report::default();
         let mut result = Ok(());
@@ -185,7 +186,7 @@ async fn expire(loaded: &Loaded, state: &DeltaTableState, first_kept: &str) -> d
             DeltaOperation::Delete { predicate: Some(format!("{PARTITION_COLUMN} < '{first_kept}'")) };
         CommitBuilder::from(plain_commit())
             .with_actions(expired.into_iter().map(Action::Remove).collect())
-            .build(Some(state), loaded.log_store.clone(), operation)
+            .build(Some(state), Arc::clone(&loaded.log_store), operation)
             .await?;
     }
     Ok(files)
@@ -220,7 +221,7 @@ fn date_text(days: i32) -> String {
 }
 
 fn table_of(loaded: &Loaded, state: DeltaTableState) -> DeltaTable {
-    let mut table = DeltaTable::new(loaded.log_store.clone());
+    let mut table = DeltaTable::new(Arc::clone(&loaded.log_store));
     table.state = Some(state);
     table
 }

@@ -184,7 +184,7 @@ impl Lake {
     }
 
     fn publish(&self, logs: &[TableLog]) {
-        let tables = logs.iter().filter_map(|log| Some((log.loaded.clone(), log.tip?)));
+        let tables = logs.iter().filter_map(|log| Some((Arc::clone(&log.loaded), log.tip?)));
         let next = self.version().next(tables);
         self.inner.version.store(Arc::new(next));
     }

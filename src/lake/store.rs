@@ -39,7 +39,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Understands an address: a path, `file://…` or the address of an object store.
-    pub fn new(address: &str, storage: &HashMap<String, String>) -> Result<Place, Error> {
+    pub(super) fn new(address: &str, storage: &HashMap<String, String>) -> Result<Place, Error> {
         let bad = |why: &dyn std::fmt::Display| {
             Error::Config(format!(
                 "data directory `{address}` cannot be used: {why}\nhint: give a path, or `s3://bucket/prefix` with a \
@@ -72,7 +72,7 @@ impl Place {
     }
 
     /// The log store of one table.
-    pub fn log_store(&self, table: &str) -> Result<LogStoreRef, Error> {
+    pub(super) fn log_store(&self, table: &str) -> Result<LogStoreRef, Error> {
         let url = self.root.join(&format!("{table}/")).map_err(|e| Error::Config(e.to_string()))?;
         self.log_store_at(&url).map_err(|e| Error::Config(format!("table `{table}` cannot be opened: {e}")))
     }
@@ -83,7 +83,12 @@ impl Place {
 
     /// Makes the lake's mark, or compares with the one that is there; `None` when there is none. A reader
     /// that names no zone takes the lake as it is.
-    pub async fn mark(&self, zone: &str, slot_minutes: u32, may_create: bool) -> Result<Option<Mark>, Error> {
+    pub(super) async fn mark(
+        &self,
+        zone: &str,
+        slot_minutes: u32,
+        may_create: bool,
+    ) -> Result<Option<Mark>, Error> {
         let ours = Mark { format: FORMAT, zone: zone.to_owned(), slot_minutes };
         if may_create {
             if let Some(dir) = &self.local {
@@ -125,7 +130,7 @@ impl Place {
     }
 
     /// Reads a whole object; `None` when there is none.
-    pub async fn get(&self, name: &str) -> Result<Option<bytes::Bytes>, Error> {
+    pub(super) async fn get(&self, name: &str) -> Result<Option<bytes::Bytes>, Error> {
         let what = || format!("`{}{name}` cannot be read", self.root);
         match self.store.get(&Path::from(name)).await {
             Ok(found) => Ok(Some(found.bytes().await.map_err(|e| Error::store(what(), e))?)),
@@ -135,7 +140,7 @@ impl Place {
     }
 
     /// Writes a whole object that must not exist.
-    pub async fn put_new(&self, name: &str, bytes: Vec<u8>) -> Result<(), PutError> {
+    pub(super) async fn put_new(&self, name: &str, bytes: Vec<u8>) -> Result<(), PutError> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(&Path::from(name), bytes.into(), options).await {
             Ok(_) => self.sync(vec![name.to_owned()]).await.map_err(PutError::Failed),
@@ -147,7 +152,7 @@ impl Place {
     }
 
     /// Writes a whole object, in place of an older one if there is one. A reader sees the old or the new.
-    pub async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
+    pub(super) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
         self.store
             .put(&Path::from(name), bytes.into())
             .await
@@ -158,7 +163,7 @@ impl Place {
     /// Makes files under the root survive a loss of power. Object stores answer a write only when it is
     /// durable; the local store of the library does not ask the disk, so the room does: the file, then each
     /// directory up to the root, since the name of a new file is written in its directory.
-    pub async fn sync(&self, names: Vec<String>) -> Result<(), Error> {
+    pub(super) async fn sync(&self, names: Vec<String>) -> Result<(), Error> {
         let Some(root) = self.local.clone() else { return Ok(()) };
         tokio::task::spawn_blocking(move || sync_all(&root, &names))
             .await

@@ -44,7 +44,7 @@ impl Version {
     /// files: whole files are skipped by `date` and by the statistics in the log, row groups and pages by
     /// those in the files.
     pub fn provider(&self, table: &str) -> Option<Arc<dyn TableProvider>> {
-        self.tables.get(table).map(|facts| facts.clone() as Arc<dyn TableProvider>)
+        self.tables.get(table).map(|facts| Arc::clone(facts) as Arc<dyn TableProvider>)
     }
 
     /// The Delta version of a table; `None` while it does not exist.
@@ -100,7 +100,7 @@ impl Facts {
                 let config = DeltaScanConfig::new()
                     .with_wrap_partition_values(false)
                     .with_parquet_pushdown(true)
-                    .with_schema(self.schema.clone());
+                    .with_schema(Arc::clone(&self.schema));
                 DeltaScanNext::new(state.snapshot().clone(), config)
             })
             .await
@@ -110,7 +110,7 @@ impl Facts {
 #[async_trait::async_trait]
 impl TableProvider for Facts {
     fn schema(&self) -> SchemaRef {
-        self.schema.clone()
+        Arc::clone(&self.schema)
     }
 
     fn table_type(&self) -> TableType {
@@ -131,7 +131,7 @@ impl TableProvider for Facts {
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
         // The library's scan looks for the table's store in the session.
-        DeltaTable::new(self.loaded.log_store.clone())
+        DeltaTable::new(Arc::clone(&self.loaded.log_store))
             .update_datafusion_session(session)
             .map_err(|e| DataFusionError::External(Box::new(e)))?;
         self.ready().await?.scan(session, projection, filters, limit).await

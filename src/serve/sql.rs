@@ -27,7 +27,8 @@ struct Question {
 /// Answers one statement.
 pub(super) async fn answer(State(served): State<Served>, request: Request) -> Response {
     let Some(format) = format(request.headers()) else {
-        let hint = "accept application/json, text/csv, text/plain (a table) or application/vnd.apache.arrow.stream";
+        let hint =
+            "accept application/json, text/csv, text/plain (a table) or application/vnd.apache.arrow.stream";
         return problem(StatusCode::NOT_ACCEPTABLE, "no format that is accepted is served", Some(hint));
     };
     let question = match question(request).await {

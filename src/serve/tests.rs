@@ -83,7 +83,7 @@ impl Running {
     }
 }
 
-async fn send(request: RequestBuilder) -> (StatusCode, reqwest::header::HeaderMap, String) {
+async fn send(request: RequestBuilder) -> (StatusCode, header::HeaderMap, String) {
     let answer = request.send().await.expect("an answer");
     let (status, headers) = (answer.status(), answer.headers().clone());
     (status, headers, answer.text().await.expect("a body"))

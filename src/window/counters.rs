@@ -1,5 +1,7 @@
 //! Counters that never fall, and how much of a contact they have counted.
 
+use std::sync::Arc;
+
 use super::histogram::Histogram;
 use super::options::Edges;
 use crate::kpi::Outcome;
@@ -36,12 +38,12 @@ impl Counters {
             outcomes: [0; Outcome::ALL.len()],
             answered_in_time: 0,
             contacts: 0,
-            wait: Histogram::new(edges.wait.clone()),
-            handle: Histogram::new(edges.work.clone()),
-            talk: Histogram::new(edges.work.clone()),
-            hold: Histogram::new(edges.hold.clone()),
-            acw: Histogram::new(edges.acw.clone()),
-            first_response: Histogram::new(edges.first_response.clone()),
+            wait: Histogram::new(Arc::clone(&edges.wait)),
+            handle: Histogram::new(Arc::clone(&edges.work)),
+            talk: Histogram::new(Arc::clone(&edges.work)),
+            hold: Histogram::new(Arc::clone(&edges.hold)),
+            acw: Histogram::new(Arc::clone(&edges.acw)),
+            first_response: Histogram::new(Arc::clone(&edges.first_response)),
         }
     }
 
@@ -120,7 +122,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// How many of `now` are still to be counted after `counted`.
-    pub fn budget(now: usize, counted: usize) -> usize {
+    pub(super) fn budget(now: usize, counted: usize) -> usize {
         now.min(Counted::MOST).saturating_sub(counted)
     }
 }

@@ -75,7 +75,8 @@ impl Histogram {
 
     /// The same counts over `edges`, all of which are edges of this histogram.
     fn at(&self, edges: &Arc<[Millis]>) -> Self {
-        let mut out = Self { edges: edges.clone(), counts: vec![0; edges.len() + 1], sum_ms: self.sum_ms };
+        let mut out =
+            Self { edges: Arc::clone(edges), counts: vec![0; edges.len() + 1], sum_ms: self.sum_ms };
         for (bucket, count) in self.counts.iter().enumerate() {
             let place = match self.edges.get(bucket) {
                 Some(edge) => edges.partition_point(|kept| kept < edge),

@@ -64,7 +64,7 @@ pub(super) struct Edges {
 
 impl Edges {
     /// The edges for `options`: those of waits contain every target wait, so that the bucket of the target is exact.
-    pub fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         let seconds = |edges: &[i64]| -> Arc<[Millis]> { edges.iter().map(|s| s * SECOND).collect() };
         let mut wait: Vec<Millis> = [1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1_200, 1_800]
             .map(|s| s * SECOND)

@@ -22,7 +22,7 @@ impl Default for Pieces {
 
 impl Pieces {
     /// Changes the sums of one piece and series; nothing stays of sums that are all 0 again.
-    pub fn change(&mut self, piece: i64, series: u32, change: impl FnOnce(&mut Totals)) {
+    pub(super) fn change(&mut self, piece: i64, series: u32, change: impl FnOnce(&mut Totals)) {
         if piece < self.from {
             return;
         }
@@ -48,7 +48,7 @@ impl Pieces {
     }
 
     /// Forgets every piece before `from`, for good.
-    pub fn keep_from(&mut self, from: i64) {
+    pub(super) fn keep_from(&mut self, from: i64) {
         if from > self.from {
             self.from = from;
             while self.pieces.first_key_value().is_some_and(|(&piece, _)| piece < from) {
@@ -58,18 +58,18 @@ impl Pieces {
     }
 
     /// The first piece that is kept.
-    pub fn from(&self) -> i64 {
+    pub(super) fn from(&self) -> i64 {
         self.from
     }
 
     /// The pieces from one number to another, both included, the newest first.
-    pub fn newest_first(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, &[(u32, Totals)])> {
+    pub(super) fn newest_first(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, &[(u32, Totals)])> {
         let range = (from <= to).then(|| self.pieces.range(from..=to));
         range.into_iter().flatten().rev().map(|(&piece, sums)| (piece, sums.as_slice()))
     }
 
     /// Every piece, the oldest first.
-    pub fn all(&self) -> impl ExactSizeIterator<Item = (i64, &[(u32, Totals)])> {
+    pub(super) fn all(&self) -> impl ExactSizeIterator<Item = (i64, &[(u32, Totals)])> {
         self.pieces.iter().map(|(&piece, sums)| (piece, sums.as_slice()))
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct SeriesTable {
 
 impl SeriesTable {
     /// A table with the series of the configured queues, on voice.
-    pub fn new<'a>(queues: impl Iterator<Item = &'a str>, max_series: usize) -> Self {
+    pub(super) fn new<'a>(queues: impl Iterator<Item = &'a str>, max_series: usize) -> Self {
         let mut table = Self {
             numbers: HashMap::new(),
             keys: Vec::new(),
@@ -61,7 +61,7 @@ impl SeriesTable {
     }
 
     /// The number of the pair, and whether it was folded.
-    pub fn number(&mut self, queue: &str, channel: Channel) -> (u32, bool) {
+    pub(super) fn number(&mut self, queue: &str, channel: Channel) -> (u32, bool) {
         if let Some(&number) = self.numbers.get(&Pair { queue, channel }) {
             return (number, false);
         }
@@ -77,7 +77,7 @@ impl SeriesTable {
     }
 
     /// Opens the series if there is none, bound or no bound: for what was kept from before.
-    pub fn open(&mut self, queue: &str, channel: Channel) -> u32 {
+    pub(super) fn open(&mut self, queue: &str, channel: Channel) -> u32 {
         if let Some(&number) = self.numbers.get(&Pair { queue, channel }) {
             return number;
         }
@@ -89,27 +89,27 @@ impl SeriesTable {
     }
 
     /// Takes room for the series that [`SeriesTable::open`] opened.
-    pub fn take_room(&mut self, series: usize) {
+    pub(super) fn take_room(&mut self, series: usize) {
         self.room = self.room.saturating_sub(series);
     }
 
     /// Every series, by its number.
-    pub fn keys(&self) -> &[SeriesKey] {
+    pub(super) fn keys(&self) -> &[SeriesKey] {
         &self.keys
     }
 
     /// Tells whether `queue` stands in the configuration.
-    pub fn is_configured(&self, queue: &str) -> bool {
+    pub(super) fn is_configured(&self, queue: &str) -> bool {
         self.configured.iter().any(|known| **known == *queue)
     }
 
     /// Tells whether any pair was folded into `__other__`.
-    pub fn folds(&self) -> bool {
+    pub(super) fn folds(&self) -> bool {
         self.folds
     }
 
     /// Says that pairs were folded before this table was made.
-    pub fn set_folds(&mut self) {
+    pub(super) fn set_folds(&mut self) {
         self.folds = true;
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct LegView<'a> {
 
 impl<'a> LegView<'a> {
     /// The view; `None` for a row without `queued_at`, which no leg is.
-    pub fn of(row: &LegRow<'a>) -> Option<Self> {
+    pub(super) fn of(row: &LegRow<'a>) -> Option<Self> {
         Some(Self {
             queue: row.queue.unwrap_or_default(),
             channel: channel(row.channel),
@@ -41,13 +41,13 @@ impl<'a> LegView<'a> {
     }
 
     /// How the leg ended, if it has.
-    pub fn ended(&self) -> Option<Outcome> {
+    pub(super) fn ended(&self) -> Option<Outcome> {
         self.outcome.and_then(Outcome::from_name)
     }
 
     /// Adds to `totals` how the leg ended (`times` 1), or takes it away (`times` -1). What was offered and what waits
     /// are not touched: they are counted apart.
-    pub fn end_into(&self, totals: &mut Totals, times: i64) {
+    pub(super) fn end_into(&self, totals: &mut Totals, times: i64) {
         let Some(outcome) = self.ended() else { return };
         *totals.get_mut(outcome.sum()) += times;
         match outcome {
@@ -85,7 +85,7 @@ pub(super) struct HandlingView<'a> {
 
 impl<'a> HandlingView<'a> {
     /// The view; `None` for a row without `started_at`, which no handling is.
-    pub fn of(row: &HandlingRow<'a>) -> Option<Self> {
+    pub(super) fn of(row: &HandlingRow<'a>) -> Option<Self> {
         // While the handling goes on its durations may grow with every event; they count at its close only.
         let closed = |ms: Option<i64>| row.wrapped_at.and(ms).unwrap_or_default();
         Some(Self {
@@ -104,7 +104,7 @@ impl<'a> HandlingView<'a> {
     }
 
     /// Adds the closed handling to the sums that go by its close, or takes it away.
-    pub fn close_into(&self, totals: &mut Totals, times: i64) {
+    pub(super) fn close_into(&self, totals: &mut Totals, times: i64) {
         let add = |sum: &mut i64, ms: i64| *sum = sum.wrapping_add(ms.wrapping_mul(times));
         totals.handled += times;
         add(&mut totals.talk_ms_sum, self.talk_ms);

@@ -62,7 +62,9 @@ fn exit_codes_say_who_acts_next() {
     }
     let faults = callpulse(["check", "-c", &faulty]).err;
     for (line, what) in [(1, "Asia/Shanghia"), (5, "broker"), (9, "-1")] {
-        let named = faults.lines().any(|text| text.contains(what) && text.contains("faulty.toml") && text.contains(&format!("line {line}")));
+        let named = faults.lines().any(|text| {
+            text.contains(what) && text.contains("faulty.toml") && text.contains(&format!("line {line}"))
+        });
         assert!(named, "line {line}, `{what}`:\n{faults}");
     }
     assert!(faults.contains("hint: "), "{faults}");
@@ -135,7 +137,9 @@ fn any_order_repetition_and_compression_give_the_same_bytes() {
 fn records_that_cannot_be_used_are_kept_with_line_and_reason() {
     let place = Place::new();
     let event = |id: &str, kind: &str, time: &str, contact: &str, more: &str| {
-        format!(r#"{{"id":"{id}","type":"{kind}","time":"2026-11-20T{time}+08:00","contact_id":"{contact}"{more}}}"#)
+        format!(
+            r#"{{"id":"{id}","type":"{kind}","time":"2026-11-20T{time}+08:00","contact_id":"{contact}"{more}}}"#
+        )
     };
     let mut file: Vec<u8> = Vec::new();
     let mut wanted = String::from("line,reason\n");
@@ -152,7 +156,11 @@ fn records_that_cannot_be_used_are_kept_with_line_and_reason() {
     line(b"{\"id\":\"\xff\"}", Some("not_utf8"));
     line(b"{\"id\":", Some("not_json"));
     line(b"[1,2]", Some("not_object"));
-    line(event("big", "contact.held", "09:00:00", "c1", &format!(r#","note":"{}""#, "n".repeat(1 << 20))).as_bytes(), Some("too_large"));
+    line(
+        event("big", "contact.held", "09:00:00", "c1", &format!(r#","note":"{}""#, "n".repeat(1 << 20)))
+            .as_bytes(),
+        Some("too_large"),
+    );
     line(event("b", "contact.queued", "09:00:00", "c1", "").as_bytes(), Some("missing_field"));
     line(b"", None);
     line(event("c", "survey", "09:00:00", "c1", r#","csat":9"#).as_bytes(), Some("bad_field"));
@@ -163,7 +171,10 @@ fn records_that_cannot_be_used_are_kept_with_line_and_reason() {
     line(event("g", "contact.started", "10:10:30", "c2", "").as_bytes(), None);
     line(event("h", "contact.held", "09:00:20", "c1", "").as_bytes(), Some("too_late"));
     // Files have no time of writing, so nothing in them is in the future.
-    line(event("i", "contact.started", "09:00:00", "c3", "").replace("2026-11-20", "2999-01-01").as_bytes(), None);
+    line(
+        event("i", "contact.started", "09:00:00", "c3", "").replace("2026-11-20", "2999-01-01").as_bytes(),
+        None,
+    );
     let path = place.write("mixed.jsonl", &file);
     let ran = place.replay("lake", &[&path]);
     assert_eq!(ran.code, 0, "rejected records never change the exit code: {}", ran.err);
@@ -179,7 +190,14 @@ fn sql_asks_while_a_replay_writes() {
     let place = Place::new();
     let (events, _) = place.simulated(1_500, 13);
     let lake = place.path("lake");
-    let all: Vec<&Path> = vec![Path::new("replay"), &events, Path::new("--data-dir"), &lake, Path::new("--set"), Path::new("lake.commit_rows=2000")];
+    let all: Vec<&Path> = vec![
+        Path::new("replay"),
+        &events,
+        Path::new("--data-dir"),
+        &lake,
+        Path::new("--set"),
+        Path::new("lake.commit_rows=2000"),
+    ];
     let mut replay = Running::start(all.iter().map(|path| path.as_os_str()));
     let (mut asked, mut before) = (0, 0);
     while replay.is_running() {

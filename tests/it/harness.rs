@@ -32,7 +32,8 @@ impl Ran {
 fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callpulse"));
     // What the developer's shell says must not matter.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CALLPULSE_")) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CALLPULSE_"))
+    {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).env("RUST_BACKTRACE", "0");
@@ -68,7 +69,8 @@ impl Place {
 
     /// Simulated events, and the centre's books as CSV.
     pub(crate) fn simulated(&self, contacts: u32, seed: u32) -> (PathBuf, String) {
-        let (events, books) = (self.path(&format!("events-{seed}.jsonl")), self.path(&format!("books-{seed}.csv")));
+        let (events, books) =
+            (self.path(&format!("events-{seed}.jsonl")), self.path(&format!("books-{seed}.csv")));
         let (contacts, seed) = (contacts.to_string(), seed.to_string());
         let arguments = ["simulate", "--contacts", &contacts, "--seed", &seed, "--rate", "20", "--out"];
         let mut all: Vec<&OsStr> = arguments.iter().map(OsStr::new).collect();
@@ -89,7 +91,14 @@ impl Place {
     /// Asks the lake of this name; the answer as CSV.
     pub(crate) fn sql(&self, lake: &str, sql: &str) -> Ran {
         let lake = self.path(lake);
-        callpulse([OsStr::new("sql"), OsStr::new(sql), OsStr::new("--format"), OsStr::new("csv"), OsStr::new("--data-dir"), lake.as_os_str()])
+        callpulse([
+            OsStr::new("sql"),
+            OsStr::new(sql),
+            OsStr::new("--format"),
+            OsStr::new("csv"),
+            OsStr::new("--data-dir"),
+            lake.as_os_str(),
+        ])
     }
 
     /// One number of the lake of this name.
@@ -185,7 +194,12 @@ impl Running {
 
     /// Looks again until there is an answer; the process must go on meanwhile.
     #[track_caller]
-    pub(crate) fn until<T>(&mut self, what: &str, max: Duration, mut look: impl FnMut(&Running) -> Option<T>) -> T {
+    pub(crate) fn until<T>(
+        &mut self,
+        what: &str,
+        max: Duration,
+        mut look: impl FnMut(&Running) -> Option<T>,
+    ) -> T {
         let began = Instant::now();
         loop {
             if let Some(found) = look(self) {

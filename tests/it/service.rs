@@ -17,8 +17,17 @@ fn count(address: &str, sql: &str) -> Option<i64> {
 fn the_demo_shows_fresh_figures_that_agree_with_its_books() {
     let place = Place::new();
     let lake = place.path("lake").to_string_lossy().into_owned();
-    let mut demo =
-        Running::start(["demo", "--for", "12s", "--http", "127.0.0.1:0", "--rate", "40", "--data-dir", &lake]);
+    let mut demo = Running::start([
+        "demo",
+        "--for",
+        "12s",
+        "--http",
+        "127.0.0.1:0",
+        "--rate",
+        "40",
+        "--data-dir",
+        &lake,
+    ]);
     let address = demo.address();
     let legs = |_: &Running| count(&address, "select count(*) as n from legs").filter(|legs| *legs > 100);
     let early = demo.until("legs in SQL", Duration::from_secs(30), legs);
@@ -61,7 +70,17 @@ fn after_a_kill_every_event_counts_once() {
         ),
     );
     let config = config.to_string_lossy().into_owned();
-    let arguments = ["run", "-c", &config, "--http", "127.0.0.1:0", "--set", "pg.listen=off", "--set", "flight.listen=off"];
+    let arguments = [
+        "run",
+        "-c",
+        &config,
+        "--http",
+        "127.0.0.1:0",
+        "--set",
+        "pg.listen=off",
+        "--set",
+        "flight.listen=off",
+    ];
 
     let mut centre =
         Centre::new(Options { seed: 21, contacts: Some(700), events_per_second: 20.0, ..Options::default() });

@@ -32,11 +32,22 @@ const LEVELS: &[(&str, u8)] = &[
 const NEXT_DOOR: &[(&str, &str)] = &[("query", "lake"), ("serve", "query")];
 
 /// The core: no thread, no clock, no socket, no wire format.
-const CORE: &[&str] = &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy"];
+const CORE: &[&str] =
+    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy"];
 /// What the core does without.
 const NOT_IN_CORE: &[&str] = &[
-    "tokio", "serde", "serde_json", "sonic_rs", "datafusion", "deltalake", "rdkafka", "prometheus", "axum", "reqwest",
-    "parquet", "tracing",
+    "tokio",
+    "serde",
+    "serde_json",
+    "sonic_rs",
+    "datafusion",
+    "deltalake",
+    "rdkafka",
+    "prometheus",
+    "axum",
+    "reqwest",
+    "parquet",
+    "tracing",
 ];
 
 /// Heavy packages and where they are at home.
@@ -147,7 +158,8 @@ fn rooms_named(line: &str) -> Vec<String> {
     let mut named = Vec::new();
     for (at, found) in line.match_indices("crate::") {
         let rest = &line[at + found.len()..];
-        let word = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let word =
+            |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         match rest.strip_prefix('{') {
             Some(list) => {
                 let list = &list[..list.rfind('}').unwrap_or(list.len())];
@@ -179,7 +191,10 @@ fn rooms_import_rooms_below_them() {
             for room in rooms_named(text).into_iter().filter(|room| *room != source.room) {
                 let next_door = NEXT_DOOR.contains(&(source.room.as_str(), room.as_str()));
                 if levels.get(room.as_str()).is_some_and(|level| level >= own) && !next_door {
-                    faults.push(format!("{}:{line}: `{}` imports `{room}`, which is not below it", source.path, source.room));
+                    faults.push(format!(
+                        "{}:{line}: `{}` imports `{room}`, which is not below it",
+                        source.path, source.room
+                    ));
                 }
             }
         }
@@ -193,7 +208,8 @@ fn rooms_import_rooms_below_them() {
 #[test]
 fn heavy_packages_stay_at_home() {
     let mut faults = Vec::new();
-    let mut guests: BTreeSet<(&str, &str)> = GUESTS.iter().map(|(package, path, _)| (*package, *path)).collect();
+    let mut guests: BTreeSet<(&str, &str)> =
+        GUESTS.iter().map(|(package, path, _)| (*package, *path)).collect();
     let sources = sources();
     for source in sources.iter().filter(|source| !source.room.is_empty() && !source.is_test) {
         for (line, text) in &source.code {
@@ -209,7 +225,9 @@ fn heavy_packages_stay_at_home() {
             }
         }
     }
-    faults.extend(guests.iter().map(|(package, path)| format!("{path}: `{package}` is no guest any more: take it out")));
+    faults.extend(
+        guests.iter().map(|(package, path)| format!("{path}: `{package}` is no guest any more: take it out")),
+    );
     none(faults);
 }
 
@@ -224,7 +242,11 @@ fn the_core_knows_no_runtime_and_no_wire() {
             let awaits = has_word(text, "async") || text.contains(".await");
             let reads = ["std::fs", "std::net", "std::env", "std::thread", "rand::rng("];
             if awaits || reads.iter().any(|what| text.contains(what)) {
-                faults.push(format!("{}:{line}: the core is synchronous and reads nothing: {}", source.path, text.trim()));
+                faults.push(format!(
+                    "{}:{line}: the core is synchronous and reads nothing: {}",
+                    source.path,
+                    text.trim()
+                ));
             }
         }
     }
@@ -264,7 +286,13 @@ fn every_file_says_what_it_is_and_stays_short() {
 #[test]
 fn nothing_is_left_for_later() {
     // Written apart, so that this file does not find itself.
-    let words = [concat!("to", "do!"), concat!("unimple", "mented!"), concat!("db", "g!"), concat!("TO", "DO"), concat!("FIX", "ME")];
+    let words = [
+        concat!("to", "do!"),
+        concat!("unimple", "mented!"),
+        concat!("db", "g!"),
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+    ];
     let mut faults = Vec::new();
     for source in sources() {
         for (at, text) in source.text.lines().enumerate() {
@@ -330,7 +358,9 @@ fn keys_that_users_rely_on_have_a_default() {
     // A comment stands above every key.
     let mut faults = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
-    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with('#')) {
+    for (at, line) in
+        lines.iter().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with('#'))
+    {
         let above = lines[..at].iter().rev().find(|line| !line.contains(" = ") || line.starts_with('#'));
         if !above.is_some_and(|line| line.starts_with('#')) {
             faults.push(format!("config/default.toml:{}: nothing says what it is: {line}", at + 1));

@@ -144,6 +144,9 @@ pub(super) struct Batches {
 /// The rows of each table, sorted.
 pub(super) type Visible = BTreeMap<&'static str, Vec<Vec<u8>>>;
 
+/// A table and the key of one of its rows.
+type Key = (&'static str, Vec<String>);
+
 /// How rows of a batch are made comparable: all its rows, without the columns named.
 pub(super) type Render<'r> = &'r dyn Fn(&RecordBatch, &[&str]) -> Vec<Vec<u8>>;
 
@@ -229,7 +232,7 @@ impl Batches {
     pub(super) fn visible(&self, only: Option<&str>, render: Render<'_>) -> Visible {
         let superseded = self.superseded();
         let mut visible: Visible = BTreeMap::new();
-        let mut newest: BTreeMap<(&str, Vec<String>), (i64, Vec<u8>)> = BTreeMap::new();
+        let mut newest: BTreeMap<Key, (i64, Vec<u8>)> = BTreeMap::new();
         let mut contacts = HashSet::new();
         for (at, (table, batch)) in self.written.iter().chain(&self.open).enumerate() {
             let asked = only.is_none_or(|only| only == table.name);

@@ -1,6 +1,7 @@
 //! Rows are appended once, whoever tries again.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -209,8 +210,8 @@ async fn a_commit_whose_result_is_unknown_lands_once() {
     {
         let mut logs = lake.inner.logs.lock().await;
         let log = logs.iter_mut().find(|log| log.table.name == "contacts").expect("it is declared");
-        let honest = log.log_store.clone();
-        let liar = Liar { store: honest.object_store(None), lies: lies.clone() };
+        let honest = Arc::clone(&log.log_store);
+        let liar = Liar { store: honest.object_store(None), lies: Arc::clone(&lies) };
         let (root, url) = (honest.root_object_store(None), honest.config().location().clone());
         log.log_store = default_logstore(Arc::new(liar), root, &url, &StorageConfig::default());
     }

@@ -1,0 +1,87 @@
+//! What reading a record costs: rows per CPU-second of three ways from the same bytes to the same fields.
+//!
+//! - `Value`: serde_json into a tree, the way that is written first
+//! - `serde_json`: our typed reader on serde_json, the reference of the tests
+//! - `sonic-rs`: our typed reader as it runs
+//!
+//! ```text
+//! cargo bench --bench decode [-- RECORDS]
+//! ```
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+
+use std::hint::black_box;
+
+use callpulse::decode::{Decoder, Format, Parser};
+use callpulse::simulate::{Centre, Emitted, Options};
+
+const RECORDS: usize = 200_000;
+/// Each way is measured so often; the best counts, since others use the machine too.
+const ROUNDS: usize = 5;
+
+fn main() {
+    let records = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(RECORDS);
+    let mut centre = Centre::new(Options::default());
+    let mut event = Emitted::default();
+    let mut bytes = Vec::new();
+    let mut ends = Vec::with_capacity(records);
+    while ends.len() < records && centre.next_into(&mut event) {
+        bytes.extend_from_slice(event.payload.as_bytes());
+        ends.push(bytes.len());
+    }
+    println!("{} simulated events, {} bytes each on average", ends.len(), bytes.len() / ends.len().max(1));
+
+    let tree = best(|| {
+        each(&bytes, &ends, |record| {
+            let value: serde_json::Value = serde_json::from_slice(record).expect("the centre writes JSON");
+            black_box(&value);
+        });
+    });
+    let typed = |parser| {
+        let mut decoder = Decoder::new(Format::Callpulse).with_parser(parser);
+        best(|| {
+            each(&bytes, &ends, |record| {
+                let event = decoder.decode(record, None).expect("the centre writes canonical events");
+                black_box(&event);
+            });
+        })
+    };
+    let reference = typed(Parser::SerdeJson);
+    let ours = typed(Parser::Sonic);
+    let rate = |secs: f64| ends.len() as f64 / secs;
+    for (name, secs) in
+        [("serde_json Value", tree), ("serde_json typed", reference), ("sonic-rs typed", ours)]
+    {
+        println!(
+            "{name:18} {:>10.0} rows per CPU-s {:>8.0} MB per CPU-s   {:.2} times the tree",
+            rate(secs),
+            bytes.len() as f64 / secs / 1e6,
+            tree / secs
+        );
+    }
+    println!("sonic-rs typed is {:.2} times serde_json typed", reference / ours);
+}
+
+fn each(bytes: &[u8], ends: &[usize], mut read: impl FnMut(&[u8])) {
+    let mut from = 0;
+    for &to in ends {
+        read(&bytes[from..to]);
+        from = to;
+    }
+}
+
+/// CPU seconds of the best round.
+fn best(mut run: impl FnMut()) -> f64 {
+    let rounds = (0..ROUNDS).map(|_| {
+        let began = cpu_seconds();
+        run();
+        cpu_seconds() - began
+    });
+    rounds.fold(f64::INFINITY, f64::min)
+}
+
+/// CPU time of this thread, as Linux counts it.
+fn cpu_seconds() -> f64 {
+    let counted = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts CPU time");
+    let nanos = counted.split_whitespace().next().and_then(|first| first.parse::<f64>().ok());
+    nanos.expect("the first field is nanoseconds") / 1e9
+}
