@@ -416,7 +416,9 @@ fn after_a_gap_the_sink_may_stop_the_partition() {
     shelf.wait("the end of the other", |seen| seen.ends.contains_key(&(TOPIC.to_owned(), 1)));
     consumer.stop();
     shelf.change(|seen| {
-        assert_eq!(seen.gaps.len(), 1);
+        // It is asked once an assignment; on a slow machine the group may assign again.
+        assert!(!seen.gaps.is_empty());
+        assert!(seen.gaps.iter().all(|gap| *gap == seen.gaps[0]), "{:?}", seen.gaps);
         assert!(!seen.taken.contains_key(&(TOPIC.to_owned(), 0)));
     });
 }
