@@ -4,7 +4,7 @@
 //! (a Kafka partition, or the files of a replay) and holds everything of it that may still change.
 //!
 //! Invariant: what a contact's rows are is a function of the set of its events and of the watermark
-//! ([`fold`]); the order in which events arrived and how often they came cannot matter.
+//! (`fold`); the order in which events arrived and how often they came cannot matter.
 //! Invariant: an event is applied, a repeat, or too late; nothing else can happen to it.
 //! Invariant: rows of a closed contact are handed out once; when they change later, what they were and
 //! what they are is handed out as a restatement.

@@ -467,7 +467,9 @@ impl Reader {
         let cut = is(Code::RD_KAFKA_RESP_ERR__LOG_TRUNCATION);
         if cut || is(Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
             let name = (topic.as_str(), partition);
-            if let Some(reading) = self.readings.iter_mut().find(|reading| reading.name() == name) {
+            let reading = self.readings.iter_mut().find(|reading| reading.name() == name);
+            // A fetch may have gone out before a stopped partition was paused; its sink has been asked already.
+            if let Some(reading) = reading.filter(|reading| reading.flow != Flow::Stopped) {
                 reading.flow = Flow::Astray { cut };
             }
             self.find_astray();

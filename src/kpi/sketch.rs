@@ -297,9 +297,9 @@ mod tests {
     fn percentiles_of_a_small_queue() {
         let waits: Vec<i64> = (1..=100).collect();
         let sketch = sketch(&waits);
-        for (q, ms) in [(0.0, 1.0), (0.5, 50.5), (0.9, 90.1), (0.95, 95.05), (1.0, 100.0)] {
-            let value = sketch.quantile(q).expect("there are waits");
-            assert!((value - ms).abs() < 1e-9, "{q}: {value}");
+        for (q, wanted) in [(0.0, 1.0), (0.5, 50.5), (0.9, 90.1), (0.95, 95.05), (1.0, 100.0)] {
+            let found = sketch.quantile(q).expect("there are values");
+            assert!((found - wanted).abs() < 1e-9, "{q}: {found}, not {wanted}");
         }
         assert_eq!(sketch.quantile(f64::NAN), None);
         assert_eq!(sketch.quantile(1.5), None);

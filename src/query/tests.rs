@@ -182,6 +182,7 @@ async fn a_slot_adds_up() {
         assert_eq!(&row[name], value, "{name}");
     }
     for (name, seconds) in
+        // Between ranks, as percentile_cont has them: 20 and 50 s are the upper two of three waits.
         [("wait_p50_seconds", 20.0), ("wait_p90_seconds", 44.0), ("wait_p95_seconds", 47.0)]
     {
         let value = row[name].as_f64().expect("a figure");
