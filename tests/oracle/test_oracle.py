@@ -343,7 +343,7 @@ def test_kpi_formulas():
                 "ledger_gap", "handled") == [(5, 2, 1, 1, 1, 1, 0, 0)]
     # The waiting leg is past its target: it is in the denominators.
     assert pick([first], "answer_rate", "abandon_rate", "service_level") == [(2 / 4, 1 / 4, 1 / 5)]
-    assert pick([first], "wait_ms_sum", "asa_seconds", "wait_p50_seconds") == [(31000, 15.5, 10.0)]
+    assert pick([first], "wait_ms_sum", "asa_seconds", "wait_p50_seconds") == [(31000, 15.5, 15.5)]
     assert first["load_erlangs"] == 2 * 1830 / 1800 and first["aht_seconds"] is None
     # Handlings go by the slot of their close.
     assert pick([second], "handled", "aht_seconds", "talk_seconds", "acw_seconds", "acw_ms_sum", "offered",
