@@ -2,6 +2,7 @@
 //!
 //! The rooms, in reading order (ARCHITECTURE.md is the map; a room imports rooms above it only):
 
+pub mod access; // who may come in: users, roles, passwords, tokens, and the log of what they asked
 pub mod app; // the only place where rooms meet
 pub mod config; // the file as written, and what the rooms need
 pub mod correlate; // joins the events of one contact into legs and handlings, in any order
@@ -13,6 +14,7 @@ pub mod ingest; // Kafka: assignment, positions, back-pressure; files for replay
 pub mod kpi; // the sums a slot keeps, and the catalogue: each figure's name, unit, meaning and formula
 pub mod lake; // Delta tables and snapshots: appends closed rows once, finds them again
 pub mod metrics; // gives numbers their Prometheus names
+pub mod postgres; // the PostgreSQL wire: psql, JDBC, psycopg, Grafana
 pub mod privacy; // masks personal data in texts, before they are stored
 pub mod query; // DataFusion: tables, views, functions
 pub mod serve; // HTTP: pages, metrics, SQL, health

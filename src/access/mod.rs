@@ -133,12 +133,7 @@ impl Access {
     }
 
     fn with(users: Option<ArcSwap<Users>>) -> Self {
-        Self {
-            users,
-            logins: Mutex::default(),
-            failures: Mutex::default(),
-            decoy: rand::random(),
-        }
+        Self { users, logins: Mutex::default(), failures: Mutex::default(), decoy: rand::random() }
     }
 
     /// Whether a client has to say who it is.

@@ -35,7 +35,8 @@ fn xor(mut left: Key, right: &Key) -> Key {
 
 /// Compares in a time that does not tell where the two differ.
 pub(super) fn same(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0, |seen, (left, right)| seen | (left ^ right)) == 0
+    left.len() == right.len()
+        && left.iter().zip(right).fold(0, |seen, (left, right)| seen | (left ^ right)) == 0
 }
 
 /// `Hi` of RFC 5802: PBKDF2 with one block.
@@ -55,8 +56,9 @@ fn prepared(password: &str) -> String {
     if password.is_ascii() {
         return password.to_owned();
     }
-    let is_space =
-        |c: char| matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200b}' | '\u{202f}' | '\u{205f}' | '\u{3000}');
+    let is_space = |c: char| {
+        matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200b}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+    };
     let is_nothing = |c: char| {
         matches!(
             c,
@@ -188,7 +190,8 @@ impl Exchange {
             return Err(Mistake::Message("nobody acts for another user"));
         }
         let nonce = bare.split(',').find_map(|part| part.strip_prefix("r="));
-        let nonce = nonce.filter(|nonce| !nonce.is_empty() && nonce.bytes().all(|byte| byte.is_ascii_graphic()));
+        let nonce =
+            nonce.filter(|nonce| !nonce.is_empty() && nonce.bytes().all(|byte| byte.is_ascii_graphic()));
         let Some(nonce) = nonce else {
             return Err(Mistake::Message("the first message of SCRAM has no nonce"));
         };
@@ -253,9 +256,8 @@ mod tests {
             exchange.server_first(),
             "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
         );
-        let last = |proof: &str| {
-            format!("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p={proof}")
-        };
+        let last =
+            |proof: &str| format!("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p={proof}");
         assert_eq!(
             exchange.finish(&last("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")),
             Ok("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=".to_owned())
@@ -278,7 +280,9 @@ mod tests {
     #[test]
     fn a_message_that_is_none_is_refused() {
         let begin = |text: &str| Exchange::begin(text, Secret::new("x", b"salt", 4096), "fresh");
-        for text in ["", "n,,", "p=tls-server-end-point,,n=,r=abc", "n,a=other,n=,r=abc", "n,,n=,r=", "n,,r=abc"] {
+        for text in
+            ["", "n,,", "p=tls-server-end-point,,n=,r=abc", "n,a=other,n=,r=abc", "n,,n=,r=", "n,,r=abc"]
+        {
             assert!(matches!(begin(text), Err(Mistake::Message(_))), "{text}");
         }
         let exchange = begin("y,,n=,r=abc").expect("a first message");

@@ -108,7 +108,8 @@ impl Users {
     /// # Errors
     /// Every fault, each with its line. Secrets are not shown.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Fault>> {
-        let line = |at: usize| 1 + text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count();
+        let line =
+            |at: usize| 1 + text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count();
         let raw: RawFile = toml::from_str(text).map_err(|error| {
             let line = line(error.span().map_or(0, |span| span.start));
             vec![Fault { file: file.to_owned(), line, message: error.message().replace('\n', ", ") }]
@@ -121,14 +122,21 @@ impl Users {
         if let Some(key) = &raw.pseudonym_key {
             match STANDARD.decode(key.as_ref()) {
                 Ok(bytes) if bytes.len() >= 16 => all.pseudonym_key = Some(bytes),
-                _ => fault(key.span().start, "`pseudonym_key` must be at least 16 bytes in base64".to_owned()),
+                _ => {
+                    fault(key.span().start, "`pseudonym_key` must be at least 16 bytes in base64".to_owned())
+                }
             }
         }
         for raw in raw.user {
             let at = raw.name.span().start;
             let name = raw.name.into_inner();
             if !is_name(&name) {
-                fault(at, format!("`{name}` is no name of a user: letters, digits, `_`, `-`, `.` and `@`, at most 63"));
+                fault(
+                    at,
+                    format!(
+                        "`{name}` is no name of a user: letters, digits, `_`, `-`, `.` and `@`, at most 63"
+                    ),
+                );
             }
             if all.get(&name).is_some() {
                 fault(at, format!("the user `{name}` stands here twice"));
@@ -141,8 +149,12 @@ impl Users {
                 }
             };
             let agent_id = raw.agent_id.map(Spanned::into_inner).filter(|id| !id.is_empty());
-            let departments: Vec<String> =
-                raw.departments.into_iter().map(Spanned::into_inner).filter(|name| !name.is_empty()).collect();
+            let departments: Vec<String> = raw
+                .departments
+                .into_iter()
+                .map(Spanned::into_inner)
+                .filter(|name| !name.is_empty())
+                .collect();
             match role {
                 Role::Agent if agent_id.is_none() => {
                     fault(at, format!("the user `{name}` is an agent and has no `agent_id`"));
@@ -170,7 +182,9 @@ impl Users {
                         tokens.push(hash);
                     }
                     None => {
-                        let message = format!("a token of `{name}` cannot be read: it is stored as `sha256:` and 64 hex digits");
+                        let message = format!(
+                            "a token of `{name}` cannot be read: it is stored as `sha256:` and 64 hex digits"
+                        );
                         fault(text.span().start, message);
                     }
                 }
@@ -205,7 +219,10 @@ impl Users {
     /// Where a role lacks what it needs, or the name is none.
     pub fn add(&mut self, new: NewUser) -> Result<Option<String>, String> {
         if !is_name(&new.name) {
-            return Err(format!("`{}` is no name of a user: letters, digits, `_`, `-`, `.` and `@`", new.name));
+            return Err(format!(
+                "`{}` is no name of a user: letters, digits, `_`, `-`, `.` and `@`",
+                new.name
+            ));
         }
         if new.role == Role::Agent && new.agent_id.is_none() {
             return Err("a user of role agent needs `--agent-id`".to_owned());
@@ -245,7 +262,8 @@ impl Users {
         let before = self.users.len();
         self.users.retain(|user| user.name != name);
         let tokens = self.users.iter().enumerate();
-        self.by_token = tokens.flat_map(|(at, user)| user.tokens.iter().map(move |hash| (*hash, at))).collect();
+        self.by_token =
+            tokens.flat_map(|(at, user)| user.tokens.iter().map(move |hash| (*hash, at))).collect();
         self.users.len() < before
     }
 
@@ -256,13 +274,17 @@ impl Users {
              # Passwords and tokens stand here as hashes. Keep the file readable by callpulse only.\n",
         );
         if let Some(key) = &self.pseudonym_key {
-            let _ = writeln!(out, "\n# Makes the pseudonyms that stand for customers where a role may not see them.");
+            let _ = writeln!(
+                out,
+                "\n# Makes the pseudonyms that stand for customers where a role may not see them."
+            );
             let _ = writeln!(out, "pseudonym_key = \"{}\"", STANDARD.encode(key));
         }
         for user in &self.users {
             let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
             let list = |texts: Vec<String>| format!("[{}]", texts.join(", "));
-            let _ = writeln!(out, "\n[[user]]\nname = {}\nrole = \"{}\"", quoted(&user.name), user.role.name());
+            let _ =
+                writeln!(out, "\n[[user]]\nname = {}\nrole = \"{}\"", quoted(&user.name), user.role.name());
             if let Some(agent) = &user.agent_id {
                 let _ = writeln!(out, "agent_id = {}", quoted(agent));
             }
@@ -274,8 +296,11 @@ impl Users {
                 let _ = writeln!(out, "password = \"{secret}\"");
             }
             if !user.tokens.is_empty() {
-                let hex = |hash: &[u8; 32]| hash.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-                let hashes = user.tokens.iter().map(|hash| format!("\"{TOKEN_PREFIX}{}\"", hex(hash))).collect();
+                let hex = |hash: &[u8; 32]| {
+                    hash.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+                };
+                let hashes =
+                    user.tokens.iter().map(|hash| format!("\"{TOKEN_PREFIX}{}\"", hex(hash))).collect();
                 let _ = writeln!(out, "tokens = {}", list(hashes));
             }
         }
@@ -344,10 +369,15 @@ mod tests {
         assert!(!text.contains(&made) && !text.contains(&token));
         let read = Users::parse("users.toml", &text).expect("what was written");
         assert_eq!(read, users);
-        assert!(read.get("ana").and_then(|user| user.password.clone()).is_some_and(|secret| secret.fits(&made)));
+        assert!(
+            read.get("ana").and_then(|user| user.password.clone()).is_some_and(|secret| secret.fits(&made))
+        );
         assert_eq!(read.by_token(&token_hash(&token)).map(|user| user.name.as_str()), Some("li.wei@example"));
         assert!(users.remove("ana") && !users.remove("ana"));
-        assert_eq!(users.by_token(&token_hash(&token)).map(|user| user.name.as_str()), Some("li.wei@example"));
+        assert_eq!(
+            users.by_token(&token_hash(&token)).map(|user| user.name.as_str()),
+            Some("li.wei@example")
+        );
     }
 
     #[test]

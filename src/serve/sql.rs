@@ -107,6 +107,7 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 fn fault(error: &Error) -> Response {
     let status = match error.kind {
         ErrorKind::Sql | ErrorKind::Refused => StatusCode::BAD_REQUEST,
+        ErrorKind::Denied => StatusCode::FORBIDDEN,
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Memory => StatusCode::UNPROCESSABLE_ENTITY,

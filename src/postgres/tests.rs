@@ -1,0 +1,1 @@
+//! The wire, spoken by hand.
