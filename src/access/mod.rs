@@ -8,6 +8,7 @@
 
 mod audit;
 mod scram;
+mod tls;
 mod users;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use audit::{Audit, Door, Outcome, Record};
 pub use scram::{Exchange, Mistake, Secret};
+pub use tls::Tls;
 pub use users::{Fault, NewUser, User, Users};
 
 /// How long a login with a password lasts on the pages and in Flight SQL.

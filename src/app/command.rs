@@ -45,6 +45,12 @@ struct Listeners {
     /// Address of the pages, metrics and HTTP API; port 0 picks a free one.
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Address of the PostgreSQL wire, for psql, JDBC, Grafana and others.
+    #[arg(long, value_name = "ADDR")]
+    pg: Option<SocketAddr>,
+    /// Address of Arrow Flight SQL.
+    #[arg(long, value_name = "ADDR")]
+    flight: Option<SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -244,7 +250,10 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
 }
 
 fn listener_sets(listeners: &Listeners) -> Vec<String> {
-    listeners.http.iter().map(|address| format!("http.listen=\"{address}\"")).collect()
+    let all = [("http", listeners.http), ("pg", listeners.pg), ("flight", listeners.flight)];
+    all.iter()
+        .filter_map(|(door, address)| Some(format!("{door}.listen=\"{}\"", (*address)?)))
+        .collect()
 }
 
 fn load(common: &Common, extra: Vec<String>) -> Result<Config, Failure> {
@@ -268,6 +277,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut service = Service::start(config, Arc::new(SystemClock)).await?;
     if let Some(address) = service.http {
         tracing::info!("pages, metrics and SQL: http://{address}");
+    }
+    if let Some(door) = &service.postgres {
+        tracing::info!("PostgreSQL wire: postgresql://{}/callpulse", door.address);
     }
     let failure = tokio::select! {
         () = stop_signal() => None,

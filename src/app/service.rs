@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +14,7 @@ use super::board::Board;
 use super::commit::Committer;
 use super::task::{Origin, Rules, Task};
 use super::worker::{self, Ask, Worker, task_of};
-use super::{Failure, settings};
+use super::{Failure, doors, settings};
 use crate::config::Config;
 use crate::ingest::{AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Sink, Start};
 use crate::lake::Lake;
@@ -37,6 +36,8 @@ pub(super) struct Service {
     pub(super) engine: Arc<Engine>,
     /// Where the pages are.
     pub(super) http: Option<std::net::SocketAddr>,
+    /// The PostgreSQL wire.
+    pub(super) postgres: Option<doors::Open>,
     consumer: Option<Consumer>,
     stop: CancellationToken,
     commits: JoinHandle<Result<(), Failure>>,
@@ -51,13 +52,9 @@ impl Service {
     /// Who must act is in the failure.
     pub(super) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Service, Failure> {
         let consumer_options = settings::consumer(config)?;
-        let listener = match config.listeners.http {
-            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
-                Failure::outside(format!("cannot listen on `{address}`: {error}"))
-                    .hint("another process may use the port; --http 127.0.0.1:0 picks a free one")
-            })?),
-            None => None,
-        };
+        let keys = doors::Keys::of(config)?;
+        let listener = doors::listen(config.listeners.http, "--http").await?;
+        let pg_listener = doors::listen(config.listeners.pg, "--pg").await?;
         let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let dead_letters = match &config.kafka.dead_letter_topic {
             Some(topic) => Some(
@@ -97,9 +94,11 @@ impl Service {
         ));
         let engine = Engine::new(settings::query(config), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(keys.guard(engine));
 
         let stop = CancellationToken::new();
+        keys.watch(stop.child_token());
+        let postgres = doors::open_postgres(pg_listener, &keys, &engine, &stop);
         let http = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let pages = listener.map(|listener| {
             let (metrics, live, health) = (Arc::clone(&board), Arc::clone(&board), Arc::clone(&board));
@@ -129,7 +128,7 @@ impl Service {
         };
         let commits =
             tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));
-        Ok(Service { board, engine, http, consumer: Some(consumer), stop, commits, pages, failures })
+        Ok(Service { board, engine, http, postgres, consumer: Some(consumer), stop, commits, pages, failures })
     }
 
     /// Returns when something failed for good.
@@ -166,6 +165,9 @@ impl Service {
         self.stop.cancel();
         if let Some(pages) = self.pages.take() {
             let _ = tokio::time::timeout(Duration::from_secs(5), pages).await;
+        }
+        for door in [self.postgres.take()].into_iter().flatten() {
+            door.closed().await;
         }
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
         stopped

@@ -94,6 +94,9 @@ pub(super) fn lake(config: &Config) -> lake::Options {
 /// What SQL needs.
 pub(super) fn query(config: &Config) -> query::Options {
     let mut options = query::Options::new(config.grid());
+    options.timeout = std::time::Duration::from_secs(u64::try_from(config.sql.timeout_secs).unwrap_or(60));
+    options.memory_limit_bytes = usize::try_from(config.sql.memory_mib).unwrap_or(1024) << 20;
+    options.max_concurrent = usize::try_from(config.sql.max_concurrent).unwrap_or(4);
     options.service_level = config.queue_defaults.service_level_formula;
     options.queues = config
         .queues
