@@ -9,6 +9,7 @@ pub mod correlate; // joins the events of one contact into legs and handlings, i
 pub mod decode; // bytes of one record to one event, or a reject with its reason
 pub mod event; // what can happen in a centre: call, chat, agent state, transcript, survey, complaint
 pub mod facts; // the tables: columns, their meaning, rows and builders (Arrow)
+pub mod flight; // Arrow Flight SQL: large answers in Arrow batches
 pub mod forecast; // staff needed for a load: Erlang C and A
 pub mod ingest; // Kafka: assignment, positions, back-pressure; files for replay; the embedded broker
 pub mod kpi; // the sums a slot keeps, and the catalogue: each figure's name, unit, meaning and formula

@@ -13,6 +13,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 #[derive(Clone)]
 pub struct Tls {
     config: ServerConfig,
+    pem: (Vec<u8>, Vec<u8>),
 }
 
 impl std::fmt::Debug for Tls {
@@ -30,13 +31,14 @@ impl Tls {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
         };
-        let chain: Result<Vec<CertificateDer<'static>>, _> =
-            CertificateDer::pem_slice_iter(&read(certificate)?).collect();
-        let chain = chain.map_err(|error| format!("`{}` is no certificate: {error}", certificate.display()))?;
+        let pem = (read(certificate)?, read(key)?);
+        let chain: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(&pem.0).collect();
+        let chain =
+            chain.map_err(|error| format!("`{}` is no certificate: {error}", certificate.display()))?;
         if chain.is_empty() {
             return Err(format!("`{}` holds no certificate", certificate.display()));
         }
-        let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+        let private = PrivateKeyDer::from_pem_slice(&pem.1)
             .map_err(|_| format!("`{}` holds no private key in PEM", key.display()))?;
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
@@ -46,7 +48,12 @@ impl Tls {
             .map_err(|error| {
                 format!("`{}` and `{}` do not fit together: {error}", certificate.display(), key.display())
             })?;
-        Ok(Self { config })
+        Ok(Self { config, pem })
+    }
+
+    /// Certificate and key as they were read, for a library that reads them itself.
+    pub fn pem(&self) -> (&[u8], &[u8]) {
+        (&self.pem.0, &self.pem.1)
     }
 
     /// Takes connections of clients that speak one of these protocols, or do not say.

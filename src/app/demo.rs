@@ -122,8 +122,8 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
 
     let mut service = Service::start(&config, Arc::clone(&clock)).await?;
     let address = service.http.map(|http| format!("http://{http}")).unwrap_or_default();
-    let postgres = service.postgres.as_ref().map(|door| door.address);
-    greet(&config, &address, postgres, broker.as_ref(), present);
+    let sql = [&service.postgres, &service.flight].map(|door| door.as_ref().map(|door| door.address));
+    greet(&config, &address, sql, broker.as_ref(), present);
 
     let feeding = Arc::new(Feeding::default());
     let feeder = {
@@ -179,7 +179,7 @@ fn busy_present(now: Millis, zone: chrono_tz::Tz) -> Millis {
 fn greet(
     config: &Config,
     address: &str,
-    postgres: Option<std::net::SocketAddr>,
+    [postgres, flight]: [Option<std::net::SocketAddr>; 2],
     broker: Option<&EmbeddedBroker>,
     present: Millis,
 ) {
@@ -193,6 +193,7 @@ fn greet(
          \x20 metrics     {address}/metrics\n\
          \x20 live JSON   {address}/api/v1/live\n\
          \x20 PostgreSQL  {postgres}\n\
+         \x20 Flight SQL  {flight}\n\
          \x20 Kafka       {kafka}\n\
          \x20 lake        {lake}\n\n\
          try next:\n\
@@ -200,6 +201,7 @@ fn greet(
          \x20 curl -s {address}/api/v1/sql -H 'content-type: application/json' -d '{{\"sql\":\"select * from live_queues\"}}'\n\
          \x20 curl -s {address}/metrics | grep callpulse_rolling\n\
          \x20 psql {postgres} -c \"select * from live_queues\"\n",
+        flight = flight.map_or("off".to_owned(), |address| format!("grpc://{address}")),
         postgres = postgres.map_or("off".to_owned(), |address| format!("postgresql://{address}/callpulse")),
         program = program(),
         zone = config.timezone.name(),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use crate::access::{Access, Audit, Tls, Users};
 use crate::config::Config;
+use crate::flight;
 use crate::postgres;
 use crate::query::Engine;
 use crate::time::SystemClock;
@@ -130,6 +131,19 @@ pub(super) async fn listen(address: Option<SocketAddr>, flag: &str) -> Result<Op
     Ok(Some(listener))
 }
 
+/// Settings for the doors of a demo: one whose address nobody typed moves to a free port where its usual one is taken.
+pub(super) fn free_doors(typed: &[(&str, Option<SocketAddr>)]) -> Vec<String> {
+    let usual = [("pg", "127.0.0.1:5433"), ("flight", "127.0.0.1:50051")];
+    usual
+        .iter()
+        .filter(|(door, address)| {
+            let is_typed = typed.iter().any(|(name, address)| name == door && address.is_some());
+            !is_typed && std::net::TcpListener::bind(address).is_err()
+        })
+        .map(|(door, _)| format!("{door}.listen=\"127.0.0.1:0\""))
+        .collect()
+}
+
 /// A door that is open.
 pub(super) struct Open {
     pub(super) address: SocketAddr,
@@ -158,4 +172,21 @@ pub(super) fn open_postgres(
         tls: keys.tls.as_ref().map(|tls| tls.acceptor(&["postgresql"])),
     };
     Some(Open { address, task: tokio::spawn(postgres::run(listener, wire, stop.child_token())) })
+}
+
+/// Opens Arrow Flight SQL.
+pub(super) fn open_flight(
+    listener: Option<TcpListener>,
+    keys: &Keys,
+    engine: &Arc<Engine>,
+    stop: &CancellationToken,
+) -> Option<Open> {
+    let listener = listener?;
+    let address = listener.local_addr().ok()?;
+    let door = flight::Flight {
+        engine: Arc::clone(engine),
+        access: Arc::clone(&keys.access),
+        tls: keys.tls.clone(),
+    };
+    Some(Open { address, task: tokio::spawn(flight::run(listener, door, stop.child_token())) })
 }

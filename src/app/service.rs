@@ -38,6 +38,8 @@ pub(super) struct Service {
     pub(super) http: Option<std::net::SocketAddr>,
     /// The PostgreSQL wire.
     pub(super) postgres: Option<doors::Open>,
+    /// Arrow Flight SQL.
+    pub(super) flight: Option<doors::Open>,
     consumer: Option<Consumer>,
     stop: CancellationToken,
     commits: JoinHandle<Result<(), Failure>>,
@@ -55,6 +57,7 @@ impl Service {
         let keys = doors::Keys::of(config)?;
         let listener = doors::listen(config.listeners.http, "--http").await?;
         let pg_listener = doors::listen(config.listeners.pg, "--pg").await?;
+        let flight_listener = doors::listen(config.listeners.flight, "--flight").await?;
         let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let dead_letters = match &config.kafka.dead_letter_topic {
             Some(topic) => Some(
@@ -99,6 +102,12 @@ impl Service {
         let stop = CancellationToken::new();
         keys.watch(stop.child_token());
         let postgres = doors::open_postgres(pg_listener, &keys, &engine, &stop);
+        let flight = doors::open_flight(flight_listener, &keys, &engine, &stop);
+        let departments: HashMap<String, String> = config
+            .queues
+            .iter()
+            .filter_map(|(name, queue)| Some((name.clone(), queue.department.clone()?)))
+            .collect();
         let http = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let pages = listener.map(|listener| {
             let (metrics, live, health) = (Arc::clone(&board), Arc::clone(&board), Arc::clone(&board));
@@ -108,6 +117,9 @@ impl Service {
                 live: Arc::new(move || live.live()),
                 health: Arc::new(move || health.health()),
                 clock: Arc::clone(&clock),
+                access: Arc::clone(&keys.access),
+                tls: keys.tls.clone(),
+                departments: Arc::new(departments.clone()),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))
         });
@@ -128,7 +140,18 @@ impl Service {
         };
         let commits =
             tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));
-        Ok(Service { board, engine, http, postgres, consumer: Some(consumer), stop, commits, pages, failures })
+        Ok(Service {
+            board,
+            engine,
+            http,
+            postgres,
+            flight,
+            consumer: Some(consumer),
+            stop,
+            commits,
+            pages,
+            failures,
+        })
     }
 
     /// Returns when something failed for good.
@@ -166,7 +189,7 @@ impl Service {
         if let Some(pages) = self.pages.take() {
             let _ = tokio::time::timeout(Duration::from_secs(5), pages).await;
         }
-        for door in [self.postgres.take()].into_iter().flatten() {
+        for door in [self.postgres.take(), self.flight.take()].into_iter().flatten() {
             door.closed().await;
         }
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;

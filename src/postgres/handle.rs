@@ -333,7 +333,7 @@ impl Reader {
         let plan = match &command {
             Command::Ask(statement) | Command::Declare(_, statement) => {
                 let asking: Asking = session.asking(&self.wire.access)?;
-                let described = self.wire.engine.describe(&asking, statement).await;
+                let described = self.wire.engine.describe(&asking, statement, sql).await;
                 let described = described.map_err(|error| fault::of_query(&error, sql))?;
                 Some(Arc::new(described.plan))
             }
@@ -347,7 +347,12 @@ impl Reader {
 impl QueryParser for Reader {
     type Statement = Prepared;
 
-    async fn parse_sql<C>(&self, client: &C, sql: &str, _: &[Option<Type>]) -> PgWireResult<Option<Prepared>>
+    async fn parse_sql<C>(
+        &self,
+        client: &C,
+        sql: &str,
+        types: &[Option<Type>],
+    ) -> PgWireResult<Option<Prepared>>
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
@@ -355,6 +360,9 @@ impl QueryParser for Reader {
         let mut commands = self.read(client, sql)?;
         if commands.len() > 1 {
             return Err(fault::error("42601", "cannot insert multiple commands into a prepared statement"));
+        }
+        if let Some(Command::Ask(statement)) = commands.last_mut() {
+            parse::cast_arrays(statement, types);
         }
         match commands.pop() {
             None => Ok(None),

@@ -1,13 +1,17 @@
 //! A client's text becomes commands: questions for the engine, and what concerns the connection only.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    CloseCursor, DeclareType, Expr, FetchDirection, Reset, Set, Statement as Ast, TransactionMode, Value,
-    ValueWithSpan,
+    ArrayElemTypeDef, CastKind, CloseCursor, DataType as SqlType, DeclareType, ExactNumberInfo, Expr,
+    FetchDirection, Reset, Set, Statement as Ast, TransactionMode, Value, ValueWithSpan,
+    visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::error::PgWireResult;
 
 use super::{clients, fault};
@@ -293,6 +297,37 @@ fn forward(direction: &FetchDirection) -> PgWireResult<Option<usize>> {
         FetchDirection::ForwardAll | FetchDirection::All => Ok(None),
         _ => Err(fault::error("55000", "cursor can only scan forward")),
     }
+}
+
+/// Says of parameters that the client declares as arrays that they are: `queue = ANY($1)` alone does not tell.
+pub(super) fn cast_arrays(statement: &mut Statement, types: &[Option<Type>]) {
+    let Statement::Statement(ast) = statement else { return };
+    let element = |kind: &Type| match *kind {
+        Type::INT2_ARRAY | Type::INT4_ARRAY | Type::INT8_ARRAY => Some(SqlType::BigInt(None)),
+        Type::FLOAT4_ARRAY | Type::FLOAT8_ARRAY | Type::NUMERIC_ARRAY => {
+            Some(SqlType::Double(ExactNumberInfo::None))
+        }
+        Type::BOOL_ARRAY => Some(SqlType::Boolean),
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => Some(SqlType::Text),
+        _ => None,
+    };
+    let _: ControlFlow<()> = visit_expressions_mut(ast.as_mut(), |expr: &mut Expr| {
+        let Expr::Value(ValueWithSpan { value: Value::Placeholder(id), .. }) = &*expr else {
+            return ControlFlow::Continue(());
+        };
+        let at = id.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let declared = at.and_then(|at| types.get(at)).and_then(Option::as_ref);
+        let Some(element) = declared.and_then(element) else { return ControlFlow::Continue(()) };
+        let array = SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None));
+        *expr = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(expr.clone()),
+            data_type: array,
+            array: false,
+            format: None,
+        };
+        ControlFlow::Continue(())
+    });
 }
 
 #[cfg(test)]

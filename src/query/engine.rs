@@ -26,7 +26,7 @@ use super::information::{self, Information};
 use super::pg_catalog::{self, PgCatalog, Words};
 use super::rights::{self, PseudonymKey};
 use super::schema::{SupersededCache, Tables, catalog_of};
-use super::shape::Shape;
+use super::shape::{Relation, Shape};
 use super::views::{self, View};
 use super::{CATALOG, Cut, Error, ErrorKind, Options, SCHEMA, Source, functions, statement};
 use crate::access::{Audit, Identity};
@@ -217,7 +217,31 @@ impl Engine {
     }
 
     /// Plans a statement over no rows, to learn its columns and parameters. Reads nothing.
-    pub async fn describe(&self, asking: &Asking, statement: &Statement) -> Result<Description, Error> {
+    pub async fn describe(
+        &self,
+        asking: &Asking,
+        statement: &Statement,
+        sql: &str,
+    ) -> Result<Description, Error> {
+        let began = Instant::now();
+        let described = self.describe_unnoted(asking, statement).await;
+        // What is not allowed leaves a line, also where it was only to be planned.
+        if let Err(error) = &described
+            && matches!(error.kind, ErrorKind::Refused | ErrorKind::Denied)
+        {
+            Note::new(self.audit.as_ref(), asking, sql, began).failed(error);
+        }
+        described
+    }
+
+    /// What this reader is told of tables and views.
+    pub async fn told(&self, who: &Identity) -> Result<Vec<Relation>, Error> {
+        let shape = self.shape().await?;
+        let relations = shape.relations.iter().filter(|relation| rights::may_see(who, relation.name));
+        Ok(relations.cloned().collect())
+    }
+
+    async fn describe_unnoted(&self, asking: &Asking, statement: &Statement) -> Result<Description, Error> {
         statement::check(statement, &asking.who)?;
         let state = self.state_over(asking, Cut::empty(0), statement).await?;
         let plan = state.statement_to_plan(statement.clone()).await?;

@@ -45,6 +45,7 @@ pub use asking::Asking;
 pub use engine::{Description, Engine, Question};
 pub use error::{Error, ErrorKind};
 pub use prompt::{Runner, prompt};
+pub use shape::Relation;
 
 /// The catalogue in which every table stands.
 pub const CATALOG: &str = "callpulse";

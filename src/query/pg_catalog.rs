@@ -187,6 +187,7 @@ impl PgCatalog {
         words.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(said);
         catalog.ours.insert("pg_description", descriptions(&relations, &oids)?);
         catalog.ours.insert("pg_views", views(&relations)?);
+        catalog.ours.insert("pg_index", indexes(&relations, &oids)?);
         if let Some(constraints) = catalog.inner.table("pg_constraint").await? {
             let table = constraints_of(&constraints.schema(), &relations, &oids)?;
             catalog.ours.insert("pg_constraint", table);
@@ -316,7 +317,8 @@ fn constraints_of(
             "conname" => Some(text(&information::key_name)),
             "contype" => Some(text(&|_| "p".to_owned())),
             "conrelid" => Some(number(&|oid| oid)),
-            "confrelid" | "conindid" | "contypid" | "conparentid" => Some(number(&|_| 0)),
+            "conindid" => Some(number(&index_oid)),
+            "confrelid" | "contypid" | "conparentid" => Some(number(&|_| 0)),
             "conkey" => Some(places(&keyed, field.data_type())?),
             "convalidated" | "conislocal" | "connoinherit" => {
                 Some(Arc::new(arrow::array::BooleanArray::from(vec![true; rows])))
@@ -333,6 +335,65 @@ fn constraints_of(
         };
         fields.push(field.as_ref().clone().with_nullable(true));
         columns.push(made);
+    }
+    in_memory(fields, columns)
+}
+
+/// The number of the index behind a table's key: beyond every number that is handed out.
+fn index_oid(oid: i32) -> i32 {
+    oid + 2_000_000
+}
+
+/// The keys as indexes.
+fn indexes(
+    relations: &[Relation],
+    oids: &HashMap<String, i32>,
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let keyed: Vec<(&Relation, i32)> = relations
+        .iter()
+        .filter(|relation| !relation.key.is_empty())
+        .filter_map(|relation| Some((relation, *oids.get(relation.name)?)))
+        .collect();
+    let number = |of: &dyn Fn(i32) -> i32| -> ArrayRef {
+        Arc::new(keyed.iter().map(|(_, oid)| Some(of(*oid))).collect::<Int32Array>())
+    };
+    let list = DataType::List(Arc::new(Field::new("item", DataType::Int16, true)));
+    let count: ArrayRef = {
+        let counts = keyed.iter().map(|(relation, _)| i16::try_from(relation.key.len()).ok());
+        Arc::new(counts.collect::<arrow::array::Int16Array>())
+    };
+    let mut fields = vec![
+        Field::new("indexrelid", DataType::Int32, true),
+        Field::new("indrelid", DataType::Int32, true),
+        Field::new("indnatts", DataType::Int16, true),
+        Field::new("indnkeyatts", DataType::Int16, true),
+        Field::new("indkey", list.clone(), true),
+        Field::new("indoption", list.clone(), true),
+        Field::new("indclass", list.clone(), true),
+        Field::new("indcollation", list.clone(), true),
+    ];
+    let mut columns = vec![number(&index_oid), number(&|oid| oid), Arc::clone(&count), count];
+    columns.push(places(&keyed, &list)?);
+    columns.extend((0..3).map(|_| new_null_array(&list, keyed.len())));
+    for (name, value) in [
+        ("indisunique", true),
+        ("indnullsnotdistinct", false),
+        ("indisprimary", true),
+        ("indisexclusion", false),
+        ("indimmediate", true),
+        ("indisclustered", false),
+        ("indisvalid", true),
+        ("indcheckxmin", false),
+        ("indisready", true),
+        ("indislive", true),
+        ("indisreplident", false),
+    ] {
+        fields.push(Field::new(name, DataType::Boolean, true));
+        columns.push(Arc::new(arrow::array::BooleanArray::from(vec![value; keyed.len()])));
+    }
+    for name in ["indexprs", "indpred"] {
+        fields.push(Field::new(name, DataType::Utf8, true));
+        columns.push(new_null_array(&DataType::Utf8, keyed.len()));
     }
     in_memory(fields, columns)
 }

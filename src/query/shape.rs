@@ -4,17 +4,21 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 /// One table or view.
 #[derive(Debug, Clone)]
-pub(super) struct Relation {
-    pub(super) name: &'static str,
-    pub(super) is_view: bool,
-    pub(super) means: String,
-    pub(super) schema: SchemaRef,
+pub struct Relation {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is made from other tables.
+    pub is_view: bool,
+    /// What a row is.
+    pub means: String,
+    /// The columns.
+    pub schema: SchemaRef,
     /// What each column means, in the order of the schema.
-    pub(super) comments: Vec<String>,
+    pub comments: Vec<String>,
     /// The columns that name a row; none for views.
-    pub(super) key: &'static [&'static str],
+    pub key: &'static [&'static str],
     /// The statement behind a view.
-    pub(super) definition: Option<String>,
+    pub definition: Option<String>,
 }
 
 /// All tables and views, in the order of the manual.

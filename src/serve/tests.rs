@@ -60,6 +60,9 @@ async fn start(ready: bool) -> Running {
             reasons: vec!["partition 3 is behind".to_owned()],
         }),
         clock: Arc::new(Still),
+        access: Arc::new(Access::local_only()),
+        tls: None,
+        departments: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -294,6 +297,9 @@ async fn only_loopback_is_served() {
         live: Arc::new(|| Value::Null),
         health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
         clock: Arc::new(Still),
+        access: Arc::new(Access::local_only()),
+        tls: None,
+        departments: Arc::default(),
     };
     let refused = run(listener, site, running.stop.clone()).await.expect_err("an address for everybody");
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);

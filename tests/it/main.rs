@@ -2,12 +2,14 @@
 //!
 //! - `tidy`: house rules: who imports whom, where heavy packages live, what a file must and must not have.
 //! - `cli`: the real binary on files: exit codes, replay, SQL.
+//! - `cookbook`: the questions of the manual.
 //! - `service`: the real binary as a service: the demo, and a crash midway, with the embedded broker.
 //! - `harness`: the binary in a directory of its own, and files of simulated events.
 //!
 //! What one room can prove alone stands in that room.
 
 mod cli;
+mod cookbook;
 mod dashboards;
 mod harness;
 mod service;

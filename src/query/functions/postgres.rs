@@ -12,6 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeDelta, TimeZone, Utc};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
@@ -82,6 +83,16 @@ pub(in crate::query) fn all() -> Vec<ScalarUDF> {
         }),
         made("pg_size_pretty", &[1], Utf8, |args| of_texts(&args[0], size)),
     ];
+    for name in ["json_build_object", "jsonb_build_object"] {
+        let signature =
+            Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], Volatility::Stable);
+        functions.push(ScalarUDF::from(SimpleScalarUDF::new_with_signature(
+            name,
+            signature,
+            Utf8,
+            Arc::new(json_object),
+        )));
+    }
     for name in ["pg_ts_config_is_visible", "pg_opclass_is_visible", "pg_conversion_is_visible"] {
         functions.push(constant(name, &[1], Boolean, yes.clone()));
     }
@@ -223,6 +234,33 @@ fn instants() -> DataType {
 
 fn wrong(message: String) -> DataFusionError {
     DataFusionError::Execution(message)
+}
+
+/// An object of names and values that follow each other.
+fn json_object(args: &[ColumnarValue]) -> Result<ColumnarValue, DataFusionError> {
+    let arrays = ColumnarValue::values_to_arrays(args)?;
+    let rows = arrays.first().map_or(1, |array| array.len());
+    let options = FormatOptions::default();
+    let formatters = arrays.iter().map(|array| ArrayFormatter::try_new(array, &options));
+    let formatters = formatters.collect::<Result<Vec<_>, _>>()?;
+    let text = |at: usize, row: usize| formatters[at].value(row).try_to_string();
+    let mut objects = Vec::with_capacity(rows);
+    for row in 0..rows {
+        let mut object = serde_json::Map::new();
+        for at in (0..arrays.len().saturating_sub(1)).step_by(2) {
+            let value = &arrays[at + 1];
+            let written = match value.data_type() {
+                _ if value.is_null(row) => serde_json::Value::Null,
+                kind if kind.is_numeric() || *kind == DataType::Boolean => {
+                    serde_json::from_str(&text(at + 1, row)?).unwrap_or(serde_json::Value::Null)
+                }
+                _ => serde_json::Value::String(text(at + 1, row)?),
+            };
+            object.insert(text(at, row)?, written);
+        }
+        objects.push(Some(serde_json::Value::Object(object).to_string()));
+    }
+    Ok(back(Arc::new(objects.into_iter().collect::<StringArray>()), args))
 }
 
 fn to_char_of(args: &[ColumnarValue]) -> Result<ColumnarValue, DataFusionError> {
