@@ -126,6 +126,7 @@ pub(in crate::query) fn of_session(
     });
     vec![
         constant("session_user", &[0], DataType::Utf8, user.clone()),
+        constant("current_user", &[0], DataType::Utf8, user.clone()),
         constant("current_role", &[0], DataType::Utf8, user.clone()),
         constant("getpgusername", &[0], DataType::Utf8, user),
         ScalarUDF::from(SimpleScalarUDF::new_with_signature(
