@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, CloseCursor, DataType as SqlType, DeclareType, ExactNumberInfo, Expr,
-    FetchDirection, Reset, Set, Statement as Ast, TransactionMode, Value, ValueWithSpan,
-    visit_expressions_mut,
+    FetchDirection, Reset, Set, Statement as Ast, Value, ValueWithSpan, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -186,10 +185,8 @@ fn command(ast: Ast) -> PgWireResult<Command> {
             };
             Command::Show(name)
         }
-        Ast::StartTransaction { modes, .. } => {
-            check_modes(&modes)?;
-            Command::Begin
-        }
+        // A client that asks for a transaction that may write is told when it writes; many ask and never do.
+        Ast::StartTransaction { .. } => Command::Begin,
         Ast::Commit { .. } => Command::Commit,
         Ast::Rollback { savepoint: Some(_), .. } => Command::Nothing("ROLLBACK"),
         Ast::Rollback { .. } => Command::Rollback,
@@ -240,10 +237,7 @@ fn setting(set: Set) -> PgWireResult<Command> {
             Command::Set(vec![("client_encoding".to_owned(), plain(&charset_name.to_string()))])
         }
         Set::SetNamesDefault {} => Command::Reset(Some("client_encoding".to_owned())),
-        Set::SetTransaction { modes, .. } => {
-            check_modes(&modes)?;
-            Command::Nothing("SET")
-        }
+        Set::SetTransaction { .. } => Command::Nothing("SET"),
         Set::SetRole { role_name: None, .. } => Command::Nothing("SET"),
         Set::SetRole { role_name: Some(name), .. } => {
             return Err(fault::error(
@@ -256,15 +250,6 @@ fn setting(set: Set) -> PgWireResult<Command> {
         }
         other => return Err(fault::error("0A000", format!("`{other}` is not supported"))),
     })
-}
-
-fn check_modes(modes: &[TransactionMode]) -> PgWireResult<()> {
-    use datafusion::sql::sqlparser::ast::TransactionAccessMode;
-    // A client that asks for a transaction that may write is told when it writes; many ask and never do.
-    let _writes = modes
-        .iter()
-        .any(|mode| matches!(mode, TransactionMode::AccessMode(TransactionAccessMode::ReadWrite)));
-    Ok(())
 }
 
 fn declare(stmts: Vec<datafusion::sql::sqlparser::ast::Declare>) -> PgWireResult<Command> {
