@@ -15,7 +15,7 @@ use super::board::Board;
 use super::command::stop_signal;
 use super::service::Service;
 use crate::config::Config;
-use crate::ingest::{EmbeddedBroker, Feeder, create_topic};
+use crate::ingest::{EmbeddedBroker, Feeder, create_topic, retention};
 use crate::query::Engine;
 use crate::query::output::{Format, encode};
 use crate::simulate::{Books, Centre, Emitted, Options, Row};
@@ -405,6 +405,7 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
             let properties = &config.kafka.properties.0;
             create_topic(brokers, properties, &topic, request.partitions)
                 .map_err(|error| Failure::of_ingest(&error))?;
+            warn_of_retention(brokers, properties, &topic, request.start.unwrap_or(defaults.start));
             let feeder = Feeder::new(brokers, properties).map_err(|error| Failure::of_ingest(&error))?;
             while centre.next_into(&mut event) {
                 feeder
@@ -436,6 +437,20 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
         eprintln!("incident in {} from {from} to {to}: {}", incident.queue, incident.theme);
     }
     Ok(())
+}
+
+/// Says so where the brokers would soon delete what is about to be written: they judge age by a record's own time.
+fn warn_of_retention(brokers: &str, properties: &BTreeMap<String, String>, topic: &str, first: Millis) {
+    match retention(brokers, properties, topic) {
+        Ok(Some(kept)) if first < SystemClock.now().saturating_sub(kept) => eprintln!(
+            "warning: topic `{topic}` keeps records for {} h after their own time, and the first of these events is of {}: \
+             Kafka deletes them soon\nhint: set `retention.ms=-1` for the topic, or begin later with --start",
+            kept / HOUR,
+            format_time(first)
+        ),
+        Ok(_) => {}
+        Err(error) => eprintln!("warning: {error}"),
+    }
 }
 
 fn write_events(

@@ -10,6 +10,8 @@ mod service;
 mod settings;
 mod sql;
 mod task;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use command::{Cli, run};

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::commit::Committer;
-use super::task::{Handover, Origin, Task};
+use super::commit::{Committer, adopt};
+use super::task::{Handover, Task};
 use super::{Failure, settings};
 use crate::config::Config;
 use crate::decode::{Decoder, Format};
-use crate::ingest::{Block, FileBlocks};
+use crate::ingest::{Block, FileBlocks, Place};
 use crate::lake::Lake;
 use crate::metrics::Stats;
 use crate::time::{MINUTE, Millis, SECOND};
@@ -49,23 +49,14 @@ pub(super) async fn replay(config: &Config, format: &str, paths: &[PathBuf]) -> 
         eprintln!("the input is not in time order: it is taken whole, and nothing in it counts as too late");
     }
     let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
-    let found = lake.find_snapshot(TASK).await.map_err(Failure::of_lake)?;
-    for (file, why) in &found.torn {
-        eprintln!("warning: the snapshot {file} cannot be read ({why}); an older one is used");
-    }
-    let mut origins = Vec::new();
-    for file in &files {
-        let stored = lake.positions(&file.topic, 0).await.map_err(Failure::of_lake)?;
-        origins.push(Origin { topic: Arc::clone(&file.topic), partition: 0, stored });
-    }
     let mut rules = (*settings::rules(config, unordered)).clone();
     rules.dead_letters = false;
     for file in &files {
         rules.formats.insert(file.topic.to_string(), format);
     }
-    let mut task = Task::new(TASK.to_owned(), Arc::new(rules), &origins, found.snapshot)
-        .map_err(|why| Failure::input(format!("the state of an earlier replay cannot be read: {why}")))?;
-    let committer = Arc::new(Committer::new(lake, None).await?);
+    let places: Vec<Place> = files.iter().map(|file| (Arc::clone(&file.topic), 0)).collect();
+    let mut task = adopt(&lake, &Arc::new(rules), TASK, &places).await?;
+    let committer = Arc::new(Committer::new(lake, None));
 
     let bar = progress_bar(&files);
     let rows_max = usize::try_from(config.lake.commit_rows).unwrap_or(200_000);
@@ -107,7 +98,13 @@ fn spawn_commit(
     handover: Handover,
 ) -> tokio::task::JoinHandle<Result<u64, Failure>> {
     let committer = Arc::clone(committer);
-    tokio::spawn(async move { committer.commit_one(handover).await })
+    tokio::spawn(async move {
+        let outcome = committer.commit_these(vec![handover]).await?;
+        match outcome.fenced.into_iter().next() {
+            Some((_, why)) => Err(Failure::outside(why)),
+            None => Ok(outcome.done.first().map_or(0, |(_, number, _)| *number)),
+        }
+    })
 }
 
 /// Waits for the commit under way, so that at most one set of rows waits beside the one being built.

@@ -76,6 +76,8 @@ struct Source {
     next: i64,
     /// Everything below is in a flush.
     flushed: i64,
+    /// Records before this were counted by this process, when the partition was its own before.
+    counted_to: i64,
     /// Blocks that wait for the other sources of the task to reach a stored position.
     held: VecDeque<Block>,
     kinds: [u64; Kind::ALL.len()],
@@ -106,6 +108,12 @@ pub(super) struct Task {
     replay: VecDeque<Stored>,
     /// Rows of the replayed stretch that a table did not have.
     carried: Vec<(&'static Table, RecordBatch)>,
+    /// The position of each source up to which the tables of `carried` have rows at most.
+    carried_from: Vec<i64>,
+    /// Records are taken again that this process has counted before: it counts none until then.
+    recounting: bool,
+    /// What the correlator had counted when that ended.
+    uncounted: correlate::Counts,
     flushes: VecDeque<Flush>,
     committed: u64,
     number: u64,
@@ -158,6 +166,9 @@ impl Task {
             sources: Vec::new(),
             replay: VecDeque::new(),
             carried: Vec::new(),
+            carried_from: Vec::new(),
+            recounting: false,
+            uncounted: correlate::Counts::default(),
             flushes: VecDeque::new(),
             committed: 0,
             number: 0,
@@ -179,7 +190,26 @@ impl Task {
             task.add_source(Arc::clone(&origin.topic), origin.partition, next);
         }
         task.plan_replay(origins);
+        task.carried_from = task.sources.iter().map(|source| source.next).collect();
         Ok(task)
+    }
+
+    /// Tells up to which offset this process has counted the records of a source before, so that none is counted twice.
+    pub(super) fn counted_to(&mut self, of: impl Fn(&Arc<str>, i32) -> i64) {
+        for source in &mut self.sources {
+            source.counted_to = of(&source.topic, source.partition);
+        }
+        self.recounting = self.sources.iter().any(|source| source.next < source.counted_to);
+    }
+
+    /// Begins to count where this process stopped counting.
+    fn count_again(&mut self) {
+        if self.recounting && self.sources.iter().all(|source| source.next >= source.counted_to) {
+            self.settle();
+            self.recounting = false;
+            self.window.forget_counters();
+            self.uncounted = self.correlator.counts();
+        }
     }
 
     fn add_source(&mut self, topic: Arc<str>, partition: i32, next: i64) {
@@ -190,6 +220,7 @@ impl Task {
             partition,
             next,
             flushed: next,
+            counted_to: 0,
             held: VecDeque::new(),
             kinds: [0; Kind::ALL.len()],
             rejects: [0; RejectReason::ALL.len()],
@@ -220,6 +251,11 @@ impl Task {
             replay[i - 1].tables.extend(tables);
         }
         self.replay = replay.into();
+    }
+
+    /// The number of its newest flush, or of the snapshot that it began with.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// The task's name, under which its snapshots are kept.
@@ -285,6 +321,9 @@ impl Task {
             }
             self.settle();
             let have = self.replay.pop_front().map(|stored| stored.tables).unwrap_or_default();
+            if !self.replay.is_empty() {
+                self.carried_from = upto;
+            }
             let rows = self.facts.finish();
             self.carried.extend(rows.into_iter().filter(|(table, _)| !have.contains(&table.name)));
             if have.contains(&crate::facts::REJECTS.name) {
@@ -309,10 +348,12 @@ impl Task {
     }
 
     fn take_record(&mut self, at: usize, block: &Block, record: &Record) {
+        self.count_again();
         let Task { sources, correlator, facts, slots, rules, dead, .. } = self;
         let source = &mut sources[at];
         source.next = record.offset + 1;
-        source.consumed += 1;
+        let counted = u64::from(record.offset >= source.counted_to);
+        source.consumed += counted;
         self.unsettled += 1;
         let timestamp = (record.timestamp >= 0).then_some(record.timestamp);
         let value = block.value(record);
@@ -333,13 +374,13 @@ impl Task {
                     mask_event(&mut event);
                     match correlator.apply(&event, place, facts) {
                         Applied::New => {
-                            source.kinds[kind as usize] += 1;
-                            source.applied += 1;
+                            source.kinds[kind as usize] += counted;
+                            source.applied += counted;
                             return;
                         }
                         Applied::Repeat => {
-                            source.kinds[kind as usize] += 1;
-                            source.duplicates += 1;
+                            source.kinds[kind as usize] += counted;
+                            source.duplicates += counted;
                             return;
                         }
                         Applied::TooLate(detail) => Err(Reject { reason: RejectReason::TooLate, detail }),
@@ -348,7 +389,7 @@ impl Task {
             },
         };
         let Err(reject) = outcome else { return };
-        source.rejects[reject.reason as usize] += 1;
+        source.rejects[reject.reason as usize] += counted;
         let bytes = value.unwrap_or_default();
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(REJECT_PAYLOAD_MAX)]);
         let time = timestamp.or((correlator.newest() > Millis::MIN).then(|| correlator.newest()));
@@ -379,16 +420,17 @@ impl Task {
 
     /// Lets everything that was taken take effect.
     pub(super) fn settle(&mut self) {
-        if self.unsettled > 0 {
+        if self.unsettled > 0 || self.correlator.waits() {
             self.unsettled = 0;
             self.correlator.settle(&mut self.facts, &mut Watch(&mut self.window));
         }
     }
 
-    /// Settles unless the task replays: then only the stored positions are settled at.
+    /// Settles what anybody would notice, unless the task replays: then only the stored positions are settled at.
     pub(super) fn settle_live(&mut self) {
-        if self.replay.is_empty() {
-            self.settle();
+        if self.replay.is_empty() && self.unsettled > 0 {
+            self.unsettled = 0;
+            self.correlator.settle_soon(&mut self.facts, &mut Watch(&mut self.window));
         }
     }
 
@@ -398,9 +440,14 @@ impl Task {
             return None;
         }
         self.settle();
-        let moved = self.sources.iter().any(|source| source.next > source.flushed);
-        if !moved && self.facts.is_empty() && self.carried.is_empty() {
-            return None;
+        if self.sources.iter().all(|source| source.next == source.flushed) {
+            if self.carried.is_empty() {
+                return None;
+            }
+            // Nothing has come since the replay: what some tables lack goes under the offsets that made it.
+            for (source, from) in self.sources.iter_mut().zip(&self.carried_from) {
+                source.flushed = *from;
+            }
         }
         self.number += 1;
         let mut tables = std::mem::take(&mut self.carried);
@@ -507,7 +554,7 @@ impl Task {
         if !self.replay.is_empty() {
             return Vec::new();
         }
-        self.settle();
+        self.settle_live();
         let flushed = self.flushes.iter().filter(|flush| flush.number > after);
         let mut rows: Vec<_> = flushed.flat_map(|flush| flush.tables.iter().cloned()).collect();
         rows.extend(self.carried.iter().cloned());
@@ -525,6 +572,10 @@ impl Task {
 
     /// The windows' figures at `now`.
     pub(super) fn summary(&mut self, now: Millis) -> Summary {
+        self.count_again();
+        if self.recounting {
+            self.window.forget_counters();
+        }
         self.window.snapshot(now)
     }
 
@@ -543,8 +594,10 @@ impl Task {
         let mut stats = Stats::default();
         let counts = self.correlator.counts();
         stats.open_contacts = counts.open_contacts as i64;
-        stats.late_events = counts.late_events;
-        stats.restatements = counts.restatements;
+        if !self.recounting {
+            stats.late_events = counts.late_events - self.uncounted.late_events;
+            stats.restatements = counts.restatements - self.uncounted.restatements;
+        }
         let watermark = (self.correlator.newest() > Millis::MIN).then(|| self.correlator.watermark());
         for source in &self.sources {
             stats.unknown_fields += source.decoder.unknown_fields();
@@ -559,6 +612,7 @@ impl Task {
                 applied: source.applied,
                 duplicates: source.duplicates,
                 rejects: source.rejects.iter().sum(),
+                missing: 0,
                 lag: None,
                 watermark,
             };

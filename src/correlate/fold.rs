@@ -254,7 +254,7 @@ pub(super) fn fold<'a>(
     let mut started_at = None;
     let mut bot_outcome = None;
     let mut messages = 0;
-    for event in &events {
+    for event in events.iter() {
         channel = channel.or(event.channel);
         direction = direction.or(event.direction);
         department = department.or(event.department);
@@ -273,7 +273,7 @@ pub(super) fn fold<'a>(
             Kind::Message if event.is_final => messages += 1,
             _ => {}
         }
-        course.apply(event);
+        course.apply(&event);
     }
     let contact_channel = channel.unwrap_or(Channel::Voice);
     let mut flags = Flags::default();

@@ -4,12 +4,14 @@
 //! contact (queue, agent, customer …) stand once in `strings`, a UUID takes 16 bytes. Two entries may
 //! carry the same id only when they differ; [`Log::events`] then keeps the one that comes first in the
 //! contact's order, whatever arrived first.
+//!
+//! A contact may have a million messages: nothing here looks at every entry when one comes.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use hashbrown::HashSet;
+use hashbrown::{HashSet, HashTable};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,6 +20,8 @@ use crate::time::Millis;
 
 /// Above this many events an index of ids replaces the scan for repeats.
 const INDEX_FROM: u32 = 64;
+/// Above this many events they are read one by one, not all at once: an entry in the open takes six times its bytes.
+const MANY: u32 = 4096;
 /// Above this many bytes of strings a new one is appended without looking for it first.
 const SEARCH_STRINGS_TO: usize = 4096;
 /// Growth steps: a contact's buffers are exact to this many bytes, since millions may be open.
@@ -44,6 +48,15 @@ const PARTIAL: u32 = 1 << 12;
 const DIRECTION: u32 = 1 << 13;
 const UTTERANCE: u32 = 1 << 14;
 
+/// Finds entries of a long log.
+#[derive(Debug, Default, Clone)]
+struct Index {
+    /// Where entries begin, by the hash of their id.
+    ids: HashTable<u32>,
+    /// Hashes of the utterances whose final piece is there.
+    finals: HashSet<u32, BuildHasherDefault<Ready>>,
+}
+
 /// A slice of the log's strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Symbol {
@@ -52,7 +65,7 @@ struct Symbol {
 }
 
 /// A hasher that takes a hash as it is.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Ready(u64);
 
 impl Hasher for Ready {
@@ -64,6 +77,10 @@ impl Hasher for Ready {
     }
     fn write_u64(&mut self, value: u64) {
         self.0 = value;
+    }
+    fn write_u32(&mut self, value: u32) {
+        // The table takes its tag from the upper bits.
+        self.0 = u64::from(value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
@@ -94,6 +111,13 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    /// What tells entries of one id, time and kind apart, and puts them in order.
+    fn content(&self) -> Content<'_> {
+        let texts = [self.queue, self.department, self.agent, self.customer, self.tier, self.label, self.to];
+        let codes = [self.channel.map(|channel| channel as u8), self.direction.map(|to| to as u8), self.code];
+        (texts, codes, self.resolved, self.dial_ms, self.is_final)
+    }
+
     pub(super) fn bot_outcome(&self) -> Option<BotOutcome> {
         self.code.and_then(BotOutcome::from_code)
     }
@@ -105,6 +129,74 @@ impl Entry<'_> {
     }
     pub(super) fn speaker(&self) -> Option<Speaker> {
         self.code.and_then(Speaker::from_code)
+    }
+}
+
+/// The fields of an event that its log keeps, without id, time and kind.
+type Content<'a> = ([Option<&'a str>; FIELDS], [Option<u8>; 3], Option<bool>, Option<i64>, bool);
+
+/// [`Entry::content`] of an event that is not written yet.
+fn content_of<'a>(event: &'a Event<'_>) -> Content<'a> {
+    let label = match event.kind {
+        Kind::ContactStarted => event.topic.as_deref(),
+        Kind::Wrapped => event.disposition.as_deref(),
+        _ => None,
+    };
+    let to = event.to_queue.as_deref().or(event.to_agent.as_deref());
+    let code = match event.kind {
+        Kind::BotEnded => event.bot_outcome.map(|code| code as u8),
+        Kind::LeftQueue => event.leave_reason.map(|code| code as u8),
+        Kind::Ended => event.by.map(|code| code as u8),
+        Kind::Message => event.speaker.map(|code| code as u8),
+        _ => None,
+    };
+    let texts = [
+        event.queue.as_deref(),
+        event.department.as_deref(),
+        event.agent_id.as_deref(),
+        event.customer_id.as_deref(),
+        event.tier.as_deref(),
+        label,
+        to,
+    ];
+    let codes = [event.channel.map(|channel| channel as u8), event.direction.map(|to| to as u8), code];
+    let resolved = event.resolved.filter(|_| event.kind == Kind::Wrapped);
+    (texts, codes, resolved, event.dial_ms, event.is_final)
+}
+
+/// The events of a log in order.
+pub(super) enum Events<'a> {
+    /// All at hand.
+    Few(SmallVec<[Entry<'a>; 16]>),
+    /// Where they begin; each is read when it is asked for.
+    Many(&'a Log, Vec<u32>),
+}
+
+impl<'a> Events<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Events::Few(events) => events.len(),
+            Events::Many(_, order) => order.len(),
+        }
+    }
+
+    fn at(&self, at: usize) -> Option<Entry<'a>> {
+        match self {
+            Events::Few(events) => events.get(at).copied(),
+            Events::Many(log, order) => order.get(at).and_then(|begin| log.entry_at(*begin)),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'a>> {
+        (0..self.len()).filter_map(|at| self.at(at))
+    }
+
+    pub(super) fn first(&self) -> Option<Entry<'a>> {
+        self.at(0)
+    }
+
+    pub(super) fn last(&self) -> Option<Entry<'a>> {
+        self.at(self.len().checked_sub(1)?)
     }
 }
 
@@ -172,7 +264,7 @@ pub(super) enum Appended {
     New,
     /// The log had it.
     Repeat,
-    /// The log had an event with this id but another time or kind; both stay, the first in order counts.
+    /// The log had an event with this id but another time, kind or content; both stay, the first in order counts.
     Conflict,
 }
 
@@ -183,20 +275,20 @@ pub(super) struct Log {
     pub(super) bytes: Vec<u8>,
     /// Times in the log are differences to this one.
     pub(super) base: Millis,
-    /// Entries: distinct events, and those that carry an id again with another time or kind.
+    /// Entries: distinct events, and those that carry an id again with another time, kind or content.
     pub(super) count: u32,
     /// True once two entries carried the same id.
     pub(super) conflicts: bool,
     last: [Symbol; FIELDS],
-    ids: Option<Box<Hashes>>,
+    index: Option<Box<Index>>,
 }
 
 impl Log {
     /// Puts a log together again from what a snapshot holds.
     pub(super) fn restore(strings: String, bytes: Vec<u8>, base: Millis, count: u32, conflicts: bool) -> Log {
-        let mut log = Log { strings, bytes, base, count, conflicts, last: Default::default(), ids: None };
+        let mut log = Log { strings, bytes, base, count, conflicts, last: Default::default(), index: None };
         if count > INDEX_FROM {
-            log.index();
+            log.index_all();
         }
         log
     }
@@ -212,60 +304,78 @@ impl Log {
             None => Id { uuid: false, bytes: event.id.as_bytes() },
         };
         let mut appended = Appended::New;
-        if self.may_have(id) {
-            let since = event.time.wrapping_sub(self.base);
-            for raw in with_id(&self.bytes, id) {
-                if raw.kind == event.kind as u8 && raw.time == since {
-                    return Appended::Repeat;
+        let since = event.time.wrapping_sub(self.base);
+        let same = |raw: &Raw<'_>| {
+            raw.kind == event.kind as u8
+                && raw.time == since
+                && self.entry(*raw).content() == content_of(event)
+        };
+        match &self.index {
+            None => {
+                for raw in with_id(&self.bytes, id) {
+                    if same(&raw) {
+                        return Appended::Repeat;
+                    }
+                    appended = Appended::Conflict;
                 }
-                appended = Appended::Conflict;
             }
-            self.conflicts |= appended == Appended::Conflict;
+            Some(index) => {
+                let begins = index.ids.iter_hash(xxh3_64(id.bytes));
+                for raw in begins.filter_map(|at| raw_at(&self.bytes, *at)) {
+                    if raw.id.uuid != id.uuid || raw.id.bytes != id.bytes {
+                        continue;
+                    }
+                    if same(&raw) {
+                        return Appended::Repeat;
+                    }
+                    appended = Appended::Conflict;
+                }
+            }
         }
+        self.conflicts |= appended == Appended::Conflict;
+        let begin = self.bytes.len() as u32;
         self.write(event, id);
         self.count += 1;
-        match &mut self.ids {
-            Some(ids) => {
-                ids.insert(xxh3_64(id.bytes));
-            }
-            None if self.count > INDEX_FROM => self.index(),
-            None => {}
+        if self.index.is_some() {
+            self.index_one(begin);
+        } else if self.count > INDEX_FROM {
+            self.index_all();
         }
         appended
     }
 
-    fn may_have(&self, id: Id<'_>) -> bool {
-        self.ids.as_ref().is_none_or(|ids| ids.contains(&xxh3_64(id.bytes)))
+    fn index_all(&mut self) {
+        self.index = Some(Box::default());
+        let mut at = 0;
+        while at < self.bytes.len() {
+            self.index_one(at as u32);
+            let (len, after) = get(&self.bytes[at..]);
+            at = self.bytes.len() - after.len() + len as usize;
+        }
     }
 
-    fn index(&mut self) {
-        let ids = raw_entries(&self.bytes).map(|raw| xxh3_64(raw.id.bytes)).collect();
-        self.ids = Some(Box::new(ids));
+    fn index_one(&mut self, begin: u32) {
+        let Log { bytes, index, .. } = self;
+        let (Some(index), Some(raw)) = (index, raw_at(bytes, begin)) else { return };
+        if let Some(utterance) = raw.final_utterance() {
+            index.finals.insert(utterance);
+        }
+        let hash = |at: &u32| raw_at(bytes, *at).map_or(0, |raw| xxh3_64(raw.id.bytes));
+        index.ids.insert_unique(hash(&begin), begin, hash);
     }
 
     fn write(&mut self, event: &Event<'_>, id: Id<'_>) {
-        let label = match event.kind {
-            Kind::ContactStarted => event.topic.as_deref(),
-            Kind::Wrapped => event.disposition.as_deref(),
-            _ => None,
-        };
-        let to = event.to_queue.as_deref().or(event.to_agent.as_deref());
-        let code = match event.kind {
-            Kind::BotEnded => event.bot_outcome.map(|code| code as u8),
-            Kind::LeftQueue => event.leave_reason.map(|code| code as u8),
-            Kind::Ended => event.by.map(|code| code as u8),
-            Kind::Message => event.speaker.map(|code| code as u8),
-            _ => None,
-        };
+        let (texts, [channel, direction, code], resolved, dial_ms, is_final) = content_of(event);
         let fields = [
-            (Field::Queue, event.queue.as_deref()),
-            (Field::Department, event.department.as_deref()),
-            (Field::Agent, event.agent_id.as_deref()),
-            (Field::Customer, event.customer_id.as_deref()),
-            (Field::Tier, event.tier.as_deref()),
-            (Field::Label, label),
-            (Field::To, to),
+            Field::Queue,
+            Field::Department,
+            Field::Agent,
+            Field::Customer,
+            Field::Tier,
+            Field::Label,
+            Field::To,
         ];
+        let fields = fields.into_iter().zip(texts);
         let mut mask = 0u32;
         // The body is written to the stack first: its length stands before it.
         let mut body: SmallVec<[u8; 160]> = SmallVec::new();
@@ -285,29 +395,27 @@ impl Log {
                 put(&mut values, u64::from(symbol.len));
             }
         }
-        if let Some(channel) = event.channel {
+        if let Some(channel) = channel {
             mask |= CHANNEL;
-            values.push(channel as u8);
+            values.push(channel);
         }
         if let Some(code) = code {
             mask |= CODE;
             values.push(code);
         }
-        if event.kind == Kind::Wrapped
-            && let Some(resolved) = event.resolved
-        {
+        if let Some(resolved) = resolved {
             mask |= RESOLVED | if resolved { RESOLVED_TRUE } else { 0 };
         }
-        if let Some(dial) = event.dial_ms {
+        if let Some(dial) = dial_ms {
             mask |= DIAL;
             put(&mut values, zigzag(dial));
         }
-        if !event.is_final {
+        if !is_final {
             mask |= PARTIAL;
         }
-        if let Some(direction) = event.direction {
+        if let Some(direction) = direction {
             mask |= DIRECTION;
-            values.push(direction as u8);
+            values.push(direction);
         }
         if let Some(utterance) = event.utterance.as_deref() {
             mask |= UTTERANCE;
@@ -348,13 +456,17 @@ impl Log {
 
     /// The events in the contact's order (time, rank, id), each id once. `upto` limits the log to its
     /// first bytes: the log as it was when it had that length.
-    pub(super) fn events(&self, upto: usize) -> SmallVec<[Entry<'_>; 16]> {
+    pub(super) fn events(&self, upto: usize) -> Events<'_> {
+        if self.count > MANY {
+            return self.many_events(upto);
+        }
         let mut events: SmallVec<[Entry<'_>; 16]> = SmallVec::new();
         for raw in raw_entries(&self.bytes[..upto]) {
             events.push(self.entry(raw));
         }
         let order = |a: &Entry<'_>, b: &Entry<'_>| {
-            a.time.cmp(&b.time).then(a.kind.cmp(&b.kind)).then_with(|| a.id.cmp(b.id))
+            let known = a.time.cmp(&b.time).then(a.kind.cmp(&b.kind)).then_with(|| a.id.cmp(b.id));
+            known.then_with(|| a.content().cmp(&b.content()))
         };
         if !events.is_sorted_by(|a, b| order(a, b) != Ordering::Greater) {
             events.sort_unstable_by(order);
@@ -363,18 +475,50 @@ impl Log {
             let mut seen: HashSet<Vec<u8>> = HashSet::new();
             events.retain(|entry| seen.insert(entry.id.text().into_owned()));
         }
-        events
+        Events::Few(events)
+    }
+
+    /// As [`Log::events`], by the places of the entries.
+    fn many_events(&self, upto: usize) -> Events<'_> {
+        let mut keys: Vec<(Millis, u8, u32)> = Vec::with_capacity(self.count as usize);
+        let mut rest = &self.bytes[..upto];
+        while !rest.is_empty() {
+            let begin = (upto - rest.len()) as u32;
+            let (len, after) = get(rest);
+            if let Some(raw) = raw_entries(rest).next() {
+                keys.push((raw.time, raw.kind, begin));
+            }
+            rest = &after[len as usize..];
+        }
+        let order = |a: &(Millis, u8, u32), b: &(Millis, u8, u32)| {
+            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| match (self.entry_at(a.2), self.entry_at(b.2)) {
+                (Some(a), Some(b)) => a.id.cmp(b.id).then_with(|| a.content().cmp(&b.content())),
+                _ => Ordering::Equal,
+            })
+        };
+        if !keys.is_sorted_by(|a, b| order(a, b) != Ordering::Greater) {
+            keys.sort_unstable_by(order);
+        }
+        if self.conflicts {
+            let mut seen: HashSet<Vec<u8>> = HashSet::new();
+            keys.retain(|key| {
+                self.entry_at(key.2).is_none_or(|entry| seen.insert(entry.id.text().into_owned()))
+            });
+        }
+        Events::Many(self, keys.into_iter().map(|(_, _, begin)| begin).collect())
+    }
+
+    fn entry_at(&self, begin: u32) -> Option<Entry<'_>> {
+        raw_at(&self.bytes, begin).map(|raw| self.entry(raw))
     }
 
     /// True when the log holds the final piece of this utterance.
     pub(super) fn has_final(&self, utterance: &str) -> bool {
         let hash = xxh3_64(utterance.as_bytes()) as u32;
-        raw_entries(&self.bytes).any(|raw| {
-            let (mask, rest) = get(raw.rest);
-            raw.kind == Kind::Message as u8
-                && mask as u32 & (UTTERANCE | PARTIAL) == UTTERANCE
-                && rest.ends_with(&hash.to_le_bytes())
-        })
+        match &self.index {
+            Some(index) => index.finals.contains(&hash),
+            None => raw_entries(&self.bytes).any(|raw| raw.final_utterance() == Some(hash)),
+        }
     }
 
     /// Entries in the first bytes of the log: the revision of rows made from them.
@@ -393,7 +537,10 @@ impl Log {
     pub(super) fn memory(&self) -> usize {
         self.strings.capacity()
             + self.bytes.capacity()
-            + self.ids.as_ref().map_or(0, |ids| ids.capacity() * 9 + 64)
+            + self
+                .index
+                .as_ref()
+                .map_or(0, |index| (index.ids.capacity() + index.finals.capacity()) * 5 + 128)
     }
 
     fn entry<'a>(&'a self, raw: Raw<'a>) -> Entry<'a> {
@@ -454,6 +601,21 @@ struct Raw<'a> {
     id: Id<'a>,
     time: i64,
     rest: &'a [u8],
+}
+
+impl Raw<'_> {
+    /// The hash of its utterance, of a message that is the final piece of one.
+    fn final_utterance(&self) -> Option<u32> {
+        let (mask, rest) = get(self.rest);
+        let is_one = self.kind == Kind::Message as u8 && mask as u32 & (UTTERANCE | PARTIAL) == UTTERANCE;
+        // It stands last.
+        rest.last_chunk::<4>().filter(|_| is_one).map(|bytes| u32::from_le_bytes(*bytes))
+    }
+}
+
+/// The entry that begins there.
+fn raw_at(bytes: &[u8], begin: u32) -> Option<Raw<'_>> {
+    raw_entries(bytes.get(begin as usize..)?).next()
 }
 
 /// The entries that carry this id. Looks at nothing else of the others: every event is looked for once.

@@ -244,7 +244,7 @@ fn history(seed: u64) -> History {
         });
         // Sometimes an id comes again with another time: the first in order counts.
         if let Some(last) = events.last()
-            && last.kind < Kind::Message
+            && last.kind != Kind::Message
             && dice.percent(2)
         {
             let other = starts[contact as usize] + dice.below(width as u64) as Millis;
