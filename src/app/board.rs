@@ -146,7 +146,7 @@ impl Board {
         stats.lake_failures += committing.failures;
         for topic in &self.topics {
             for reason in RejectReason::ALL {
-                stats.rejects.entry((topic.to_string(), reason)).or_default();
+                stats.rejects.entry((topic.to_string(), *reason)).or_default();
             }
         }
         for ((topic, partition), records) in

@@ -166,7 +166,8 @@ pub fn retention(
     };
     let admin = admin(brokers, properties)?;
     let options = AdminOptions::new().request_timeout(Some(CREATING_MAX));
-    let asked = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options);
+    let topic = ResourceSpecifier::Topic(topic);
+    let asked = admin.describe_configs([&topic], &options);
     let answer = futures::executor::block_on(asked).map_err(|error| failed(error.to_string()))?;
     let mut kept = None;
     for resource in answer {

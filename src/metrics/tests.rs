@@ -75,6 +75,7 @@ fn stats() -> Stats {
     stats.events.insert(("calls".to_owned(), Kind::Queued), 7);
     stats.rejects.insert(("calls".to_owned(), RejectReason::BadTime), 2);
     let partition = PartitionStats {
+        missing: 0,
         consumed: 10,
         applied: 7,
         duplicates: 1,

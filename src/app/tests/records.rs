@@ -58,7 +58,8 @@ fn contact(dice: &mut Dice, name: &str, begin: Millis, out: &mut Vec<(Millis, Ma
     let channel = dice.pick(&["voice", "chat"]);
     tell(dice, "contact.started", SECOND, json!({"channel": channel, "direction": "inbound"}));
     for _ in 0..1 + dice.below(2) {
-        tell(dice, "contact.queued", MINUTE, json!({"queue": dice.pick(&QUEUES)}));
+        let queue = dice.pick(&QUEUES);
+        tell(dice, "contact.queued", MINUTE, json!({"queue": queue}));
         if dice.percent(70) {
             let agent = format!("a{}", dice.below(3));
             tell(dice, "contact.answered", MINUTE, json!({"agent_id": agent}));
@@ -84,11 +85,13 @@ fn contact(dice: &mut Dice, name: &str, begin: Millis, out: &mut Vec<(Millis, Ma
         tell(dice, "contact.ended", 2 * MINUTE, json!({"by": "customer"}));
     }
     if dice.percent(20) {
-        tell(dice, "survey", 5 * MINUTE, json!({"csat": 1 + dice.below(5)}));
+        let csat = 1 + dice.below(5);
+        tell(dice, "survey", 5 * MINUTE, json!({"csat": csat}));
     }
     if dice.percent(10) {
         // Long after: a restatement, or too late.
-        tell(dice, "contact.queued", 200 * MINUTE, json!({"queue": dice.pick(&QUEUES)}));
+        let queue = dice.pick(&QUEUES);
+        tell(dice, "contact.queued", 200 * MINUTE, json!({"queue": queue}));
     }
 }
 

@@ -60,7 +60,7 @@ impl Tally {
     }
 }
 
-fn rules(correlation: i64) -> Arc<Rules> {
+pub(super) fn rules(correlation: i64) -> Arc<Rules> {
     let grid = Grid::new(chrono_tz::Asia::Shanghai, 30).expect("a slot length");
     let defaults = QueueRules { target_wait_ms: 20 * SECOND, short_abandon_ms: 5 * SECOND, department: None };
     Arc::new(Rules {
