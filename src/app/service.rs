@@ -202,17 +202,22 @@ async fn commit_loop(
     let mut snapshot_at = tokio::time::Instant::now() + pace.snapshot;
     let mut maintain_at = pace.maintain.map(|every| tokio::time::Instant::now() + every);
     loop {
-        tokio::select! {
+        let pressed = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = full.notified() => {}
-            () = tokio::time::sleep(pace.commit) => {}
-        }
+            () = full.notified() => true,
+            () = tokio::time::sleep(pace.commit) => false,
+        };
         let now = tokio::time::Instant::now();
-        let due = now >= snapshot_at;
-        if due {
+        // While rows press, the state moves so fast that a small one too is written only when it is due.
+        let snapshot = match (now >= snapshot_at, pressed) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        };
+        if snapshot == Some(true) {
             snapshot_at = now + pace.snapshot;
         }
-        board.committer.cycle(&board.workers, None, due.then_some(true)).await?;
+        board.committer.cycle(&board.workers, None, snapshot).await?;
         if let (Some(at), Some(every)) = (maintain_at, pace.maintain)
             && now >= at
         {

@@ -222,9 +222,7 @@ impl<'a> Course<'a, '_> {
     }
 }
 
-/// The rows of a contact.
-///
-/// `upto` limits the log to its first bytes (see [`Log::events`]); `key` is the contact's id.
+/// The rows of a contact, from the first `upto` bytes of its log; `key` is the contact's id.
 pub(super) fn fold<'a>(
     key: &'a str,
     log: &'a Log,
@@ -233,7 +231,49 @@ pub(super) fn fold<'a>(
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> Folded<'a> {
-    let events = log.events(upto);
+    let (mut entries, _) = log.entries(upto, 0);
+    let revision = entries.len();
+    if !log.in_order(&entries) {
+        log.put_in_order(&mut entries);
+    }
+    fold_entries(key, &entries, revision, watermark, options, slots)
+}
+
+/// The rows of a contact before and after its newest events: as its log was at `before` (length and watermark), nothing
+/// when that is 0 bytes, and as it is now. The log is read once.
+pub(super) fn fold_both<'a>(
+    key: &'a str,
+    log: &'a Log,
+    before: (usize, Millis),
+    watermark: Millis,
+    options: &'a Options,
+    slots: &mut SlotCache,
+) -> (Folded<'a>, Folded<'a>) {
+    let (mut entries, count) = log.entries(log.bytes.len(), before.0);
+    let revision = entries.len();
+    let old = if count == 0 {
+        Folded { rows: Rows::default(), deadline: None }
+    } else if log.in_order(&entries) {
+        fold_entries(key, &entries[..count], count, before.1, options, slots)
+    } else {
+        fold(key, log, before.0, before.1, options, slots)
+    };
+    if !log.in_order(&entries) {
+        log.put_in_order(&mut entries);
+    }
+    let new = fold_entries(key, &entries, revision, watermark, options, slots);
+    (old, new)
+}
+
+/// The rows that these events make, which stand in the contact's order.
+fn fold_entries<'a>(
+    key: &'a str,
+    events: &[Entry<'a>],
+    revision: usize,
+    watermark: Millis,
+    options: &'a Options,
+    slots: &mut SlotCache,
+) -> Folded<'a> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else {
         return Folded { rows: Rows::default(), deadline: None };
     };
@@ -254,7 +294,7 @@ pub(super) fn fold<'a>(
     let mut started_at = None;
     let mut bot_outcome = None;
     let mut messages = 0;
-    for event in &events {
+    for event in events {
         channel = channel.or(event.channel);
         direction = direction.or(event.direction);
         department = department.or(event.department);
@@ -321,7 +361,7 @@ pub(super) fn fold<'a>(
     let closed = (!goes_on || timed_out) && !unwrapped;
 
     // The rows.
-    let revision = Some(i64::from(log.count_upto(upto)));
+    let revision = Some(revision as i64);
     let direction = direction.map(Direction::as_str);
     let mut rows = Rows::default();
     for (index, leg) in course.legs.iter().enumerate() {

@@ -2,7 +2,7 @@
 //!
 //! Append-only, in order of arrival. An event takes about 30 bytes: strings that repeat within the
 //! contact (queue, agent, customer …) stand once in `strings`, a UUID takes 16 bytes. Two entries may
-//! carry the same id only when they differ; [`Log::events`] then keeps the one that comes first in the
+//! carry the same id only when they differ; [`Log::put_in_order`] then keeps the one that comes first in the
 //! contact's order, whatever arrived first.
 
 use std::borrow::Cow;
@@ -93,7 +93,14 @@ pub(super) struct Entry<'a> {
     pub(super) is_final: bool,
 }
 
+/// Entries of one contact; most contacts have no more than these, and take no memory besides the stack.
+pub(super) type Entries<'a> = SmallVec<[Entry<'a>; 16]>;
+
 impl Entry<'_> {
+    fn order(&self, other: &Entry<'_>) -> Ordering {
+        self.time.cmp(&other.time).then(self.kind.cmp(&other.kind)).then_with(|| self.id.cmp(other.id))
+    }
+
     pub(super) fn bot_outcome(&self) -> Option<BotOutcome> {
         self.code.and_then(BotOutcome::from_code)
     }
@@ -346,24 +353,31 @@ impl Log {
         symbol
     }
 
-    /// The events in the contact's order (time, rank, id), each id once. `upto` limits the log to its
-    /// first bytes: the log as it was when it had that length.
-    pub(super) fn events(&self, upto: usize) -> SmallVec<[Entry<'_>; 16]> {
-        let mut events: SmallVec<[Entry<'_>; 16]> = SmallVec::new();
-        for raw in raw_entries(&self.bytes[..upto]) {
-            events.push(self.entry(raw));
+    /// The first entries of the log, up to this length of it, in order of arrival; and how many of them stand in its
+    /// first `mark` bytes.
+    pub(super) fn entries(&self, upto: usize, mark: usize) -> (Entries<'_>, usize) {
+        let mut entries = Entries::new();
+        let mut marked = 0;
+        let mut rest = &self.bytes[..upto];
+        while let Some(raw) = next_raw(&mut rest) {
+            entries.push(self.entry(raw));
+            marked += usize::from(upto - rest.len() <= mark);
         }
-        let order = |a: &Entry<'_>, b: &Entry<'_>| {
-            a.time.cmp(&b.time).then(a.kind.cmp(&b.kind)).then_with(|| a.id.cmp(b.id))
-        };
-        if !events.is_sorted_by(|a, b| order(a, b) != Ordering::Greater) {
-            events.sort_unstable_by(order);
-        }
+        (entries, marked)
+    }
+
+    /// True when entries that stand like this are in the contact's order already, each id once.
+    pub(super) fn in_order(&self, entries: &[Entry<'_>]) -> bool {
+        !self.conflicts && entries.is_sorted_by(|a, b| a.order(b) != Ordering::Greater)
+    }
+
+    /// Puts entries into the contact's order (time, rank, id), each id once.
+    pub(super) fn put_in_order(&self, entries: &mut Entries<'_>) {
+        entries.sort_unstable_by(Entry::order);
         if self.conflicts {
             let mut seen: HashSet<Vec<u8>> = HashSet::new();
-            events.retain(|entry| seen.insert(entry.id.text().into_owned()));
+            entries.retain(|entry| seen.insert(entry.id.text().into_owned()));
         }
-        events
     }
 
     /// True when the log holds the final piece of this utterance.
@@ -375,11 +389,6 @@ impl Log {
                 && mask as u32 & (UTTERANCE | PARTIAL) == UTTERANCE
                 && rest.ends_with(&hash.to_le_bytes())
         })
-    }
-
-    /// Entries in the first bytes of the log: the revision of rows made from them.
-    pub(super) fn count_upto(&self, upto: usize) -> u32 {
-        if upto == self.bytes.len() { self.count } else { raw_entries(&self.bytes[..upto]).count() as u32 }
     }
 
     /// Type and id of the event that arrived last.
@@ -400,13 +409,14 @@ impl Log {
         let (mask, mut rest) = get(raw.rest);
         let mask = mask as u32;
         let mut texts = [None; FIELDS];
-        for (i, text) in texts.iter_mut().enumerate() {
-            if mask & (1 << i) != 0 {
-                let (at, after) = get(rest);
-                let (len, after) = get(after);
-                rest = after;
-                *text = self.strings.get(at as usize..(at + len) as usize);
-            }
+        // Bit by bit of those that are set: most entries have two or three of the fields.
+        let mut fields = mask & ((1 << FIELDS) - 1);
+        while fields != 0 {
+            let (at, after) = get(rest);
+            let (len, after) = get(after);
+            rest = after;
+            texts[fields.trailing_zeros() as usize] = self.strings.get(at as usize..(at + len) as usize);
+            fields &= fields - 1;
         }
         let mut byte = |bit: u32| {
             (mask & bit != 0).then(|| {
@@ -477,26 +487,30 @@ fn with_id<'a>(mut bytes: &'a [u8], id: Id<'a>) -> impl Iterator<Item = Raw<'a>>
 }
 
 fn raw_entries(mut bytes: &[u8]) -> impl Iterator<Item = Raw<'_>> {
-    std::iter::from_fn(move || {
-        if bytes.is_empty() {
-            return None;
+    std::iter::from_fn(move || next_raw(&mut bytes))
+}
+
+/// Takes the next entry off the bytes.
+#[inline]
+fn next_raw<'a>(bytes: &mut &'a [u8]) -> Option<Raw<'a>> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let (len, after) = get(bytes);
+    let (body, next) = after.split_at(len as usize);
+    *bytes = next;
+    let kind = body[0];
+    let (uuid, len, body) = match body[1] {
+        u8::MAX => (true, 16, &body[2..]),
+        254 => {
+            let (len, rest) = get(&body[2..]);
+            (false, len as usize, rest)
         }
-        let (len, after) = get(bytes);
-        let (body, next) = after.split_at(len as usize);
-        bytes = next;
-        let kind = body[0];
-        let (uuid, len, body) = match body[1] {
-            u8::MAX => (true, 16, &body[2..]),
-            254 => {
-                let (len, rest) = get(&body[2..]);
-                (false, len as usize, rest)
-            }
-            len => (false, usize::from(len), &body[2..]),
-        };
-        let (id, body) = body.split_at(len);
-        let (time, rest) = get(body);
-        Some(Raw { kind, id: Id { uuid, bytes: id }, time: unzigzag(time), rest })
-    })
+        len => (false, usize::from(len), &body[2..]),
+    };
+    let (id, body) = body.split_at(len);
+    let (time, rest) = get(body);
+    Some(Raw { kind, id: Id { uuid, bytes: id }, time: unzigzag(time), rest })
 }
 
 fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
@@ -509,7 +523,16 @@ fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
 
 /// Reads what [`put`] wrote. Bytes that end too early read as what is there: a snapshot's checksum
 /// has been checked before, so this only keeps the function total.
+#[inline]
 fn get(bytes: &[u8]) -> (u64, &[u8]) {
+    // Most numbers take one byte.
+    match bytes {
+        [byte, rest @ ..] if *byte < 0x80 => (u64::from(*byte), rest),
+        _ => get_long(bytes),
+    }
+}
+
+fn get_long(bytes: &[u8]) -> (u64, &[u8]) {
     let mut value = 0u64;
     for (i, &byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * i);
