@@ -240,17 +240,22 @@ impl Commits {
         loop {
             let until = u64::try_from(snapshot_at - SystemClock.now()).unwrap_or(0);
             let pause = self.pace.commit.min(Duration::from_millis(until.max(1)));
-            tokio::select! {
+            let pressed = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = full.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+                () = full.notified() => true,
+                () = tokio::time::sleep(pause) => false,
+            };
             let now = SystemClock.now();
-            let due = now >= snapshot_at;
-            if due {
+            // While rows press, the state moves so fast that a small one too is written only when it is due.
+            let snapshot = match (now >= snapshot_at, pressed) {
+                (true, _) => Some(true),
+                (false, true) => Some(false),
+                (false, false) => None,
+            };
+            if snapshot == Some(true) {
                 snapshot_at = next(now);
             }
-            let outcome = board.committer.cycle(&board.workers, None, due.then_some(true)).await?;
+            let outcome = board.committer.cycle(&board.workers, None, snapshot).await?;
             self.look_at(outcome)?;
             let now = tokio::time::Instant::now();
             if let (Some(at), Some(every)) = (maintain_at, self.pace.maintain)

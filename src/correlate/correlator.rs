@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::agents::{Agent, Taken};
 use super::dossiers::{About, Dossier};
-use super::fold::{Folded, fold};
+use super::fold::{fold, fold_both};
 use super::json::rows_json;
 use super::log::{Appended, Hashes, Log};
 use super::options::Options;
@@ -379,12 +379,8 @@ impl Correlator {
         let was_open = settled_len > 0 && contact.forget_at.is_none();
         let Contact { key, log, .. } = &*contact;
         let (options, slots) = (&self.options, &mut self.slots);
-        let old = if settled_len == 0 {
-            Folded { rows: Rows::default(), deadline: None }
-        } else {
-            fold(key, log, settled_len as usize, settled_at, options, slots)
-        };
-        let new = fold(key, log, log.bytes.len(), watermark, options, slots);
+        let (old, new) =
+            fold_both(key, log, (settled_len as usize, settled_at), watermark, options, slots);
         let (mut written, mut counted) = (contact.written, contact.counted);
         // A new event changes the revision at least; without one a time-out may have changed something.
         if settled_len as usize != log.bytes.len() || old.rows != new.rows {

@@ -111,6 +111,11 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    fn order(&self, other: &Entry<'_>) -> Ordering {
+        let known = self.time.cmp(&other.time).then(self.kind.cmp(&other.kind)).then_with(|| self.id.cmp(other.id));
+        known.then_with(|| self.content().cmp(&other.content()))
+    }
+
     /// What tells entries of one id, time and kind apart, and puts them in order.
     fn content(&self) -> Content<'_> {
         let texts = [self.queue, self.department, self.agent, self.customer, self.tier, self.label, self.to];
@@ -187,16 +192,9 @@ impl<'a> Events<'a> {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'a>> {
-        (0..self.len()).filter_map(|at| self.at(at))
-    }
-
-    pub(super) fn first(&self) -> Option<Entry<'a>> {
-        self.at(0)
-    }
-
-    pub(super) fn last(&self) -> Option<Entry<'a>> {
-        self.at(self.len().checked_sub(1)?)
+    /// The first so many of them; [`usize::MAX`]: all.
+    pub(super) fn first(&self, count: usize) -> impl Iterator<Item = Entry<'a>> + Clone {
+        (0..self.len().min(count)).filter_map(|at| self.at(at))
     }
 }
 
@@ -457,25 +455,33 @@ impl Log {
     /// The events in the contact's order (time, rank, id), each id once. `upto` limits the log to its
     /// first bytes: the log as it was when it had that length.
     pub(super) fn events(&self, upto: usize) -> Events<'_> {
-        if self.count > MANY {
-            return self.many_events(upto);
-        }
+        if self.count > MANY { self.many_events(upto) } else { self.few_events(upto, 0).0 }
+    }
+
+    /// The events of the whole log, as [`Log::events`], and how many of them, the first ones, are those of its first
+    /// `mark` bytes; `None` where newer ones may stand between older ones.
+    pub(super) fn events_since(&self, mark: usize) -> (Events<'_>, Option<usize>) {
+        let upto = self.bytes.len();
+        if self.count > MANY { (self.many_events(upto), None) } else { self.few_events(upto, mark) }
+    }
+
+    fn few_events(&self, upto: usize, mark: usize) -> (Events<'_>, Option<usize>) {
         let mut events: SmallVec<[Entry<'_>; 16]> = SmallVec::new();
-        for raw in raw_entries(&self.bytes[..upto]) {
+        let mut marked = 0;
+        let mut rest = &self.bytes[..upto];
+        while let Some(raw) = next_raw(&mut rest) {
             events.push(self.entry(raw));
+            marked += usize::from(upto - rest.len() <= mark);
         }
-        let order = |a: &Entry<'_>, b: &Entry<'_>| {
-            let known = a.time.cmp(&b.time).then(a.kind.cmp(&b.kind)).then_with(|| a.id.cmp(b.id));
-            known.then_with(|| a.content().cmp(&b.content()))
-        };
-        if !events.is_sorted_by(|a, b| order(a, b) != Ordering::Greater) {
-            events.sort_unstable_by(order);
+        let sorted = events.is_sorted_by(|a, b| a.order(b) != Ordering::Greater);
+        if !sorted {
+            events.sort_unstable_by(Entry::order);
         }
         if self.conflicts {
             let mut seen: HashSet<Vec<u8>> = HashSet::new();
             events.retain(|entry| seen.insert(entry.id.text().into_owned()));
         }
-        Events::Few(events)
+        (Events::Few(events), (sorted && !self.conflicts).then_some(marked))
     }
 
     /// As [`Log::events`], by the places of the entries.
@@ -547,13 +553,14 @@ impl Log {
         let (mask, mut rest) = get(raw.rest);
         let mask = mask as u32;
         let mut texts = [None; FIELDS];
-        for (i, text) in texts.iter_mut().enumerate() {
-            if mask & (1 << i) != 0 {
-                let (at, after) = get(rest);
-                let (len, after) = get(after);
-                rest = after;
-                *text = self.strings.get(at as usize..(at + len) as usize);
-            }
+        // Bit by bit of those that are set: most entries have two or three of the fields.
+        let mut fields = mask & ((1 << FIELDS) - 1);
+        while fields != 0 {
+            let (at, after) = get(rest);
+            let (len, after) = get(after);
+            rest = after;
+            texts[fields.trailing_zeros() as usize] = self.strings.get(at as usize..(at + len) as usize);
+            fields &= fields - 1;
         }
         let mut byte = |bit: u32| {
             (mask & bit != 0).then(|| {
@@ -639,26 +646,30 @@ fn with_id<'a>(mut bytes: &'a [u8], id: Id<'a>) -> impl Iterator<Item = Raw<'a>>
 }
 
 fn raw_entries(mut bytes: &[u8]) -> impl Iterator<Item = Raw<'_>> {
-    std::iter::from_fn(move || {
-        if bytes.is_empty() {
-            return None;
+    std::iter::from_fn(move || next_raw(&mut bytes))
+}
+
+/// Takes the next entry off the bytes.
+#[inline]
+fn next_raw<'a>(bytes: &mut &'a [u8]) -> Option<Raw<'a>> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let (len, after) = get(bytes);
+    let (body, next) = after.split_at(len as usize);
+    *bytes = next;
+    let kind = body[0];
+    let (uuid, len, body) = match body[1] {
+        u8::MAX => (true, 16, &body[2..]),
+        254 => {
+            let (len, rest) = get(&body[2..]);
+            (false, len as usize, rest)
         }
-        let (len, after) = get(bytes);
-        let (body, next) = after.split_at(len as usize);
-        bytes = next;
-        let kind = body[0];
-        let (uuid, len, body) = match body[1] {
-            u8::MAX => (true, 16, &body[2..]),
-            254 => {
-                let (len, rest) = get(&body[2..]);
-                (false, len as usize, rest)
-            }
-            len => (false, usize::from(len), &body[2..]),
-        };
-        let (id, body) = body.split_at(len);
-        let (time, rest) = get(body);
-        Some(Raw { kind, id: Id { uuid, bytes: id }, time: unzigzag(time), rest })
-    })
+        len => (false, usize::from(len), &body[2..]),
+    };
+    let (id, body) = body.split_at(len);
+    let (time, rest) = get(body);
+    Some(Raw { kind, id: Id { uuid, bytes: id }, time: unzigzag(time), rest })
 }
 
 fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
@@ -671,7 +682,16 @@ fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
 
 /// Reads what [`put`] wrote. Bytes that end too early read as what is there: a snapshot's checksum
 /// has been checked before, so this only keeps the function total.
+#[inline]
 fn get(bytes: &[u8]) -> (u64, &[u8]) {
+    // Most numbers take one byte.
+    match bytes {
+        [byte, rest @ ..] if *byte < 0x80 => (u64::from(*byte), rest),
+        _ => get_long(bytes),
+    }
+}
+
+fn get_long(bytes: &[u8]) -> (u64, &[u8]) {
     let mut value = 0u64;
     for (i, &byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * i);

@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-use super::Parser;
 use super::fields::{Copy, Found, Members, Value};
+use super::{Parser, plain};
 use crate::event::{
     AgentStateName, BotOutcome, Channel, Direction, EndedBy, Event, Kind, LeaveReason, Reject, RejectReason,
     Role, Speaker, Text, TransferMode, Verdict,
@@ -21,10 +21,10 @@ const NAME_BYTES_MAX: usize = 256;
 macro_rules! fields {
     ($($variant:ident = $name:literal),* $(,)?) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Field { $($variant),* }
+        pub(super) enum Field { $($variant),* }
 
         impl Field {
-            fn of(name: &str) -> Option<Field> {
+            pub(super) fn of(name: &str) -> Option<Field> {
                 match name { $($name => Some(Field::$variant),)* _ => None }
             }
             fn name(self) -> &'static str {
@@ -55,20 +55,18 @@ pub(super) fn decode<'a>(
     unknown: &mut u64,
 ) -> Result<Event<'a>, Reject> {
     let mut wire = Wire::new();
-    let mut object = false;
-    let read = {
-        let record = Record { wire: &mut wire, extra, unknown, object: &mut object };
-        match parser {
-            Parser::Sonic => {
-                let mut deserializer = sonic_rs::Deserializer::from_str(text);
-                deserializer.deserialize_any(record).and_then(|()| deserializer.end()).is_ok()
-            }
-            Parser::SerdeJson => {
-                let mut deserializer = serde_json::Deserializer::from_str(text);
-                deserializer.deserialize_any(record).and_then(|()| deserializer.end()).is_ok()
-            }
+    if parser == Parser::Plain {
+        if let Some(found) = plain::read(text, &mut wire, extra) {
+            *unknown += found;
+            return wire.into_event(extra);
         }
-    };
+        wire = Wire::new();
+        extra.clear();
+    }
+    let mut object = false;
+    let record = Record { wire: &mut wire, extra, unknown, object: &mut object };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = deserializer.deserialize_any(record).and_then(|()| deserializer.end()).is_ok();
     if !read {
         return Err(judge(text));
     }
@@ -78,7 +76,7 @@ pub(super) fn decode<'a>(
     wire.into_event(extra)
 }
 
-/// Says what is wrong with a text that neither parser takes.
+/// Says what is wrong with a text that no parser takes.
 fn judge(text: &str) -> Reject {
     match serde_json::from_str::<serde_json::Value>(text) {
         Err(error) => reject(RejectReason::NotJson, format!("not JSON: {error}")),
@@ -183,7 +181,7 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
 }
 
 /// The event as far as it is read, the fields whose meaning depends on its type, and what was wrong.
-struct Wire<'a> {
+pub(super) struct Wire<'a> {
     event: Event<'a>,
     kind: Option<Result<Kind, String>>,
     has_id: bool,
@@ -210,11 +208,11 @@ impl<'a> Wire<'a> {
         }
     }
 
-    fn fault(&mut self, field: Field, what: &str) {
+    pub(super) fn fault(&mut self, field: Field, what: &str) {
         self.fault.get_or_insert_with(|| format!("`{}` {what}", field.name()));
     }
 
-    fn set(&mut self, field: Field, value: Value<'a>) {
+    pub(super) fn set(&mut self, field: Field, value: Value<'a>) {
         if matches!(value, Value::Null) {
             return;
         }
@@ -290,7 +288,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    fn queues(&mut self, json: Vec<u8>) {
+    pub(super) fn queues(&mut self, json: Vec<u8>) {
         if json == b"null" {
             return;
         }

@@ -1,11 +1,12 @@
 //! Bytes of one record to one [`Event`], or a [`Reject`] with its reason.
 //!
-//! A format is a file of this room. The canonical one (`callpulse`) is read with sonic-rs; serde_json is
-//! the reference that a test holds it against, and the judge of what is not JSON. Strings are borrowed
-//! from the record; nothing is allocated for an ordinary event.
+//! A format is a file of this room. The canonical one (`callpulse`) is read in one pass where it has the
+//! plain form; serde_json is the reference that a test holds it against, reads everything else, and is the
+//! judge of what is not JSON. Strings are borrowed from the record; nothing is allocated for an ordinary event.
 
 mod canonical;
 mod fields;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -48,9 +49,9 @@ impl Format {
 /// Which JSON parser reads canonical events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Parser {
-    /// The fast one, on the hot path.
+    /// Ours for the plain form, which nearly every record has; serde_json for all others.
     #[default]
-    Sonic,
+    Plain,
     /// The reference.
     SerdeJson,
 }

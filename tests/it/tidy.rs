@@ -39,7 +39,6 @@ const NOT_IN_CORE: &[&str] = &[
     "tokio",
     "serde",
     "serde_json",
-    "sonic_rs",
     "datafusion",
     "deltalake",
     "rdkafka",
@@ -53,7 +52,6 @@ const NOT_IN_CORE: &[&str] = &[
 /// Heavy packages and where they are at home.
 const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["ingest"]),
-    ("sonic_rs", &["decode"]),
     ("prometheus", &["metrics"]),
     ("datafusion", &["query", "lake"]),
     ("deltalake", &["lake"]),
