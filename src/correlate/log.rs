@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -43,6 +43,8 @@ const DIAL: u32 = 1 << 11;
 const PARTIAL: u32 = 1 << 12;
 const DIRECTION: u32 = 1 << 13;
 const UTTERANCE: u32 = 1 << 14;
+/// A hash of the document and its version stand at the end, after the fields.
+const RECORD: u32 = 1 << 15;
 
 /// A slice of the log's strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,6 +93,8 @@ pub(super) struct Entry<'a> {
     pub(super) resolved: Option<bool>,
     pub(super) dial_ms: Option<i64>,
     pub(super) is_final: bool,
+    /// Hash and version of the document that the event was read from.
+    record: Option<(u64, i64)>,
 }
 
 impl Entry<'_> {
@@ -211,17 +215,20 @@ impl Log {
             Some(bytes) => Id { uuid: true, bytes },
             None => Id { uuid: false, bytes: event.id.as_bytes() },
         };
+        let record = record_of(event);
         let mut appended = Appended::New;
         if self.may_have(id) {
             let since = event.time.wrapping_sub(self.base);
             for raw in with_id(&self.bytes, id) {
-                if raw.kind == event.kind as u8 && raw.time == since {
+                if raw.kind == event.kind as u8 && raw.time == since && raw.record() == record {
                     return Appended::Repeat;
                 }
                 appended = Appended::Conflict;
             }
             self.conflicts |= appended == Appended::Conflict;
         }
+        // Versions are sorted out together with ids that stand twice.
+        self.conflicts |= record.is_some();
         self.write(event, id);
         self.count += 1;
         match &mut self.ids {
@@ -313,6 +320,11 @@ impl Log {
             mask |= UTTERANCE;
             values.extend_from_slice(&(xxh3_64(utterance.as_bytes()) as u32).to_le_bytes());
         }
+        if let Some((hash, version)) = record_of(event) {
+            mask |= RECORD;
+            values.extend_from_slice(&hash.to_le_bytes());
+            values.extend_from_slice(&version.to_le_bytes());
+        }
         put(&mut body, u64::from(mask));
         body.extend_from_slice(&values);
 
@@ -360,6 +372,12 @@ impl Log {
             events.sort_unstable_by(order);
         }
         if self.conflicts {
+            let mut newest: HashMap<u64, i64> = HashMap::new();
+            for (hash, version) in events.iter().filter_map(|entry| entry.record) {
+                let of_record = newest.entry(hash).or_insert(version);
+                *of_record = version.max(*of_record);
+            }
+            events.retain(|entry| entry.record.is_none_or(|(hash, version)| newest[&hash] == version));
             let mut seen: HashSet<Vec<u8>> = HashSet::new();
             events.retain(|entry| seen.insert(entry.id.text().into_owned()));
         }
@@ -443,8 +461,16 @@ impl Log {
             resolved: (mask & RESOLVED != 0).then_some(mask & RESOLVED_TRUE != 0),
             dial_ms,
             is_final: mask & PARTIAL == 0,
+            record: raw.record(),
         }
     }
+}
+
+/// Hash and version of the document that an event of a contact's course was read from. Messages have none: their
+/// rows are written as they come.
+fn record_of(event: &Event<'_>) -> Option<(u64, i64)> {
+    let record = event.record.as_deref().filter(|_| event.kind != Kind::Message)?;
+    Some((xxh3_64(record.as_bytes()), event.version.unwrap_or(0)))
 }
 
 /// An entry before its fields are read.
@@ -454,6 +480,18 @@ struct Raw<'a> {
     id: Id<'a>,
     time: i64,
     rest: &'a [u8],
+}
+
+impl Raw<'_> {
+    fn record(&self) -> Option<(u64, i64)> {
+        let (mask, rest) = get(self.rest);
+        if mask as u32 & RECORD == 0 {
+            return None;
+        }
+        let (rest, version) = rest.split_last_chunk::<8>()?;
+        let (_, hash) = rest.split_last_chunk::<8>()?;
+        Some((u64::from_le_bytes(*hash), i64::from_le_bytes(*version)))
+    }
 }
 
 /// The entries that carry this id. Looks at nothing else of the others: every event is looked for once.
