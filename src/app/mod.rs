@@ -3,6 +3,7 @@
 mod board;
 mod command;
 mod commit;
+mod convert;
 mod demo;
 mod http_client;
 mod replay;
