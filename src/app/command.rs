@@ -142,6 +142,9 @@ enum Command {
         /// Time of the first event (RFC 3339); by default a fixed Monday, so that runs can be compared.
         #[arg(long, value_parser = time)]
         start: Option<Millis>,
+        /// Writes the records of a platform instead of canonical events, e.g. amazon-connect: for trying its adapter.
+        #[arg(long = "as", value_name = "FORMAT")]
+        told_as: Option<String>,
         /// Writes the centre's own books as CSV here, to compare answers with.
         #[arg(long, value_name = "PATH")]
         books: Option<PathBuf>,
@@ -251,10 +254,31 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             load(vec![])?;
             convert::convert(&records.source()?, &paths, explain)
         }
-        Command::Simulate { brokers, out, topic, partitions, rate, contacts, seed, start, books } => {
+        Command::Simulate {
+            brokers,
+            out,
+            topic,
+            partitions,
+            rate,
+            contacts,
+            seed,
+            start,
+            told_as,
+            books,
+        } => {
             let config = load(vec![])?;
-            let request =
-                demo::Simulation { brokers, out, topic, partitions, rate, contacts, seed, start, books };
+            let request = demo::Simulation {
+                brokers,
+                out,
+                topic,
+                partitions,
+                rate,
+                contacts,
+                seed,
+                start,
+                told_as,
+                books,
+            };
             demo::simulate(&config, request)
         }
         Command::Sql { sql, url, format } => match url {

@@ -25,7 +25,9 @@ pub(super) fn source(format: &str, mapping: Option<&Path>, names: Option<&Path>)
     };
     match (known, mapping) {
         (Format::Mapped, None) => {
-            return Err(Failure::usage("the format `mapped` needs a mapping").hint("name its file: --mapping FILE"));
+            return Err(
+                Failure::usage("the format `mapped` needs a mapping").hint("name its file: --mapping FILE")
+            );
         }
         (Format::Mapped, Some(_)) | (_, None) => {}
         (other, Some(_)) => {
@@ -35,7 +37,11 @@ pub(super) fn source(format: &str, mapping: Option<&Path>, names: Option<&Path>)
     }
     let mapping = mapping.map(|path| load_mapping(path).map_err(|faults| Failure::of_faults(&faults)));
     let names = names.map(|path| load_names(path).map_err(|faults| Failure::of_faults(&faults)));
-    Ok(Source { format: known, mapping: mapping.transpose()?.map(Arc::new), names: names.transpose()?.map(Arc::new) })
+    Ok(Source {
+        format: known,
+        mapping: mapping.transpose()?.map(Arc::new),
+        names: names.transpose()?.map(Arc::new),
+    })
 }
 
 /// What was read, for the totals.
@@ -90,9 +96,18 @@ pub(super) fn convert(source: &Source, paths: &[PathBuf], explain: bool) -> Resu
                         let rejected: u64 = counted.rejects.values().sum();
                         *counted.rejects.entry(reject.reason.as_str()).or_default() += 1;
                         if explain && source.mapping.is_none() {
-                            line.push_str(&format!("  => reject {}: {}\n", reject.reason.as_str(), reject.detail));
+                            line.push_str(&format!(
+                                "  => reject {}: {}\n",
+                                reject.reason.as_str(),
+                                reject.detail
+                            ));
                         } else if !explain && rejected < SHOWN_MAX {
-                            eprintln!("{name}:{}: {}: {}", record.offset, reject.reason.as_str(), reject.detail);
+                            eprintln!(
+                                "{name}:{}: {}: {}",
+                                record.offset,
+                                reject.reason.as_str(),
+                                reject.detail
+                            );
                         }
                     }
                 }

@@ -11,6 +11,7 @@ mod service;
 mod settings;
 mod sql;
 mod task;
+mod telling;
 mod worker;
 
 pub use command::{Cli, run};

@@ -226,7 +226,8 @@ fn is_unordered(paths: &[PathBuf], source: &Source, lateness: Millis) -> Result<
         'file: for block in lines {
             let block = block.map_err(|error| Failure::of_ingest(&error))?;
             for record in &block.records {
-                let Some((first, last)) = block.value(record).and_then(|value| span(&mut decoder, value)) else {
+                let Some((first, last)) = block.value(record).and_then(|value| span(&mut decoder, value))
+                else {
                     continue;
                 };
                 seen += 1;

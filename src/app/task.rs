@@ -495,7 +495,9 @@ impl Task {
     fn decoder_states(&self) -> serde_json::Value {
         let states = self.sources.iter().filter_map(|source| {
             let state = source.decoder.state()?;
-            Some(serde_json::json!({ "topic": &*source.topic, "partition": source.partition, "state": state }))
+            Some(
+                serde_json::json!({ "topic": &*source.topic, "partition": source.partition, "state": state }),
+            )
         });
         let states: Vec<serde_json::Value> = states.collect();
         if states.is_empty() { serde_json::Value::Null } else { serde_json::json!({ "decoders": states }) }

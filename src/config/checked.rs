@@ -356,7 +356,11 @@ fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Faul
             entry.refuse("format", "the format `mapped` needs a mapping".to_owned(), Some(hint));
         } else if format != Format::Mapped.name() && entry.has("mapping") {
             let hint = "a mapping is for `format = \"mapped\"`".to_owned();
-            entry.refuse("mapping", format!("the format `{}` takes no mapping", entry.written("format")), Some(hint));
+            entry.refuse(
+                "mapping",
+                format!("the format `{}` takes no mapping", entry.written("format")),
+                Some(hint),
+            );
         }
         let names = read_file(&mut entry, "names", load_names);
         entry.finish(keys);

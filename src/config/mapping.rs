@@ -83,7 +83,11 @@ fn mapping(table: &Table, file: &str, faults: &RefCell<Vec<Fault>>) -> Mapping {
         let fields_of = if entry.has("fields") { lookups(entry.section("fields")) } else { BTreeMap::new() };
         if let Some(kind) = kind {
             if !fields.contains_key("time") && !fields_of.contains_key("time") {
-                entry.refuse("fields", "no field `time` is mapped".to_owned(), Some("add `time = \"path\"`".to_owned()));
+                entry.refuse(
+                    "fields",
+                    "no field `time` is mapped".to_owned(),
+                    Some("add `time = \"path\"`".to_owned()),
+                );
             }
             events.push(Clause { kind, when, fields: fields_of });
         }
@@ -258,7 +262,10 @@ when = { what = "ping" }
         assert_eq!(mapping.fields["id"].paths, ["call.id", "seq"]);
         assert_eq!(mapping.fields["queue"].values["1"], "Sales");
         assert_eq!(mapping.fields["channel"].default.as_deref(), Some("voice"));
-        assert_eq!(mapping.events[1].when[1], ("what".to_owned(), vec!["hangup".to_owned(), "lost".to_owned()]));
+        assert_eq!(
+            mapping.events[1].when[1],
+            ("what".to_owned(), vec!["hangup".to_owned(), "lost".to_owned()])
+        );
         assert_eq!(mapping.events[1].when[0], ("kind".to_owned(), vec!["2".to_owned()]));
         assert_eq!(mapping.ignore.len(), 1);
     }

@@ -97,8 +97,9 @@ impl Conversation {
         let agent = |path: &[&str]| at(record, path).and_then(Value::as_object).and_then(agent);
         Ok(Conversation {
             id,
-            inbox: text_at(record, &["inbox", "name"])
-                .or_else(|| text_at(record, &["meta", "team", "name"]))
+            // A team is the narrower queue.
+            inbox: text_at(record, &["meta", "team", "name"])
+                .or_else(|| text_at(record, &["inbox", "name"]))
                 .or_else(|| text_at(record, &["inbox_id"])),
             channel: channel_of(&kind),
             customer: text_at(record, &["meta", "sender", "id"])
@@ -186,20 +187,25 @@ fn change<'v>(record: &'v Map<String, Value>, name: &str) -> Option<(Option<&'v 
 
 fn updated(record: &Map<String, Value>, out: &mut Out) -> Result<(), Reject> {
     out.count_unknown(record, KNOWN);
-    let Some((before, now)) = change(record, "assignee_id") else { return Ok(()) };
-    let conversation = Conversation::of(record)?;
-    let time = changed_at(record)?;
     if text_at(record, &["status"]).as_deref() == Some("resolved") {
         return Ok(());
     }
+    let conversation = Conversation::of(record)?;
+    let time = changed_at(record)?;
+    let Some((before, now)) = change(record, "assignee_id") else {
+        // Another team, while nobody has it: another queue.
+        if change(record, "team_id").is_some() && conversation.assignee.is_none() {
+            conversation.queued(out, time);
+        }
+        return Ok(());
+    };
     if before.and_then(text).is_some() {
         // From one agent to another, or back into the inbox.
         conversation.add(out, format!("transferred-{time}"), Kind::Transferred, time);
     }
     match now.and_then(text) {
         Some(id) => conversation.answered(out, conversation.assignee.clone().unwrap_or(id), time),
-        // One millisecond after the agent has let go of it.
-        None => conversation.queued(out, time + 1),
+        None => conversation.queued(out, time),
     }
     Ok(())
 }

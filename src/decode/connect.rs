@@ -245,18 +245,21 @@ fn contact(
         }
     }
     if let Some(disconnected) = disconnected.filter(|_| !goes_on) {
-        let waits = enqueued.is_some() && connected.is_none();
-        let flow = matches!(reason.as_str(), "CONTACT_FLOW_DISCONNECT" | "EXPIRED");
-        if waits && let Some(out_of_queue) = dequeued.filter(|dequeued| *dequeued + 1000 < disconnected) {
-            let event = out.event(format!("{link}-left"), Kind::LeftQueue, out_of_queue);
-            event.leave_reason = Some(LeaveReason::Overflow);
-        } else if waits && flow {
-            out.event(format!("{link}-left"), Kind::LeftQueue, disconnected).leave_reason =
-                Some(LeaveReason::Timeout);
+        let waits = enqueued.is_some() && connected.is_none() && !of_agent;
+        let by_flow = matches!(reason.as_str(), "CONTACT_FLOW_DISCONNECT" | "EXPIRED");
+        // Out of the queue before the end: a flow took it out. A second, since records have whole ones.
+        let out_of_queue = dequeued.filter(|dequeued| *dequeued + 1000 <= disconnected);
+        if waits && (by_flow || out_of_queue.is_some()) {
+            let broken = !by_flow && by(&reason) == Some(EndedBy::System);
+            let event =
+                out.event(format!("{link}-left"), Kind::LeftQueue, out_of_queue.unwrap_or(disconnected));
+            event.leave_reason = Some(if broken { LeaveReason::Error } else { LeaveReason::Timeout });
         }
-        let event = out.event(format!("{link}-ended"), Kind::Ended, disconnected);
-        event.by = by(&reason);
-        event.reason = owned(reason);
+        // A consultation that nobody took ends for itself: the customer is with the agent who asked.
+        let only_asked = waits && by_flow && out_of_queue.is_none() && method == "TRANSFER";
+        if !only_asked {
+            ended(&link, disconnected, &reason, out);
+        }
     }
     let channel = channel(record);
     let customer =
@@ -272,6 +275,12 @@ fn contact(
         }
     }
     Ok(())
+}
+
+fn ended(link: &str, at: Millis, reason: &str, out: &mut Out) {
+    let event = out.event(format!("{link}-ended"), Kind::Ended, at);
+    event.by = by(reason);
+    event.reason = owned(reason);
 }
 
 fn direction(method: &str, channel: Option<Channel>) -> Direction {
