@@ -79,8 +79,8 @@ pub(super) fn convert(source: &Source, paths: &[PathBuf], explain: bool) -> Resu
                     line.push_str(&format!("{name}:{}\n", record.offset));
                 }
                 match read {
-                    Ok(decoded) => {
-                        for event in decoded.into_vec() {
+                    Ok(events) => {
+                        for event in events {
                             counted.events += 1;
                             if !explain {
                                 write_event(&event, &mut line);

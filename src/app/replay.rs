@@ -163,7 +163,10 @@ impl Reading {
 
 /// The times of the first and the last event of a record; `None` where it has none.
 fn span(decoder: &mut Decoder, value: &[u8]) -> Option<(Millis, Millis)> {
-    let events = decoder.read(value, None).ok()?.into_vec();
+    if decoder.is_canonical() {
+        return decoder.decode(value, None).ok().map(|event| (event.time, event.time));
+    }
+    let events = decoder.read(value, None).ok()?;
     let times = || events.iter().map(|event| event.time);
     times().min().zip(times().max())
 }

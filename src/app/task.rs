@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 
 use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
-use crate::decode::{self, Decoded, Decoder, write_event};
+use crate::decode::{self, Decoder, write_event};
 use crate::event::{AgentStateName, Event, Kind, Place, Reject, RejectReason};
 use crate::facts::{Facts, RejectRow, Table};
 use crate::ingest::{Block, DeadLetter, Record};
@@ -346,18 +346,19 @@ impl Task {
             }
             Some(value) => {
                 let kinds = &mut source.kinds;
-                let mut apply = |mut event: Event<'_>| {
-                    mask_event(&mut event);
-                    let applied = correlator.apply(&event, place, facts);
+                let mut apply = |event: &mut Event<'_>| {
+                    mask_event(event);
+                    let applied = correlator.apply(event, place, facts);
                     if !matches!(applied, Applied::TooLate(_)) {
                         kinds[event.kind as usize] += 1;
                     }
                     applied
                 };
-                let applied = match source.decoder.read(value, timestamp) {
-                    Err(reject) => Err(reject),
-                    Ok(Decoded::One(event)) => Ok(apply(event)),
-                    Ok(Decoded::Many(events)) => Ok(of_all(events.into_iter().map(apply))),
+                let applied = if source.decoder.is_canonical() {
+                    source.decoder.decode(value, timestamp).map(|mut event| apply(&mut event))
+                } else {
+                    let events = source.decoder.read(value, timestamp);
+                    events.map(|mut events| of_all(events.iter_mut().map(apply)))
                 };
                 match applied {
                     Ok(Applied::New) => {

@@ -113,25 +113,6 @@ pub enum Parser {
     SerdeJson,
 }
 
-/// What a record holds.
-#[derive(Debug)]
-pub enum Decoded<'a> {
-    /// One event, its strings borrowed from the record.
-    One(Event<'a>),
-    /// Any number of events, in the order of the record; none where it tells nothing that is counted.
-    Many(Vec<Event<'static>>),
-}
-
-impl<'a> Decoded<'a> {
-    /// The events as a list.
-    pub fn into_vec(self) -> Vec<Event<'a>> {
-        match self {
-            Decoded::One(event) => vec![event],
-            Decoded::Many(events) => events,
-        }
-    }
-}
-
 /// Reads records of one format. Keeps a buffer, so that attributes need no allocation per event.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -178,22 +159,26 @@ impl Decoder {
         }
     }
 
-    /// Reads one record of any format.
+    /// True where a record is one canonical event, which [`Decoder::decode`] reads without an allocation.
+    pub fn is_canonical(&self) -> bool {
+        self.adapter.is_none()
+    }
+
+    /// Reads one record of any format: its events, in the order of the record; none where it tells nothing that is counted.
     ///
     /// `timestamp` is the Kafka timestamp in ms, or `None` for files: then no time is in the future.
     ///
     /// # Errors
     /// A reject with one reason of the fixed list and what exactly is wrong.
-    #[inline]
     pub fn read<'a>(
         &'a mut self,
         record: &'a [u8],
         timestamp: Option<Millis>,
-    ) -> Result<Decoded<'a>, Reject> {
-        if self.adapter.is_none() {
-            return self.decode(record, timestamp).map(Decoded::One);
+    ) -> Result<Vec<Event<'a>>, Reject> {
+        if self.is_canonical() {
+            return self.decode(record, timestamp).map(|event| vec![event]);
         }
-        self.adapt(record, timestamp).map(Decoded::Many)
+        self.adapt(record, timestamp)
     }
 
     /// Reads one canonical record.
