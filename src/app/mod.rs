@@ -3,6 +3,7 @@
 mod board;
 mod command;
 mod commit;
+mod convert;
 mod demo;
 mod http_client;
 mod replay;
@@ -10,6 +11,7 @@ mod service;
 mod settings;
 mod sql;
 mod task;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 
 use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
-use crate::decode::{Decoder, Format, write_event};
-use crate::event::{AgentStateName, Kind, Place, Reject, RejectReason};
+use crate::decode::{self, Decoder, write_event};
+use crate::event::{AgentStateName, Event, Kind, Place, Reject, RejectReason};
 use crate::facts::{Facts, RejectRow, Table};
 use crate::ingest::{Block, DeadLetter, Record};
 use crate::lake::{Range, Snapshot};
@@ -36,8 +36,8 @@ pub(super) struct Rules {
     pub correlate: correlate::Options,
     /// Of the windows.
     pub window: window::Options,
-    /// The format of each topic; topics that are not named are canonical.
-    pub formats: HashMap<String, Format>,
+    /// How the records of each topic are read; those of topics that are not named are canonical.
+    pub sources: HashMap<String, decode::Source>,
     /// Whether rejects are kept as dead letters with their original bytes.
     pub dead_letters: bool,
 }
@@ -134,6 +134,21 @@ impl Observer for Watch<'_> {
     }
 }
 
+/// What became of a record of several events: too late where one of them was, so that nothing is lost in silence; a repeat
+/// where nothing in it was new. A record without events was understood: it counts as new.
+fn of_all(applied: impl Iterator<Item = Applied>) -> Applied {
+    let (mut any, mut new, mut late) = (false, false, None);
+    for applied in applied {
+        any = true;
+        match applied {
+            Applied::New => new = true,
+            Applied::Repeat => {}
+            late_one @ Applied::TooLate(_) => late = Some(late_one),
+        }
+    }
+    late.unwrap_or(if new || !any { Applied::New } else { Applied::Repeat })
+}
+
 /// Where a source begins, and what the tables have of it.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
@@ -177,7 +192,9 @@ impl Task {
             rules,
         };
         let mut positions = HashMap::new();
-        if let Some(snapshot) = snapshot {
+        let mut meta = serde_json::Value::Null;
+        if let Some(mut snapshot) = snapshot {
+            meta = std::mem::take(&mut snapshot.meta);
             task.number = snapshot.sequence;
             task.committed = snapshot.sequence;
             for (topic, partition, next) in &snapshot.positions {
@@ -189,6 +206,7 @@ impl Task {
             let next = positions.get(&(origin.topic.to_string(), origin.partition)).copied().unwrap_or(0);
             task.add_source(Arc::clone(&origin.topic), origin.partition, next);
         }
+        task.resume_decoders(&meta);
         task.plan_replay(origins);
         task.carried_from = task.sources.iter().map(|source| source.next).collect();
         Ok(task)
@@ -213,9 +231,9 @@ impl Task {
     }
 
     fn add_source(&mut self, topic: Arc<str>, partition: i32, next: i64) {
-        let format = self.rules.formats.get(&*topic).copied().unwrap_or_default();
+        let decoder = self.rules.sources.get(&*topic).map_or_else(Decoder::default, decode::Source::decoder);
         self.sources.push(Source {
-            decoder: Decoder::new(format),
+            decoder,
             topic,
             partition,
             next,
@@ -367,26 +385,35 @@ impl Task {
                 let detail = "the line has more than 1 MiB".to_owned();
                 Err(Reject { reason: RejectReason::TooLarge, detail })
             }
-            Some(value) => match source.decoder.decode(value, timestamp) {
-                Err(reject) => Err(reject),
-                Ok(mut event) => {
-                    let kind = event.kind;
-                    mask_event(&mut event);
-                    match correlator.apply(&event, place, facts) {
-                        Applied::New => {
-                            source.kinds[kind as usize] += counted;
-                            source.applied += counted;
-                            return;
-                        }
-                        Applied::Repeat => {
-                            source.kinds[kind as usize] += counted;
-                            source.duplicates += counted;
-                            return;
-                        }
-                        Applied::TooLate(detail) => Err(Reject { reason: RejectReason::TooLate, detail }),
+            Some(value) => {
+                let kinds = &mut source.kinds;
+                let mut apply = |event: &mut Event<'_>| {
+                    mask_event(event);
+                    let applied = correlator.apply(event, place, facts);
+                    if !matches!(applied, Applied::TooLate(_)) {
+                        kinds[event.kind as usize] += counted;
                     }
+                    applied
+                };
+                let applied = if source.decoder.is_canonical() {
+                    source.decoder.decode(value, timestamp).map(|mut event| apply(&mut event))
+                } else {
+                    let events = source.decoder.read(value, timestamp);
+                    events.map(|mut events| of_all(events.iter_mut().map(apply)))
+                };
+                match applied {
+                    Ok(Applied::New) => {
+                        source.applied += counted;
+                        return;
+                    }
+                    Ok(Applied::Repeat) => {
+                        source.duplicates += counted;
+                        return;
+                    }
+                    Ok(Applied::TooLate(detail)) => Err(Reject { reason: RejectReason::TooLate, detail }),
+                    Err(reject) => Err(reject),
                 }
-            },
+            }
         };
         let Err(reject) = outcome else { return };
         source.rejects[reject.reason as usize] += counted;
@@ -508,7 +535,31 @@ impl Task {
                 .map(|source| (source.topic.to_string(), source.partition, source.next))
                 .collect(),
             batches,
-            meta: serde_json::Value::Null,
+            meta: self.decoder_states(),
+        }
+    }
+
+    /// What decoders must know of earlier records: by topic and partition; null where none must.
+    fn decoder_states(&self) -> serde_json::Value {
+        let states = self.sources.iter().filter_map(|source| {
+            let state = source.decoder.state()?;
+            Some(
+                serde_json::json!({ "topic": &*source.topic, "partition": source.partition, "state": state }),
+            )
+        });
+        let states: Vec<serde_json::Value> = states.collect();
+        if states.is_empty() { serde_json::Value::Null } else { serde_json::json!({ "decoders": states }) }
+    }
+
+    fn resume_decoders(&mut self, meta: &serde_json::Value) {
+        for of_source in meta["decoders"].as_array().into_iter().flatten() {
+            let (topic, partition) = (of_source["topic"].as_str(), of_source["partition"].as_i64());
+            let source = self.sources.iter_mut().find(|source| {
+                Some(&*source.topic) == topic && Some(i64::from(source.partition)) == partition
+            });
+            if let (Some(source), Some(state)) = (source, of_source["state"].as_str()) {
+                source.decoder.resume(state);
+            }
         }
     }
 

@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
+use crate::decode::{Format, Mapping, Names};
 use crate::kpi::ServiceLevel;
 use crate::time::Grid;
 
 use super::DEFAULTS;
 use super::fault::{Fault, nearest};
+use super::mapping::{load_mapping, load_names};
 use super::raw::Layers;
 use super::section::Section;
 
@@ -85,6 +88,10 @@ pub struct Topic {
     pub name: String,
     /// How its records are written.
     pub format: String,
+    /// How records of one's own become events, for the format `mapped`.
+    pub mapping: Option<Arc<Mapping>>,
+    /// Names for ids of queues and agents.
+    pub names: Option<Arc<Names>>,
 }
 
 /// librdkafka's properties. `Debug` shows no secret.
@@ -299,8 +306,21 @@ fn read_data_dir(root: &mut Section<'_>) -> String {
     data_dir
 }
 
-/// The formats that topics can be written in; each is a file of `decode`.
-const FORMATS: &[&str] = &["callpulse"];
+/// Reads the file that `key` names; its faults are this configuration's faults.
+fn read_file<T>(
+    entry: &mut Section<'_>,
+    key: &'static str,
+    load: fn(&Path) -> Result<T, Vec<Fault>>,
+) -> Option<Arc<T>> {
+    let path = entry.optional_text(key)?;
+    match load(Path::new(&path)) {
+        Ok(read) => Some(Arc::new(read)),
+        Err(faults) => {
+            faults.into_iter().for_each(|fault| entry.pass_on(fault));
+            None
+        }
+    }
+}
 
 fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Fault>) -> Kafka {
     let brokers = section.text_list("brokers");
@@ -324,13 +344,27 @@ fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Faul
         if topics.iter().any(|topic| topic.name == name) && !name.is_empty() {
             entry.refuse("name", format!("the topic `{}` is listed twice", entry.written("name")), None);
         }
-        let format = entry.optional_text("format").unwrap_or_else(|| FORMATS[0].to_owned());
-        if !FORMATS.contains(&format.as_str()) {
-            let hint = format!("known are `{}`", FORMATS.join("`, `"));
+        let format = entry.optional_text("format").unwrap_or_else(|| Format::default().name().to_owned());
+        if Format::from_name(&format).is_none() {
+            let near = nearest(&format, Format::names()).map(|near| format!("the nearest is `{near}`; "));
+            let hint = format!("{}known are `{}`", near.unwrap_or_default(), Format::names().join("`, `"));
             entry.refuse("format", format!("unknown format `{}`", entry.written("format")), Some(hint));
         }
+        let mapping = read_file(&mut entry, "mapping", load_mapping);
+        if format == Format::Mapped.name() && !entry.has("mapping") {
+            let hint = "name the file: `mapping = \"calls.toml\"`".to_owned();
+            entry.refuse("format", "the format `mapped` needs a mapping".to_owned(), Some(hint));
+        } else if format != Format::Mapped.name() && entry.has("mapping") {
+            let hint = "a mapping is for `format = \"mapped\"`".to_owned();
+            entry.refuse(
+                "mapping",
+                format!("the format `{}` takes no mapping", entry.written("format")),
+                Some(hint),
+            );
+        }
+        let names = read_file(&mut entry, "names", load_names);
         entry.finish(keys);
-        topics.push(Topic { name, format });
+        topics.push(Topic { name, format, mapping, names });
     }
     if section.has_empty_list("topics") {
         let hint = "write `topics = [{ name = \"callpulse.events\" }]`".to_owned();

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use hashbrown::{HashSet, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -47,6 +47,8 @@ const DIAL: u32 = 1 << 11;
 const PARTIAL: u32 = 1 << 12;
 const DIRECTION: u32 = 1 << 13;
 const UTTERANCE: u32 = 1 << 14;
+/// A hash of the document and its version stand at the end, after the fields.
+const RECORD: u32 = 1 << 15;
 
 /// Finds entries of a long log.
 #[derive(Debug, Default, Clone)]
@@ -108,6 +110,8 @@ pub(super) struct Entry<'a> {
     pub(super) resolved: Option<bool>,
     pub(super) dial_ms: Option<i64>,
     pub(super) is_final: bool,
+    /// Hash and version of the document that the event was read from.
+    record: Option<(u64, i64)>,
 }
 
 impl Entry<'_> {
@@ -170,6 +174,7 @@ fn content_of<'a>(event: &'a Event<'_>) -> Content<'a> {
 }
 
 /// The events of a log in order.
+#[expect(clippy::large_enum_variant, reason = "it stays on the stack, where nearly every contact's events fit")]
 pub(super) enum Events<'a> {
     /// All at hand.
     Few(SmallVec<[Entry<'a>; 16]>),
@@ -301,11 +306,13 @@ impl Log {
             Some(bytes) => Id { uuid: true, bytes },
             None => Id { uuid: false, bytes: event.id.as_bytes() },
         };
+        let record = record_of(event);
         let mut appended = Appended::New;
         let since = event.time.wrapping_sub(self.base);
         let same = |raw: &Raw<'_>| {
             raw.kind == event.kind as u8
                 && raw.time == since
+                && raw.record() == record
                 && self.entry(*raw).content() == content_of(event)
         };
         match &self.index {
@@ -330,7 +337,8 @@ impl Log {
                 }
             }
         }
-        self.conflicts |= appended == Appended::Conflict;
+        // Versions are sorted out together with ids that stand twice.
+        self.conflicts |= appended == Appended::Conflict || record.is_some();
         let begin = self.bytes.len() as u32;
         self.write(event, id);
         self.count += 1;
@@ -419,6 +427,11 @@ impl Log {
             mask |= UTTERANCE;
             values.extend_from_slice(&(xxh3_64(utterance.as_bytes()) as u32).to_le_bytes());
         }
+        if let Some((hash, version)) = record_of(event) {
+            mask |= RECORD;
+            values.extend_from_slice(&hash.to_le_bytes());
+            values.extend_from_slice(&version.to_le_bytes());
+        }
         put(&mut body, u64::from(mask));
         body.extend_from_slice(&values);
 
@@ -478,6 +491,8 @@ impl Log {
             events.sort_unstable_by(Entry::order);
         }
         if self.conflicts {
+            let newest = newest_versions(events.iter().filter_map(|entry| entry.record));
+            events.retain(|entry| entry.record.is_none_or(|(hash, version)| newest[&hash] == version));
             let mut seen: HashSet<Vec<u8>> = HashSet::new();
             events.retain(|entry| seen.insert(entry.id.text().into_owned()));
         }
@@ -506,6 +521,9 @@ impl Log {
             keys.sort_unstable_by(order);
         }
         if self.conflicts {
+            let record = |begin| self.entry_at(begin).and_then(|entry| entry.record);
+            let newest = newest_versions(keys.iter().filter_map(|key| record(key.2)));
+            keys.retain(|key| record(key.2).is_none_or(|(hash, version)| newest[&hash] == version));
             let mut seen: HashSet<Vec<u8>> = HashSet::new();
             keys.retain(|key| {
                 self.entry_at(key.2).is_none_or(|entry| seen.insert(entry.id.text().into_owned()))
@@ -597,8 +615,26 @@ impl Log {
             resolved: (mask & RESOLVED != 0).then_some(mask & RESOLVED_TRUE != 0),
             dial_ms,
             is_final: mask & PARTIAL == 0,
+            record: raw.record(),
         }
     }
+}
+
+/// Hash and version of the document that an event of a contact's course was read from. Messages have none: their
+/// rows are written as they come.
+fn record_of(event: &Event<'_>) -> Option<(u64, i64)> {
+    let record = event.record.as_deref().filter(|_| event.kind != Kind::Message)?;
+    Some((xxh3_64(record.as_bytes()), event.version.unwrap_or(0)))
+}
+
+/// The newest version of each document.
+fn newest_versions(records: impl Iterator<Item = (u64, i64)>) -> HashMap<u64, i64> {
+    let mut newest = HashMap::new();
+    for (hash, version) in records {
+        let of_record = newest.entry(hash).or_insert(version);
+        *of_record = version.max(*of_record);
+    }
+    newest
 }
 
 /// An entry before its fields are read.
@@ -615,8 +651,19 @@ impl Raw<'_> {
     fn final_utterance(&self) -> Option<u32> {
         let (mask, rest) = get(self.rest);
         let is_one = self.kind == Kind::Message as u8 && mask as u32 & (UTTERANCE | PARTIAL) == UTTERANCE;
-        // It stands last.
-        rest.last_chunk::<4>().filter(|_| is_one).map(|bytes| u32::from_le_bytes(*bytes))
+        // It stands last, before the document if there is one.
+        let end = if mask as u32 & RECORD == 0 { rest.len() } else { rest.len().saturating_sub(16) };
+        rest[..end].last_chunk::<4>().filter(|_| is_one).map(|bytes| u32::from_le_bytes(*bytes))
+    }
+
+    fn record(&self) -> Option<(u64, i64)> {
+        let (mask, rest) = get(self.rest);
+        if mask as u32 & RECORD == 0 {
+            return None;
+        }
+        let (rest, version) = rest.split_last_chunk::<8>()?;
+        let (_, hash) = rest.split_last_chunk::<8>()?;
+        Some((u64::from_le_bytes(*hash), i64::from_le_bytes(*version)))
     }
 }
 

@@ -16,6 +16,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("facts", 2),
     ("privacy", 2),
     ("correlate", 3),
+    ("mimic", 3),
     ("window", 4),
     ("ingest", 5),
     ("decode", 5),
