@@ -1,6 +1,6 @@
 //! What everybody may look at: the workers' figures, the committed tables, and the cut that a query sees.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 
 use super::commit::Committer;
 use super::worker::{Ask, SplitWatch, Worker};
+use crate::event::Channel;
 use crate::facts::TABLES;
 use crate::ingest::{Lag, Place};
-use crate::metrics::{Metrics, Stats, live_json};
+use crate::metrics::{Metrics, SlotPlan, Stats, live_json};
 use crate::query::{self, Cut, Source};
 use crate::serve::Health;
 use crate::time::Clock;
@@ -34,7 +35,11 @@ pub(super) struct Board {
     assigned: Mutex<Option<Vec<Place>>>,
     idle: Summary,
     zone: &'static str,
+    plans: Mutex<Plans>,
 }
+
+/// What is planned for the running slot, by queue and channel.
+type Plans = BTreeMap<(String, Channel), SlotPlan>;
 
 impl Board {
     /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros;
@@ -58,7 +63,18 @@ impl Board {
             assigned: Mutex::default(),
             idle,
             zone,
+            plans: Mutex::default(),
         }
+    }
+
+    /// Shows what is planned for the running slot, in place of what was shown before.
+    pub(super) fn show_plans(&self, plans: Plans) {
+        *self.plans.lock().expect("no holder of this lock can panic") = plans;
+    }
+
+    /// True until Kafka has assigned partitions, so that nothing can be asked.
+    pub(super) fn is_starting(&self) -> bool {
+        self.assigned.lock().expect("no holder of this lock can panic").is_none()
     }
 
     /// Notes how far reading has come.
@@ -109,6 +125,7 @@ impl Board {
         for worker in &self.workers {
             stats.merge(&worker.shown().stats);
         }
+        stats.plans = self.plans.lock().expect("no holder of this lock can panic").clone();
         stats.split_contacts = self.split.lock().expect("no holder of this lock can panic").found();
         stats.lake_commit.merge(&self.committer.committing().duration);
         for lag in self.lags.lock().expect("no holder of this lock can panic").values() {

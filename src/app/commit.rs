@@ -190,6 +190,31 @@ impl Committer {
         Ok(committed)
     }
 
+    /// Appends rows that no record of Kafka is behind (forecasts), under the name of whoever makes them, and shows them.
+    ///
+    /// # Errors
+    /// The lake's words.
+    pub(super) async fn append_apart(
+        &self,
+        table: &'static Table,
+        maker: &str,
+        rows: RecordBatch,
+    ) -> Result<(), String> {
+        let mut cut = self.cycle.lock().await;
+        let say = |error: Error| error.to_string();
+        let from = self.lake.positions(maker, 0).await.map_err(say)?.get(table.name).copied().unwrap_or(0);
+        let range = crate::lake::Range { topic: maker.to_owned(), partition: 0, from, to: from + 1 };
+        let append = Append { tables: vec![(table, vec![rows])], ranges: vec![range] };
+        self.lake.append(append).await.map_err(say)?;
+        // The other tables of the readers' cut stay where their snapshots are.
+        if let Some(number) = self.lake.version().number(table.name).filter(|_| !cut.tables.is_empty()) {
+            cut.tables.insert(table.name.to_owned(), number);
+            self.lake.write_cut(&cut).await.map_err(say)?;
+        }
+        self.republish();
+        Ok(())
+    }
+
     /// Publishes what maintenance made of the tables.
     pub(super) fn republish(&self) {
         let before = self.published.load_full();

@@ -4,6 +4,7 @@ mod board;
 mod command;
 mod commit;
 mod demo;
+mod forecast;
 mod http_client;
 mod replay;
 mod service;

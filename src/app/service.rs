@@ -127,6 +127,13 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
+        tokio::spawn(super::forecast::live::run(
+            Arc::clone(&board),
+            Arc::clone(&engine),
+            clock,
+            super::forecast::options(config, None, None)?,
+            stop.child_token(),
+        ));
         let commits =
             tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));
         Ok(Service { board, engine, http, consumer: Some(consumer), stop, commits, pages, failures })

@@ -12,6 +12,8 @@ pub mod hand;
 mod library;
 mod models;
 mod profile;
+mod slots;
+mod staff;
 
 pub use accuracy::{Accuracy, median, poisson_floor, quantile};
 pub use calendar::{Calendar, Country, DayKind, OwnEvent, civil, date_of, month_of, month_start, weekday};
@@ -19,3 +21,5 @@ pub use choose::{BackTest, Band, Chosen, Plan, Tried, back_test, band_of, bands}
 pub use erlang::{erlang_a_abandon, erlang_c_agents, erlang_c_asa, erlang_c_service_level};
 pub use models::{Model, Step, predict};
 pub use profile::{Daily, Profile};
+pub use slots::{Cell, History, Learned, SlotForecast, learn, slot_errors};
+pub use staff::{Need, Outlook, Rule, Work, need, outlook, rostered};
