@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::accuracy::{Accuracy, quantile};
 use super::calendar::Calendar;
-use super::models::{Model, Step, predict};
+use super::contenders::{Model, Step, predict};
 use super::profile::Daily;
 
 /// How far ahead a forecast looks, in bands that are judged apart.

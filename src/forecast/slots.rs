@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::accuracy::{Accuracy, poisson_floor};
 use super::calendar::{Calendar, DayKind, weekday};
 use super::choose::{BackTest, Chosen, Plan, back_test, band_of};
-use super::models::{Model, Step, predict};
+use super::contenders::{Model, Step, predict};
 use super::profile::Daily;
 
 /// Whole days below which nothing can be learned of weekdays: the cold start.

@@ -70,7 +70,7 @@ WITH bad AS (
     FROM grouped WHERE NOT pause GROUP BY agent_id, day, island
 ), worked AS (
     SELECT day AS work_day, agent_id AS work_agent, SUM(seconds) AS work_seconds, MAX(seconds) AS longest,
-        SUM(CAST(floor(seconds / 7200.0) AS BIGINT)) AS missed, MAX(CASE WHEN lasts THEN seconds END) AS present_stretch
+        SUM(CAST(floor(seconds / 7200.0) AS BIGINT)) AS missed_breaks, MAX(CASE WHEN lasts THEN seconds END) AS present_stretch
     FROM stretches GROUP BY day, agent_id
 ), rested AS (
     SELECT day AS rest_day, agent_id AS rest_agent, COUNT(*) AS breaks,
@@ -80,7 +80,7 @@ WITH bad AS (
     SELECT d.day AS day, d.agent_id AS agent_id, department, COALESCE(r.handled, 0) AS handled, COALESCE(unpleasant, 0) AS unpleasant,
         COALESCE(longest_run, 0) AS longest_run, COALESCE(last_run, 0) AS last_run, d.occupancy AS occupancy,
         COALESCE(work_seconds, 0.0) AS work_seconds, COALESCE(breaks, 0) AS breaks, COALESCE(break_seconds, 0.0) AS break_seconds,
-        COALESCE(longest, 0.0) AS longest, COALESCE(missed, 0) AS missed, present_stretch,
+        COALESCE(longest, 0.0) AS longest, COALESCE(missed_breaks, 0) AS missed_breaks, present_stretch,
         d.day = local_day({now}) AND present_stretch IS NOT NULL AS at_work
     FROM agent_day AS d
     LEFT JOIN ran AS r ON d.day = of_day AND d.agent_id = of_agent
@@ -90,7 +90,7 @@ WITH bad AS (
 SELECT day, agent_id, department, handled, unpleasant,
     CASE WHEN handled > 0 THEN CAST(unpleasant AS DOUBLE) / CAST(handled AS DOUBLE) END AS unpleasant_share,
     longest_run, last_run, occupancy, work_seconds, breaks, break_seconds, longest AS longest_stretch_seconds,
-    missed AS breaks_missed,
+    missed_breaks AS breaks_missed,
     at_work AND (last_run >= 3 OR COALESCE(present_stretch >= 7200.0, false)) AS pause_suggested,
     NULLIF(concat_ws('; ', CASE WHEN at_work AND last_run >= 3 THEN concat(last_run, ' unpleasant contacts in a row') END,
         CASE WHEN at_work AND present_stretch >= 7200.0 THEN 'two hours without a pause' END), '') AS reasons
@@ -355,6 +355,6 @@ WITH following AS (
 SELECT day, channel, topic, bot_contacts, handover, abandoned, returned_24h,
     CAST(handover + abandoned + returned_24h AS DOUBLE) / CAST(bot_contacts AS DOUBLE) AS failure_share,
     CAST(bot_contacts AS DOUBLE) / CAST(SUM(bot_contacts) OVER (PARTITION BY day, channel) AS DOUBLE) AS common_share, keywords
-FROM sums LEFT JOIN often ON day = of_day AND channel IS NOT DISTINCT FROM of_channel AND topic IS NOT DISTINCT FROM of_topic",
+FROM sums LEFT JOIN often ON day = of_day AND (channel IS NOT DISTINCT FROM of_channel) AND (topic IS NOT DISTINCT FROM of_topic)",
     },
 ];

@@ -68,7 +68,7 @@ FROM ranked WHERE place = 1",
         sql: "
 WITH standing AS (
     SELECT agent_id, start, \"end\" AS until,
-        ',' || regexp_replace(COALESCE(queues, ''), '[\\[\\]\"\\s]', '', 'g') || ',' AS names,
+        ',' || regexp_replace(COALESCE(queues, ''), '[\\[\\]\"]', '', 'g') || ',' AS names,
         unnest(slots(start, \"end\")) AS on_slot
     FROM shifts
     WHERE cancelled_at IS NULL AND start IS NOT NULL AND \"end\" IS NOT NULL AND COALESCE(role, 'agent') = 'agent'

@@ -25,9 +25,9 @@ pub(super) const VIEWS: &[Written] = &[Written {
     ],
     sql: "
 WITH counted AS (
-    SELECT slot_start, channel, queue, CAST(SUM(offered) AS DOUBLE) AS offered, MAX(slot_ms) AS slot_ms,
+    SELECT slot_start, channel, queue, CAST(COUNT(*) AS DOUBLE) AS offered, slot_length_ms(slot_start) AS slot_ms,
         arrow_cast(slot_start, 'Int64') - arrow_cast(local_day(slot_start), 'Int64') AS time_of_day
-    FROM kpi_slot WHERE queue IS NOT NULL AND slot_start >= {now} - INTERVAL '60 days' GROUP BY slot_start, channel, queue
+    FROM legs WHERE queue IS NOT NULL AND slot_start >= {now} - INTERVAL '60 days' GROUP BY slot_start, channel, queue
 ), usual AS (
     SELECT c.slot_start AS of_slot, c.channel AS of_channel, c.queue AS of_queue, median(p.offered) AS expected
     FROM counted AS c JOIN counted AS p ON c.channel = p.channel AND c.queue = p.queue AND c.time_of_day = p.time_of_day
