@@ -1,6 +1,6 @@
 //! What everybody may look at: the workers' figures, the committed tables, and the cut that a query sees.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 
 use super::commit::Committer;
 use super::worker::{Ask, SplitWatch, Worker};
-use crate::event::RejectReason;
+use crate::event::{Channel, RejectReason};
 use crate::facts::TABLES;
 use crate::ingest::{Lag, Place};
-use crate::metrics::{Metrics, Stats, live_json};
+use crate::metrics::{Metrics, SlotPlan, Stats, live_json};
 use crate::query::{self, Cut, Source};
 use crate::serve::Health;
 use crate::time::Clock;
@@ -38,7 +38,11 @@ pub(super) struct Board {
     topics: Vec<Arc<str>>,
     idle: Summary,
     zone: &'static str,
+    plans: Mutex<Plans>,
 }
+
+/// What is planned for the running slot, by queue and channel.
+type Plans = BTreeMap<(String, Channel), SlotPlan>;
 
 impl Board {
     /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros;
@@ -66,7 +70,18 @@ impl Board {
             topics,
             idle,
             zone,
+            plans: Mutex::default(),
         }
+    }
+
+    /// Shows what is planned for the running slot, in place of what was shown before.
+    pub(super) fn show_plans(&self, plans: Plans) {
+        *self.plans.lock().expect("no holder of this lock can panic") = plans;
+    }
+
+    /// True until Kafka has assigned partitions, so that nothing can be asked.
+    pub(super) fn is_starting(&self) -> bool {
+        self.assigned.lock().expect("no holder of this lock can panic").is_none()
     }
 
     /// Notes how far reading has come.
@@ -140,6 +155,7 @@ impl Board {
         for worker in &self.workers {
             stats.merge(&worker.shown().stats);
         }
+        stats.plans = self.plans.lock().expect("no holder of this lock can panic").clone();
         stats.split_contacts = self.split.lock().expect("no holder of this lock can panic").found();
         let committing = self.committer.committing();
         stats.lake_commit.merge(&committing.duration);

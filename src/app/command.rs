@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, convert, demo, replay, settings, sql};
+use super::{Failure, convert, demo, forecast, replay, settings, sql};
 use crate::config::Config;
 use crate::query::catalog;
 use crate::time::{Millis, SystemClock, parse_time};
@@ -160,6 +160,33 @@ enum Command {
         #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
         format: String,
     },
+    /// Expects contacts, handle time and staff per slot, from what is in the data directory.
+    ///
+    /// Each forecast is kept as a version in the table `forecasts`. With --backtest it prints instead how wrong each model
+    /// would have been; with --roster, coverage and scores under another roster.
+    Forecast {
+        /// Only this queue.
+        #[arg(long, value_name = "Q")]
+        queue: Option<String>,
+        /// How far ahead, in days, e.g. 31d.
+        #[arg(long, value_name = "TIME", value_parser = days)]
+        horizon: Option<usize>,
+        /// Prints the error of each model on the past instead.
+        #[arg(long)]
+        backtest: bool,
+        /// A roster (CSV with the fields of `shift.planned`) to hold against the one in the lake; nothing is kept.
+        #[arg(long, value_name = "FILE", conflicts_with = "backtest")]
+        roster: Option<PathBuf>,
+        /// With --backtest: a series to take instead of the lake, as CSV of time and count.
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
+        /// Own events (CSV with start, end, kind) instead of those of the configuration.
+        #[arg(long, value_name = "FILE")]
+        events: Option<PathBuf>,
+        /// How the slots are written.
+        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
+        format: String,
+    },
     /// Prints every KPI, metric, table and column with unit, meaning and formula.
     Catalog {
         /// How it is written.
@@ -187,6 +214,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("`{unit}` is no unit of time; there are ms, s, m and h")),
     };
     Duration::try_from_secs_f64(secs).map_err(|_| format!("`{text}` is no time that can be waited for"))
+}
+
+fn days(text: &str) -> Result<usize, String> {
+    let number = text.strip_suffix('d').unwrap_or(text);
+    number
+        .parse()
+        .ok()
+        .filter(|days| (1..=366).contains(days))
+        .ok_or_else(|| format!("`{text}` is not a number of days from 1d to 366d"))
 }
 
 fn time(text: &str) -> Result<Millis, String> {
@@ -288,6 +324,11 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                 runtime()?.block_on(sql::local(&config, sql.as_deref(), &format))
             }
         },
+        Command::Forecast { queue, horizon, backtest, roster, history, events, format } => {
+            let config = load(vec![])?;
+            let request = forecast::Request { queue, horizon, backtest, roster, history, events, format };
+            runtime()?.block_on(forecast::forecast(&config, request))
+        }
         Command::Run { listeners } => {
             let config = load(listener_sets(&listeners))?;
             warn(&config);

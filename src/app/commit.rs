@@ -194,6 +194,26 @@ impl Committer {
         Ok(outcome)
     }
 
+    /// Appends rows that no record of Kafka is behind (forecasts), under the name of whoever makes them, and shows them.
+    ///
+    /// # Errors
+    /// The lake's words.
+    pub(super) async fn append_apart(
+        &self,
+        table: &'static Table,
+        maker: &str,
+        rows: RecordBatch,
+    ) -> Result<(), String> {
+        let _cycle = self.cycle.lock().await;
+        let say = |error: Error| error.to_string();
+        let from = self.lake.positions(maker, 0).await.map_err(say)?.get(table.name).copied().unwrap_or(0);
+        let range = crate::lake::Range { topic: maker.to_owned(), partition: 0, from, to: from + 1 };
+        let append = Append { tables: vec![(table, vec![rows])], ranges: vec![range] };
+        self.lake.append_all(vec![append]).await.map_err(say)?;
+        self.republish();
+        Ok(())
+    }
+
     /// Publishes what maintenance made of the tables, or what others have committed.
     pub(super) fn republish(&self) {
         self.publish(std::iter::empty());

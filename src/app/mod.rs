@@ -5,6 +5,7 @@ mod command;
 mod commit;
 mod convert;
 mod demo;
+mod forecast;
 mod http_client;
 mod replay;
 mod service;

@@ -139,6 +139,13 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
+        tokio::spawn(super::forecast::live::run(
+            Arc::clone(&board),
+            Arc::clone(&engine),
+            clock,
+            super::forecast::options(config, None, None)?,
+            stop.child_token(),
+        ));
         let commits = Commits {
             board: Arc::clone(&board),
             pace: Pace::of(config),

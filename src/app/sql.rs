@@ -33,12 +33,16 @@ pub(super) fn metric_descriptions() -> Vec<Metric> {
 }
 
 /// A data directory as a query sees it: tables and snapshots that belong together, the newest there are.
-struct Directory {
+pub(super) struct Directory {
     cut: Cut,
 }
 
 impl Directory {
-    async fn open(config: &Config) -> Result<Directory, Failure> {
+    /// Opens the configuration's data directory.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub(super) async fn open(config: &Config) -> Result<Directory, Failure> {
         let lake = Lake::open_read(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let cut = lake.cut().await.map_err(Failure::of_lake)?;
         if !cut.agrees {
@@ -114,7 +118,8 @@ async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<(), Failur
     Ok(())
 }
 
-fn of_query(error: query::Error) -> Failure {
+/// Who must act on a failed query.
+pub(super) fn of_query(error: query::Error) -> Failure {
     let place = match (error.line, error.column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
         _ => String::new(),

@@ -44,6 +44,8 @@ pub struct Config {
     pub queue_defaults: QueueDefaults,
     /// The queues that are listed, by name; what they leave open is filled from `queue_defaults`.
     pub queues: BTreeMap<String, Queue>,
+    /// What is expected of the days to come.
+    pub forecast: Forecast,
     /// How rows are written.
     pub lake: Lake,
     /// What `/metrics` shows.
@@ -131,6 +133,27 @@ pub struct Queue {
     pub short_abandon_secs: i64,
     /// How the service level is reckoned.
     pub service_level_formula: ServiceLevel,
+}
+
+/// What forecasts and staffing go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forecast {
+    /// Days ahead.
+    pub horizon_days: i64,
+    /// Percent to be answered within the target wait.
+    pub service_level_percent: i64,
+    /// Percent of their time that agents may be busy.
+    pub occupancy_cap_percent: i64,
+    /// Percent of rostered time that is not worked.
+    pub shrinkage_percent: i64,
+    /// Chats that one agent has at once.
+    pub chat_concurrency: i64,
+    /// Mean patience of customers.
+    pub patience_secs: i64,
+    /// Whose holidays hold: `cn` or `none`.
+    pub calendar: String,
+    /// The CSV of own events.
+    pub events: Option<String>,
 }
 
 /// How rows are written.
@@ -248,6 +271,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         defaults
     };
     let queues = read_queues(root.sections("queue"), queue_defaults, keys);
+    let forecast = read_forecast(root.section("forecast"), keys);
     let lake = read_lake(root.section("lake"), keys);
     let metrics = {
         let mut section = root.section("metrics");
@@ -268,6 +292,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         listeners,
         queue_defaults,
         queues,
+        forecast,
         lake,
         metrics,
         warnings,
@@ -483,6 +508,25 @@ fn formula(section: &Section<'_>, id: &str) -> Option<ServiceLevel> {
     found
 }
 
+fn read_forecast(mut section: Section<'_>, keys: &[String]) -> Forecast {
+    let forecast = Forecast {
+        horizon_days: section.integer("horizon_days", 1..=366),
+        service_level_percent: section.integer("service_level_percent", 1..=99),
+        occupancy_cap_percent: section.integer("occupancy_cap_percent", 1..=100),
+        shrinkage_percent: section.integer("shrinkage_percent", 0..=90),
+        chat_concurrency: section.integer("chat_concurrency", 1..=100),
+        patience_secs: section.integer("patience_secs", 0..=SECS_MAX),
+        calendar: section.text("calendar"),
+        events: Some(section.text("events")).filter(|path| !path.is_empty()),
+    };
+    if section.has_text("calendar") && !matches!(forecast.calendar.as_str(), "cn" | "none") {
+        let message = format!("unknown calendar: `{}`", section.written("calendar"));
+        section.refuse("calendar", message, Some("known are `cn` and `none`".to_owned()));
+    }
+    section.finish(keys);
+    forecast
+}
+
 fn read_lake(mut section: Section<'_>, keys: &[String]) -> Lake {
     let commit_secs = section.integer("commit_secs", 1..=3_600);
     let commit_rows = section.integer("commit_rows", 1..=100_000_000);
@@ -492,8 +536,16 @@ fn read_lake(mut section: Section<'_>, keys: &[String]) -> Lake {
     let checkpoint_every_commits = section.integer("checkpoint_every_commits", 1..=1_000_000);
     let vacuum_hours = section.integer("vacuum_hours", 0..=SECS_MAX / 3_600);
     let retention_days = {
-        const TABLES: [&str; 7] =
-            ["events", "contacts", "legs", "handlings", "agent_states", "rejects", "restatements"];
+        const TABLES: [&str; 8] = [
+            "events",
+            "contacts",
+            "legs",
+            "handlings",
+            "agent_states",
+            "forecasts",
+            "rejects",
+            "restatements",
+        ];
         let mut section = section.section("retention_days");
         let days = TABLES.map(|table| (table, section.integer(table, 0..=36_600)));
         section.finish(keys);

@@ -6,6 +6,7 @@
 mod agents;
 mod contacts;
 mod documents;
+mod plans;
 mod records;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 pub use agents::*;
 pub use contacts::*;
 pub use documents::*;
+pub use plans::*;
 pub use records::*;
 
 /// The type of a column, as SQL users see it.
@@ -328,6 +330,8 @@ facts! {
     promises: PromiseRows = PROMISES,
     /// Shifts.
     shifts: ShiftRows = SHIFTS,
+    /// Forecasts, every version.
+    forecasts: ForecastRows = FORECASTS,
     /// Records that could not be used.
     rejects: RejectRows = REJECTS,
     /// Corrections of rows that had been written.

@@ -153,7 +153,7 @@ impl Families {
             let labels = [queue.as_str(), channel.as_str()];
             self.gauge_if(&names::SLOT_FORECAST, &labels, plan.forecast_contacts);
             self.gauge_if(&names::SLOT_REQUIRED, &labels, plan.agents_required.map(|agents| agents as f64));
-            self.gauge_if(&names::SLOT_STAFFED, &labels, plan.agents_staffed.map(|agents| agents as f64));
+            self.gauge_if(&names::SLOT_STAFFED, &labels, plan.agents_staffed);
         }
     }
 

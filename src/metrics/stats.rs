@@ -71,8 +71,8 @@ pub struct SlotPlan {
     pub forecast_contacts: Option<f64>,
     /// Agents needed.
     pub agents_required: Option<i64>,
-    /// Agents in the roster.
-    pub agents_staffed: Option<i64>,
+    /// Agents in the roster; one who serves several queues is shared out among them.
+    pub agents_staffed: Option<f64>,
 }
 
 impl Default for Stats {

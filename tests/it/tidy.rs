@@ -62,6 +62,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
     ("toml", &["config"]),
+    ("augurs", &["forecast"]),
 ];
 
 /// Exceptions to `HOMES`, file by file, each with its reason.
