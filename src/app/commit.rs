@@ -75,6 +75,7 @@ impl Committer {
     }
 
     /// The lake.
+    #[cfg(test)]
     pub(super) fn lake(&self) -> &Lake {
         &self.lake
     }
