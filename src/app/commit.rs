@@ -75,6 +75,7 @@ impl Committer {
     }
 
     /// The lake.
+    #[cfg(test)]
     pub(super) fn lake(&self) -> &Lake {
         &self.lake
     }
@@ -148,10 +149,10 @@ impl Committer {
         }
         // Whoever lost a partition is left out, and the others try again: what of theirs was written is found out.
         while !handovers.is_empty() {
-            let append = gather(&handovers);
             let written = self
                 .persist("rows", || async {
-                    self.lake.append(append.clone()).await.map(|_| ()).map_err(Trouble::of_lake)
+                    let appends = handovers.iter().map(append_of).collect();
+                    self.lake.append_all(appends).await.map(|_| ()).map_err(Trouble::of_lake)
                 })
                 .await?;
             let error = match written {
@@ -219,10 +220,34 @@ impl Committer {
         self.publish(std::iter::empty());
     }
 
-    /// A task is ours, and its flushes up to this number are durable: numbers of an earlier time that it was ours do
-    /// not hold any more.
-    pub(super) fn adopted(&self, task: &str, number: u64) {
-        self.publish(std::iter::once((task.to_owned(), number)));
+    /// A task of these partitions, going on from where its newest snapshot and the tables are. It waits for the commit that
+    /// is under way: that may still write rows of an earlier time that the partitions were ours.
+    ///
+    /// # Errors
+    /// A store that does not answer, or what in the snapshot cannot be read.
+    pub(super) async fn adopt(
+        &self,
+        rules: &Arc<Rules>,
+        name: &str,
+        places: &[Place],
+    ) -> Result<Task, Failure> {
+        let _cycle = self.cycle.lock().await;
+        let lake = &self.lake;
+        // The snapshot first: rows that an earlier owner still commits meanwhile are then replayed, not doubled.
+        let found = lake.find_snapshot(name).await.map_err(Failure::of_lake)?;
+        for (file, why) in &found.torn {
+            tracing::warn!(file, why, "a snapshot cannot be read; an older one is used");
+        }
+        let mut origins = Vec::with_capacity(places.len());
+        for (topic, partition) in places {
+            let stored = lake.positions(topic, *partition).await.map_err(Failure::of_lake)?;
+            origins.push(Origin { topic: Arc::clone(topic), partition: *partition, stored });
+        }
+        let task = Task::new(name.to_owned(), Arc::clone(rules), &origins, found.snapshot)
+            .map_err(|why| Failure::input(format!("the state of `{name}` cannot be read: {why}")))?;
+        // Numbers of an earlier time that the task was ours do not hold any more.
+        self.publish(std::iter::once((name.to_owned(), task.number())));
+        Ok(task)
     }
 
     fn publish(&self, flushes: impl Iterator<Item = (String, u64)>) {
@@ -273,41 +298,22 @@ impl Committer {
     }
 }
 
-/// Rows and ranges of several flushes as one append.
-fn gather(handovers: &[Handover]) -> Append {
-    let mut tables: Vec<(&'static Table, Vec<RecordBatch>)> = Vec::new();
-    for (table, batch) in handovers.iter().flat_map(|handover| &handover.flush.tables) {
-        match tables.iter_mut().find(|(known, _)| known.name == table.name) {
-            Some((_, batches)) => batches.push(batch.clone()),
-            None => tables.push((table, vec![batch.clone()])),
+/// The rows of a flush with their offsets.
+fn append_of(handover: &Handover) -> Append {
+    let tables = handover.flush.tables.iter().map(|(table, batch)| (*table, batch.clone()));
+    let mut append = Append { tables: Vec::new(), ranges: handover.flush.ranges.clone() };
+    for (table, batch) in tables {
+        // Rows of a stretch that was replayed stand beside new ones of the same table.
+        match append
+            .tables
+            .iter_mut()
+            .find(|(known, _): &&mut (&'static Table, Vec<RecordBatch>)| known.name == table.name)
+        {
+            Some((_, batches)) => batches.push(batch),
+            None => append.tables.push((table, vec![batch])),
         }
     }
-    let ranges = handovers.iter().flat_map(|handover| handover.flush.ranges.iter().cloned()).collect();
-    Append { tables, ranges }
-}
-
-/// A task of these partitions, going on from where its newest snapshot and the tables are.
-///
-/// # Errors
-/// A store that does not answer, or what in the snapshot cannot be read.
-pub(super) async fn adopt(
-    lake: &Lake,
-    rules: &Arc<Rules>,
-    name: &str,
-    places: &[Place],
-) -> Result<Task, Failure> {
-    // The snapshot first: rows that an earlier owner still commits meanwhile are then replayed, not doubled.
-    let found = lake.find_snapshot(name).await.map_err(Failure::of_lake)?;
-    for (file, why) in &found.torn {
-        tracing::warn!(file, why, "a snapshot cannot be read; an older one is used");
-    }
-    let mut origins = Vec::with_capacity(places.len());
-    for (topic, partition) in places {
-        let stored = lake.positions(topic, *partition).await.map_err(Failure::of_lake)?;
-        origins.push(Origin { topic: Arc::clone(topic), partition: *partition, stored });
-    }
-    Task::new(name.to_owned(), Arc::clone(rules), &origins, found.snapshot)
-        .map_err(|why| Failure::input(format!("the state of `{name}` cannot be read: {why}")))
+    append
 }
 
 /// Waits before something is tried again. Tests do not wait.

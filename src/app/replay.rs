@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::commit::{Committer, adopt};
+use super::commit::Committer;
 use super::task::{Handover, Task};
 use super::{Failure, settings};
 use crate::config::Config;
@@ -50,8 +50,8 @@ pub(super) async fn replay(config: &Config, source: &Source, paths: &[PathBuf]) 
         rules.sources.insert(file.topic.to_string(), source.clone());
     }
     let places: Vec<Place> = files.iter().map(|file| (Arc::clone(&file.topic), 0)).collect();
-    let mut task = adopt(&lake, &Arc::new(rules), TASK, &places).await?;
     let committer = Arc::new(Committer::new(lake, None));
+    let mut task = committer.adopt(&Arc::new(rules), TASK, &places).await?;
 
     let bar = progress_bar(&files);
     let rows_max = usize::try_from(config.lake.commit_rows).unwrap_or(200_000);

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
-use super::commit::{Committer, Outcome, adopt};
+use super::commit::{Committer, Outcome};
 use super::task::Rules;
 use super::worker::{self, Ask, Worker, task_of};
 use super::{Failure, settings};
@@ -337,10 +337,8 @@ impl Gate {
     }
 
     async fn adopt(&self, name: &str, places: &[Place]) -> Result<HashMap<Place, i64>, String> {
-        let committer = &self.board.committer;
-        let task = adopt(committer.lake(), &self.rules, name, places).await;
+        let task = self.board.committer.adopt(&self.rules, name, places).await;
         let task = task.map_err(|failure| failure.message)?;
-        committer.adopted(name, task.number());
         let starts =
             task.positions().map(|(topic, partition, next)| ((Arc::clone(topic), partition), next)).collect();
         if let Some(place) = places.first() {

@@ -70,11 +70,13 @@ impl Agent {
             written_end: None,
         };
         let same = |known: &State| known.id == new.id && known.order() == new.order();
-        if self.shadowed.iter().any(same) {
+        if self.shadowed.iter().any(|known| same(known) && known.time >= settled_before) {
             return Taken::Repeat;
         }
         let mut taken = Taken::New;
-        if let Some(known) = self.states.iter().position(|known| known.id == new.id) {
+        // An id is known for as long as its event may be restated, whether that has been dropped since or not.
+        let known = |known: &State| known.id == new.id && known.time >= settled_before;
+        if let Some(known) = self.states.iter().position(known) {
             if same(&self.states[known]) {
                 return Taken::Repeat;
             }

@@ -148,8 +148,13 @@ impl Lake {
                 versions.insert(log.table.name, walk.tip);
                 continue;
             };
-            let ahead: Vec<String> =
-                limits.covered.into_iter().filter(|(_, last)| *last > beyond).map(|(task, _)| task).collect();
+            // One commit may have rows of several tasks, covered for one and not for another.
+            let ahead: Vec<String> = limits
+                .covered
+                .into_iter()
+                .filter(|(_, last)| *last >= beyond)
+                .map(|(task, _)| task)
+                .collect();
             if !ahead.is_empty() {
                 return Ok(Err(ahead));
             }

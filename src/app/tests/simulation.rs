@@ -19,7 +19,7 @@ use super::records::{Partition, TOPIC, partitions};
 use super::store::Faulty;
 use super::visible::{Visible, differences, of_partition, visible};
 use crate::app::Failure;
-use crate::app::commit::{Committer, Outcome, adopt};
+use crate::app::commit::{Committer, Outcome};
 use crate::app::task::{Origin, Rules, Task};
 use crate::correlate::{self, QueueRules};
 use crate::ingest::Place;
@@ -182,16 +182,16 @@ impl World {
     fn turn(&mut self) {
         let at = self.dice.below(self.processes.len());
         match self.dice.below(100) {
-            0..35 => self.work_on(at),
-            35..60 => self.deliver(at),
-            60..68 => self.start_commit(at, None),
-            68..72 => self.settle(at),
-            72..78 => self.store.land(self.dice.below(8)),
-            78..84 => self.assign(at),
-            84..87 => self.rebalance(),
-            87..90 => self.end(at),
-            90..93 => self.jump(at),
-            93..95 => self.read_directory(),
+            0..40 => self.work_on(at),
+            40..60 => self.deliver(at),
+            60..74 => self.start_commit(at, None),
+            74..77 => self.settle(at),
+            77..82 => self.store.land(self.dice.below(8)),
+            82..91 => self.assign(at),
+            91..96 => self.rebalance(),
+            96 => self.end(at),
+            97 => self.jump(at),
+            98 => self.read_directory(),
             _ => self.work_on(at),
         }
     }
@@ -231,9 +231,6 @@ impl World {
                 // A process that cannot adopt gives up and is started again; here it tries again.
                 let Ok(task) = task else { return };
                 if self.owners[partition] == Some(at) {
-                    let number = task.number();
-                    let committer = self.processes[at].committer.as_ref().expect("it has adopted with it");
-                    committer.adopted(task.name(), number);
                     self.processes[at].held.push(Held { partition, task, leaving: false });
                 }
             }
@@ -274,14 +271,15 @@ impl World {
             Some(_) => return,
         }
         let has = process.held.iter().any(|held| held.partition == partition);
-        if has || process.adopting.contains(&partition) {
+        // A process adopts between its commits, never beside one.
+        if has || process.committing || process.adopting.contains(&partition) {
             return;
         }
         process.adopting.push(partition);
         let (rules, number) = (Arc::clone(rules), partitions[partition].number);
         process.work.push(Box::pin(async move {
             let places: [Place; 1] = [(TOPIC.into(), number)];
-            let task = adopt(committer.lake(), &rules, &task_name(number), &places).await;
+            let task = committer.adopt(&rules, &task_name(number), &places).await;
             Answer::Adopted(partition, task)
         }));
     }
@@ -313,7 +311,7 @@ impl World {
         self.owners[partition] = None;
         // Sometimes the old owner learns of it at once, sometimes it goes on for a while.
         let process = &mut self.processes[owner];
-        process.held.retain(|held| held.partition != partition || (!held.leaving && self.dice.percent(60)));
+        process.held.retain(|held| held.partition != partition || (!held.leaving && self.dice.percent(75)));
     }
 
     fn start_commit(&mut self, at: usize, only: Option<usize>) {
@@ -425,6 +423,11 @@ impl World {
             return;
         }
         let committed = finish(lake.plain_rows(Some(&cut)));
+        if std::env::var("CALLPULSE_SEED").is_ok() {
+            let snapshots: Vec<_> =
+                cut.snapshots.iter().map(|(t, s)| (t, s.sequence, &s.positions)).collect();
+            eprintln!("cut {:?} {snapshots:?}", cut.version);
+        }
         for (name, snapshot) in cut.snapshots {
             let (_, number, position) = snapshot.positions[0].clone();
             let origin = Origin { topic: TOPIC.into(), partition: number, stored: Default::default() };
@@ -452,7 +455,7 @@ impl World {
         for partition in &self.partitions {
             let places: [Place; 1] = [(TOPIC.into(), partition.number)];
             let name = task_name(partition.number);
-            let mut task = finish(adopt(committer.lake(), &self.rules, &name, &places)).expect("it adopts");
+            let mut task = finish(committer.adopt(&self.rules, &name, &places)).expect("it adopts");
             loop {
                 let next = task.positions().map(|(_, _, next)| next).max().unwrap_or(0);
                 let block = partition.block(next, 1 + self.dice.below(60));
@@ -494,7 +497,7 @@ static TOLD: OnceLock<[AtomicU64; KINDS.len()]> = OnceLock::new();
 
 fn simulate(seed: u64) {
     let mut world = World::new(seed);
-    let turns = 100 + world.dice.below(500);
+    let turns = 100 + world.dice.below(900);
     for _ in 0..turns {
         world.turn();
     }
