@@ -62,8 +62,18 @@ const ROLES: [(&str, Role); 6] = [
 
 /// The keys of a list.
 const KEYS: [&str; 12] = [
-    "category", "role", "weight", "factor", "speakers", "negatable", "unless", "near", "within", "words",
-    "phrases", "note",
+    "category",
+    "role",
+    "weight",
+    "factor",
+    "speakers",
+    "negatable",
+    "unless",
+    "near",
+    "within",
+    "words",
+    "phrases",
+    "note",
 ];
 
 /// Farthest that `near` and `unless` may look, characters.
@@ -335,7 +345,9 @@ impl Reading<'_> {
                     let line = self.line(item.span().start);
                     match item.get_ref() {
                         DeValue::String(text) => written.push((line, text.trim().to_owned())),
-                        _ => self.fault_at_line(line, format!("`{key}` holds something else than text"), None),
+                        _ => {
+                            self.fault_at_line(line, format!("`{key}` holds something else than text"), None)
+                        }
                     }
                 }
             }

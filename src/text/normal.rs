@@ -11,6 +11,8 @@ use super::hans::simplified;
 
 /// Of a character that stands several times in a row, as many stay.
 const REPEATS_MAX: u32 = 2;
+/// From here on are the scripts of East Asia, which are written without spaces between words.
+const FIRST_WITHOUT_SPACES: u32 = 0x2e80;
 /// Sounds of hesitation that mean nothing between other words.
 const FILLERS: [char; 5] = ['嗯', '呃', '唔', '欸', '诶'];
 /// Fillers of several characters: a word said twice to win time.
@@ -45,6 +47,8 @@ struct Writer<'n> {
     /// The last character, and how often it came in a row.
     last: u32,
     times: u32,
+    /// The character that was written last.
+    before: u32,
     /// White space was read and nothing written since.
     space: bool,
     /// Place of the original that the next byte has in the running stretch.
@@ -59,8 +63,15 @@ impl Normal {
         self.runs.clear();
         self.len = text.len() as u32;
         self.bytes.reserve(text.len() + 8);
-        let mut writer =
-            Writer { normal: self, last: 0, times: 0, space: false, next_from: 0, broken: true };
+        let mut writer = Writer {
+            normal: self,
+            last: 0,
+            times: 0,
+            before: u32::MAX,
+            space: false,
+            next_from: 0,
+            broken: true,
+        };
         writer.write(text);
     }
 
@@ -132,6 +143,7 @@ impl Writer<'_> {
         }
         self.place(at as u32);
         self.normal.bytes.push(small);
+        self.before = u32::from(small);
         self.next_from += 1;
         at + 1
     }
@@ -156,6 +168,7 @@ impl Writer<'_> {
         self.place(at as u32);
         let bytes = [0xe0 | (c >> 12) as u8, 0x80 | (c >> 6 & 0x3f) as u8, 0x80 | (c & 0x3f) as u8];
         self.normal.bytes.extend_from_slice(&bytes);
+        self.before = c;
         self.next_from += 3;
         at + 3
     }
@@ -164,8 +177,7 @@ impl Writer<'_> {
     fn other(&mut self, text: &str, at: usize) -> usize {
         let mut chars = text[at..].char_indices();
         let Some((_, first)) = chars.next() else { return text.len() };
-        let end = at
-            + chars.find(|(_, c)| !combines(*c)).map_or(text.len() - at, |(offset, _)| offset);
+        let end = at + chars.find(|(_, c)| !combines(*c)).map_or(text.len() - at, |(offset, _)| offset);
         let segment = &text[at..end];
         if segment.len() == first.len_utf8() {
             if first.is_whitespace() {
@@ -181,9 +193,10 @@ impl Writer<'_> {
                 return end;
             }
         }
-        let mut formed = segment.nfkc().flat_map(char::to_lowercase).map(|c| {
-            char::from_u32(simplified(c as u32)).unwrap_or(c)
-        });
+        let mut formed = segment
+            .nfkc()
+            .flat_map(char::to_lowercase)
+            .map(|c| char::from_u32(simplified(c as u32)).unwrap_or(c));
         let (Some(one), two) = (formed.next(), formed.next()) else {
             self.broken = true;
             return end;
@@ -211,7 +224,7 @@ impl Writer<'_> {
             return;
         }
         if self.space {
-            self.write_space(c.is_ascii());
+            self.write_space((c as u32) < FIRST_WITHOUT_SPACES);
         }
         if c.len_utf8() == len {
             self.place(at as u32);
@@ -227,6 +240,7 @@ impl Writer<'_> {
     fn put(&mut self, c: char) {
         let mut buffer = [0; 4];
         self.normal.bytes.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+        self.before = c as u32;
     }
 
     /// Notes a character; true when it has come often enough in a row.
@@ -246,11 +260,11 @@ impl Writer<'_> {
         skip
     }
 
-    /// White space stays between two characters of ASCII only: Chinese has none, and transcripts put it anywhere.
-    fn write_space(&mut self, next_is_ascii: bool) {
+    /// White space stays between words of letters only: Chinese has none, and transcripts put it anywhere.
+    fn write_space(&mut self, joins: bool) {
         self.space = false;
         self.broken = true;
-        if next_is_ascii && self.normal.bytes.last().is_some_and(u8::is_ascii) {
+        if joins && self.before < FIRST_WITHOUT_SPACES && !self.normal.bytes.is_empty() {
             let to = self.normal.bytes.len() as u32;
             // It stands for nothing: phrases do not begin or end with it.
             let from = self.normal.runs.last().map_or(0, |run| run.from + run.whole);

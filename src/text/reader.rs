@@ -52,7 +52,8 @@ impl Reading {
     pub fn hits_text(&self) -> String {
         let mut text = String::new();
         for (at, hit) in self.hits.iter().enumerate().filter(|(_, hit)| !hit.negated) {
-            let same = |other: &Hit| !other.negated && other.category == hit.category && other.phrase == hit.phrase;
+            let same =
+                |other: &Hit| !other.negated && other.category == hit.category && other.phrase == hit.phrase;
             if self.hits[..at].iter().any(same) {
                 continue;
             }
@@ -470,18 +471,19 @@ impl Reader {
             let phrase = &self.phrases[one.phrase as usize];
             let Some(category) = phrase.category else { continue };
             // Sorted by start: what covers it stands before it, or begins with it.
-            let covered = scratch.found.iter().enumerate().take_while(|(_, other)| other.start <= one.start).any(
-                |(place, other)| {
-                    let of = &self.phrases[other.phrase as usize];
-                    let longer = other.end - other.start > one.end - one.start;
-                    let covers = place != at && other.end >= one.end;
-                    let hides = match of.role {
-                        Role::Exclude => longer,
-                        _ => of.category == Some(category) && (longer || place < at),
-                    };
-                    covers && hides
-                },
-            );
+            let covered =
+                scratch.found.iter().enumerate().take_while(|(_, other)| other.start <= one.start).any(
+                    |(place, other)| {
+                        let of = &self.phrases[other.phrase as usize];
+                        let longer = other.end - other.start > one.end - one.start;
+                        let covers = place != at && other.end >= one.end;
+                        let hides = match of.role {
+                            Role::Exclude => longer,
+                            _ => of.category == Some(category) && (longer || place < at),
+                        };
+                        covers && hides
+                    },
+                );
             if covered {
                 continue;
             }
@@ -491,9 +493,11 @@ impl Reader {
                 phrase: match phrase.rest.is_empty() {
                     true => Arc::clone(&phrase.shown),
                     // A phrase with gaps is told as it was said.
-                    false => String::from_utf8_lossy(&scratch.normal.bytes[one.start as usize..one.end as usize])
-                        .replace([';', ':'], " ")
-                        .into(),
+                    false => {
+                        String::from_utf8_lossy(&scratch.normal.bytes[one.start as usize..one.end as usize])
+                            .replace([';', ':'], " ")
+                            .into()
+                    }
                 },
                 start,
                 end,
@@ -517,7 +521,8 @@ fn gap_fits(gap: Gap, between: &[u8]) -> bool {
         }
         Gap::Number => {
             let text = std::str::from_utf8(between).unwrap_or_default().trim();
-            let numeral = |c: char| c.is_ascii_digit() || ".,一二两三四五六七八九十百千万半几多好".contains(c);
+            let numeral =
+                |c: char| c.is_ascii_digit() || ".,一二两三四五六七八九十百千万半几多好".contains(c);
             !text.is_empty() && text.len() <= 30 && text.chars().all(numeral)
         }
     }

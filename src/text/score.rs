@@ -136,9 +136,10 @@ pub(super) fn score(reader: &Reader, scratch: &mut Scratch, asks: bool) -> f32 {
         let untaken = sums.chain.iter().zip(&sums.taken).filter(|(_, taken)| !**taken);
         let bare = untaken.filter(|(one, _)| reader.phrases[one.phrase as usize].role == Role::Negation);
         sums.bare = (bare.count() as u32).min(BARE_MAX);
-        let asked = bytes.iter().zip(bytes.iter().skip(1).chain([&b' '])).filter(|(byte, next)| {
-            **byte == b'?' && **next != b'?'
-        });
+        let asked = bytes
+            .iter()
+            .zip(bytes.iter().skip(1).chain([&b' ']))
+            .filter(|(byte, next)| **byte == b'?' && **next != b'?');
         sums.asked = (asked.count() as u32).min(BARE_MAX);
     }
     sums.sum = sums.steps.iter().map(Step::value).sum::<f32>()
