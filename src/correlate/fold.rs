@@ -14,6 +14,7 @@ use super::flags::Flags;
 use super::log::{Entry, Log};
 use super::options::Options;
 use super::rows::Rows;
+use super::words::Running;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Kind, Speaker};
 use crate::facts::{ContactRow, HandlingRow, LegRow};
 use crate::kpi::Outcome;
@@ -254,6 +255,7 @@ pub(super) fn fold<'a>(
     let mut started_at = None;
     let mut bot_outcome = None;
     let mut messages = 0;
+    let (mut customer, mut agent) = (Running::default(), Running::default());
     for event in &events {
         channel = channel.or(event.channel);
         direction = direction.or(event.direction);
@@ -270,7 +272,14 @@ pub(super) fn fold<'a>(
                 contact.resolved = event.resolved.or(contact.resolved);
                 contact.disposition = event.label.or(contact.disposition);
             }
-            Kind::Message if event.is_final => messages += 1,
+            Kind::Message if event.is_final => {
+                messages += 1;
+                match (event.speaker(), event.score) {
+                    (Some(Speaker::Customer), Some(score)) => customer.add(score),
+                    (Some(Speaker::Agent), Some(score)) => agent.add(score),
+                    _ => {}
+                }
+            }
             _ => {}
         }
         course.apply(event);
@@ -425,6 +434,10 @@ pub(super) fn fold<'a>(
         }
     };
     contact.messages = Some(messages);
+    contact.sentiment_customer = customer.value();
+    contact.sentiment_lowest = customer.lowest();
+    contact.sentiment_agent = agent.value();
+    contact.keywords = if messages > 0 { log.keywords(upto) } else { None };
     contact.first_response_ms = course.talks.first().and_then(|talk| {
         let replies = events.iter().filter(|event| {
             event.kind == Kind::Message && event.is_final && event.speaker() == Some(Speaker::Agent)

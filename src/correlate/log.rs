@@ -13,6 +13,7 @@ use hashbrown::HashSet;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::words::Words;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Event, Kind, LeaveReason, Speaker};
 use crate::time::Millis;
 
@@ -43,6 +44,7 @@ const DIAL: u32 = 1 << 11;
 const PARTIAL: u32 = 1 << 12;
 const DIRECTION: u32 = 1 << 13;
 const UTTERANCE: u32 = 1 << 14;
+const WORDS: u32 = 1 << 15;
 
 /// A slice of the log's strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +83,7 @@ pub(super) struct Entry<'a> {
     pub(super) agent: Option<&'a str>,
     pub(super) customer: Option<&'a str>,
     pub(super) tier: Option<&'a str>,
-    /// Topic of `started`, disposition of `wrapped`.
+    /// Topic of `started`, disposition of `wrapped`; of a message, the contact's keywords after it came.
     pub(super) label: Option<&'a str>,
     /// Queue, else agent, that a `transferred` names.
     pub(super) to: Option<&'a str>,
@@ -91,6 +93,10 @@ pub(super) struct Entry<'a> {
     pub(super) resolved: Option<bool>,
     pub(super) dial_ms: Option<i64>,
     pub(super) is_final: bool,
+    /// Sentiment of a message in thousandths, its beginning and its end (see [`Words`]).
+    pub(super) score: Option<i16>,
+    head: &'a str,
+    tail: &'a str,
 }
 
 impl Entry<'_> {
@@ -201,8 +207,12 @@ impl Log {
         log
     }
 
-    /// Appends one event unless it is a repeat.
-    pub(super) fn append(&mut self, event: &Event<'_>) -> Appended {
+    /// Appends one event unless it is a repeat. `words` is asked for what a message says, once it is known to be new.
+    pub(super) fn append(
+        &mut self,
+        event: &Event<'_>,
+        words: impl FnOnce(&Log) -> Option<Words>,
+    ) -> Appended {
         if self.bytes.is_empty() {
             self.base = event.time;
         }
@@ -222,7 +232,8 @@ impl Log {
             }
             self.conflicts |= appended == Appended::Conflict;
         }
-        self.write(event, id);
+        let words = words(self);
+        self.write(event, id, words.as_ref());
         self.count += 1;
         match &mut self.ids {
             Some(ids) => {
@@ -243,10 +254,11 @@ impl Log {
         self.ids = Some(Box::new(ids));
     }
 
-    fn write(&mut self, event: &Event<'_>, id: Id<'_>) {
+    fn write(&mut self, event: &Event<'_>, id: Id<'_>, words: Option<&Words>) {
         let label = match event.kind {
             Kind::ContactStarted => event.topic.as_deref(),
             Kind::Wrapped => event.disposition.as_deref(),
+            Kind::Message => words.and_then(|words| words.keywords.as_deref()),
             _ => None,
         };
         let to = event.to_queue.as_deref().or(event.to_agent.as_deref());
@@ -309,6 +321,15 @@ impl Log {
             mask |= DIRECTION;
             values.push(direction as u8);
         }
+        if let Some(words) = words {
+            mask |= WORDS;
+            put(&mut values, zigzag(i64::from(words.score)));
+            for edge in [&words.head, &words.tail] {
+                put(&mut values, edge.len() as u64);
+                values.extend_from_slice(edge.as_bytes());
+            }
+        }
+        // Last: `has_final` looks for it at the end.
         if let Some(utterance) = event.utterance.as_deref() {
             mask |= UTTERANCE;
             values.extend_from_slice(&(xxh3_64(utterance.as_bytes()) as u32).to_le_bytes());
@@ -377,6 +398,44 @@ impl Log {
         })
     }
 
+    /// The contact's keywords as of the first bytes of the log: those that the latest message to come brought along.
+    pub(super) fn keywords(&self, upto: usize) -> Option<&str> {
+        let messages = raw_entries(&self.bytes[..upto]).filter(|raw| raw.kind == Kind::Message as u8);
+        messages.filter_map(|raw| self.entry(raw).label).last()
+    }
+
+    /// The queue that the contact entered last, in the order of arrival.
+    pub(super) fn latest_queue(&self) -> Option<&str> {
+        let queued = raw_entries(&self.bytes).filter(|raw| raw.kind == Kind::Queued as u8);
+        queued.filter_map(|raw| self.entry(raw).queue).last()
+    }
+
+    /// Ends and beginnings of utterances by the same speaker near a new message that may hold a phrase together with
+    /// it: pairs of an end and the beginning that followed it. `head` and `tail` are the new message's own.
+    pub(super) fn beside<'a>(
+        &'a self,
+        event: &Event<'_>,
+        within: Millis,
+        head: &'a str,
+        tail: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let (speaker, time) = (event.speaker.unwrap_or(Speaker::System), event.time);
+        let id = event.id.as_bytes().to_vec();
+        let since = time.wrapping_sub(self.base);
+        let near = raw_entries(&self.bytes).filter(move |raw| {
+            raw.kind == Kind::Message as u8 && raw.time.saturating_sub(since).saturating_abs() <= within
+        });
+        near.filter_map(move |raw| {
+            let other = self.entry(raw);
+            if other.speaker().unwrap_or(Speaker::System) != speaker || other.score.is_none() {
+                return None;
+            }
+            let earlier = (other.time, &*other.id.text()) < (time, &*id);
+            let (before, after) = if earlier { (other.tail, head) } else { (tail, other.head) };
+            (!before.is_empty() && !after.is_empty()).then_some((before, after))
+        })
+    }
+
     /// Entries in the first bytes of the log: the revision of rows made from them.
     pub(super) fn count_upto(&self, upto: usize) -> u32 {
         if upto == self.bytes.len() { self.count } else { raw_entries(&self.bytes[..upto]).count() as u32 }
@@ -423,8 +482,25 @@ impl Log {
             rest = after;
             dial_ms = Some(unzigzag(dial));
         }
-        let direction =
-            if mask & DIRECTION != 0 { rest.first().copied().and_then(Direction::from_code) } else { None };
+        let mut direction = None;
+        if mask & DIRECTION != 0
+            && let Some((&code, after)) = rest.split_first()
+        {
+            direction = Direction::from_code(code);
+            rest = after;
+        }
+        let (mut score, mut edges) = (None, [""; 2]);
+        if mask & WORDS != 0 {
+            let (value, after) = get(rest);
+            rest = after;
+            score = i16::try_from(unzigzag(value)).ok();
+            for edge in &mut edges {
+                let (len, after) = get(rest);
+                let (bytes, after) = after.split_at_checked(len as usize).unwrap_or_default();
+                *edge = std::str::from_utf8(bytes).unwrap_or_default();
+                rest = after;
+            }
+        }
         let [queue, department, agent, customer, tier, label, to] = texts;
         Entry {
             time: self.base.wrapping_add(raw.time),
@@ -443,6 +519,9 @@ impl Log {
             resolved: (mask & RESOLVED != 0).then_some(mask & RESOLVED_TRUE != 0),
             dial_ms,
             is_final: mask & PARTIAL == 0,
+            score,
+            head: edges[0],
+            tail: edges[1],
         }
     }
 }

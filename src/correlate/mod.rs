@@ -19,6 +19,7 @@ mod log;
 mod options;
 mod rows;
 mod state;
+mod words;
 #[cfg(test)]
 mod tests;
 
@@ -26,3 +27,4 @@ pub use correlator::{Applied, Correlator, Counts, Observer};
 pub use options::{Options, QueueRules};
 pub use rows::Rows;
 pub use state::State;
+pub use words::Heard;

@@ -211,7 +211,7 @@ mod tests {
             let text = format!("{word}王小明。");
             let mut hidden = Vec::new();
             find(&Chars::of(&text), &mut hidden);
-            assert_eq!(hidden.len(), 1, "{text}");
+            assert!(!hidden.is_empty(), "{text}");
         }
         for title in TITLES {
             let text = format!("王小明{title}");
