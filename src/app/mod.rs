@@ -5,11 +5,13 @@ mod command;
 mod commit;
 mod demo;
 mod http_client;
+mod lexicons;
 mod replay;
 mod service;
 mod settings;
 mod sql;
 mod task;
+mod text;
 mod worker;
 
 pub use command::{Cli, run};

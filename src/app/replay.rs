@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::commit::Committer;
 use super::task::{Handover, Origin, Task};
-use super::{Failure, settings};
+use super::{Failure, lexicons, settings};
 use crate::config::Config;
 use crate::decode::{Decoder, Format};
 use crate::ingest::{Block, FileBlocks};
@@ -58,7 +58,8 @@ pub(super) async fn replay(config: &Config, format: &str, paths: &[PathBuf]) -> 
         let stored = lake.positions(&file.topic, 0).await.map_err(Failure::of_lake)?;
         origins.push(Origin { topic: Arc::clone(&file.topic), partition: 0, stored });
     }
-    let mut rules = (*settings::rules(config, unordered)).clone();
+    let reader = lexicons::shelf(config)?;
+    let mut rules = (*settings::rules(config, unordered, &reader)).clone();
     rules.dead_letters = false;
     for file in &files {
         rules.formats.insert(file.topic.to_string(), format);

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use futures::StreamExt;
 
 use super::command::print;
+use super::lexicons::Shelf;
 use super::task::{Origin, Task};
-use super::{Failure, http_client, settings};
+use super::{Failure, http_client, lexicons, settings};
 use crate::config::Config;
 use crate::facts::TABLES;
 use crate::lake::Lake;
@@ -38,7 +39,7 @@ struct Directory {
 }
 
 impl Directory {
-    async fn open(config: &Config) -> Result<Directory, Failure> {
+    async fn open(config: &Config, reader: &Shelf) -> Result<Directory, Failure> {
         let lake = Lake::open_read(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let cut = lake.read_cut().await.map_err(Failure::of_lake)?;
         let Some(cut) = cut else {
@@ -49,7 +50,7 @@ impl Directory {
             return Ok(Directory { cut });
         };
         let version = lake.version_at(&cut).await.map_err(Failure::of_lake)?;
-        let rules = settings::rules(config, false);
+        let rules = settings::rules(config, false, reader);
         let mut tasks = Vec::new();
         for (name, sequence) in &cut.tasks {
             let snapshot = lake.read_snapshot(name, *sequence).await.map_err(Failure::of_lake)?;
@@ -90,8 +91,9 @@ impl Source for Directory {
 /// A directory that cannot be read, a statement that fails.
 pub(super) async fn local(config: &Config, sql: Option<&str>, format: &str) -> Result<(), Failure> {
     let format: Format = format.parse().map_err(Failure::usage)?;
-    let directory = Directory::open(config).await?;
-    let engine = Engine::new(settings::query(config), Arc::new(directory))
+    let reader = lexicons::shelf(config)?;
+    let directory = Directory::open(config, &reader).await?;
+    let engine = Engine::new(settings::query(config, Some(&reader)), Arc::new(directory))
         .map_err(|error| Failure::bug(error.to_string()))?;
     match sql {
         Some(sql) => answer(&engine, sql, format).await,

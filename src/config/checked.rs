@@ -45,6 +45,8 @@ pub struct Config {
     pub lake: Lake,
     /// What `/metrics` shows.
     pub metrics: Metrics,
+    /// Lexicons by which messages are read: names of shipped ones, or paths; the later overrides the earlier.
+    pub lexicons: Vec<String>,
     /// What can be started with, but was hardly meant; to be shown by [`Fault::as_warning`].
     pub warnings: Vec<Fault>,
 }
@@ -242,6 +244,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
     };
     let queues = read_queues(root.sections("queue"), queue_defaults, keys);
     let lake = read_lake(root.section("lake"), keys);
+    let lexicons = root.text_list("lexicons");
     let metrics = {
         let mut section = root.section("metrics");
         let metrics = Metrics { max_series: section.integer("max_series", 1..=10_000_000) };
@@ -263,6 +266,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         queues,
         lake,
         metrics,
+        lexicons,
         warnings,
     }
 }

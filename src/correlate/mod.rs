@@ -19,9 +19,9 @@ mod log;
 mod options;
 mod rows;
 mod state;
-mod words;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use correlator::{Applied, Correlator, Counts, Observer};
 pub use options::{Options, QueueRules};

@@ -98,7 +98,11 @@ impl Ear {
         }
         if !found.is_empty() {
             let known = log.keywords(log.bytes.len()).unwrap_or_default();
-            let all: BTreeSet<&str> = known.split(';').filter(|word| !word.is_empty()).chain(found.iter().map(String::as_str)).collect();
+            let all: BTreeSet<&str> = known
+                .split(';')
+                .filter(|word| !word.is_empty())
+                .chain(found.iter().map(String::as_str))
+                .collect();
             let joined = all.into_iter().take(KEYWORDS_MAX).collect::<Vec<_>>().join(";");
             words.keywords = (joined != known).then_some(joined);
         }

@@ -8,6 +8,7 @@ mod customers;
 mod kpi;
 mod live;
 mod load;
+mod words;
 
 use crate::time::Millis;
 
@@ -52,7 +53,7 @@ impl View {
 /// Every view, in the order of the manual.
 pub(super) fn all(options: &Options) -> Vec<View> {
     let mut views = kpi::views(options);
-    for written in [agents::VIEWS, load::VIEWS, customers::VIEWS, live::VIEWS] {
+    for written in [agents::VIEWS, load::VIEWS, customers::VIEWS, live::VIEWS, words::VIEWS] {
         views.extend(written.iter().map(Written::view));
     }
     views
