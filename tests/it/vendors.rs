@@ -41,8 +41,15 @@ const PLATFORMS: &[Platform] = &[
         seconds: true,
         channels: &["voice"],
         same: &[
-            "offered", "answered", "abandoned+abandoned_short+error", "overflow", "callback+exit_key", "timeout",
-            "no_agent+closed", "answered_in_time", "waiting",
+            "offered",
+            "answered",
+            "abandoned+abandoned_short+error",
+            "overflow",
+            "callback+exit_key",
+            "timeout",
+            "no_agent+closed",
+            "answered_in_time",
+            "waiting",
         ],
         handlings: &["count(*)"],
         of_handlings: OF_QUEUES,
@@ -51,7 +58,10 @@ const PLATFORMS: &[Platform] = &[
             NO_HOLD,
             ("callback", "a call back is asked for by a key"),
             ("closed", "out of hours nobody is a member: the queue is empty"),
-            ("handled", "calls that meet an agent without a queue are not in the log, and after-contact work ends with the call"),
+            (
+                "handled",
+                "calls that meet an agent without a queue are not in the log, and after-contact work ends with the call",
+            ),
         ],
     },
     Platform {
@@ -59,9 +69,20 @@ const PLATFORMS: &[Platform] = &[
         seconds: true,
         channels: ALL,
         same: &[
-            "offered", "answered", "abandoned", "abandoned_short", "overflow", "callback",
-            "exit_key+timeout+no_agent+closed+error", "answered_in_time", "wait_ms_sum", "waiting", "handled", "talk_ms_sum",
-            "hold_ms_sum", "acw_ms_sum",
+            "offered",
+            "answered",
+            "abandoned",
+            "abandoned_short",
+            "overflow",
+            "callback",
+            "exit_key+timeout+no_agent+closed+error",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
+            "handled",
+            "talk_ms_sum",
+            "hold_ms_sum",
+            "acw_ms_sum",
         ],
         handlings: &["count(*)", "sum(talk_ms)", "sum(hold_ms)", "sum(acw_ms)"],
         of_handlings: EVERY,
@@ -76,8 +97,20 @@ const PLATFORMS: &[Platform] = &[
         seconds: false,
         channels: ALL,
         same: &[
-            "offered", "answered", "abandoned", "abandoned_short", "overflow+callback+exit_key+no_agent+closed", "timeout", "error",
-            "answered_in_time", "wait_ms_sum", "waiting", "handled", "talk_ms_sum", "hold_ms_sum", "acw_ms_sum",
+            "offered",
+            "answered",
+            "abandoned",
+            "abandoned_short",
+            "overflow+callback+exit_key+no_agent+closed",
+            "timeout",
+            "error",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
+            "handled",
+            "talk_ms_sum",
+            "hold_ms_sum",
+            "acw_ms_sum",
         ],
         handlings: &["count(*)", "sum(talk_ms)", "sum(hold_ms)", "sum(acw_ms)"],
         of_handlings: EVERY,
@@ -93,8 +126,23 @@ const PLATFORMS: &[Platform] = &[
         seconds: false,
         channels: ALL,
         same: &[
-            "offered", "answered", "abandoned", "abandoned_short", "overflow", "callback", "exit_key", "timeout", "no_agent", "closed",
-            "error", "answered_in_time", "wait_ms_sum", "waiting", "handled", "acw_ms_sum", "talk_ms_sum+hold_ms_sum",
+            "offered",
+            "answered",
+            "abandoned",
+            "abandoned_short",
+            "overflow",
+            "callback",
+            "exit_key",
+            "timeout",
+            "no_agent",
+            "closed",
+            "error",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
+            "handled",
+            "acw_ms_sum",
+            "talk_ms_sum+hold_ms_sum",
         ],
         handlings: &["count(*)", "sum(talk_ms + hold_ms)", "sum(acw_ms)"],
         of_handlings: EVERY,
@@ -105,8 +153,15 @@ const PLATFORMS: &[Platform] = &[
         seconds: false,
         channels: &["voice"],
         same: &[
-            "offered", "answered", "abandoned+abandoned_short+error", "overflow+timeout", "callback+exit_key", "no_agent+closed",
-            "answered_in_time", "wait_ms_sum", "waiting",
+            "offered",
+            "answered",
+            "abandoned+abandoned_short+error",
+            "overflow+timeout",
+            "callback+exit_key",
+            "no_agent+closed",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
         ],
         handlings: &["count(*)", "sum(talk_ms + hold_ms)"],
         of_handlings: OF_QUEUES,
@@ -116,7 +171,10 @@ const PLATFORMS: &[Platform] = &[
             ("callback", "a call back is asked for by a key"),
             ("closed", "out of hours there is no agent"),
             ("overflow", "a queue is left for another one by its longest wait"),
-            ("handled", "calls that meet an agent without a queue are not told, and after-contact work ends with the call"),
+            (
+                "handled",
+                "calls that meet an agent without a queue are not told, and after-contact work ends with the call",
+            ),
         ],
     },
     Platform {
@@ -124,7 +182,11 @@ const PLATFORMS: &[Platform] = &[
         seconds: false,
         channels: &["chat", "email", "social", "sms"],
         same: &[
-            "offered", "answered", "answered_in_time", "waiting", "wait_ms_sum",
+            "offered",
+            "answered",
+            "answered_in_time",
+            "waiting",
+            "wait_ms_sum",
             "abandoned+abandoned_short+overflow+callback+exit_key+timeout+no_agent+closed+error",
         ],
         handlings: &["count(*)", "sum(talk_ms + hold_ms)"],
@@ -140,12 +202,18 @@ const PLATFORMS: &[Platform] = &[
 /// What the centre tells: its own events of these channels, and the platform's records.
 fn told(platform: &Platform, contacts: u64, place: &Place) -> (PathBuf, PathBuf) {
     let mut mimic = Mimic::new(platform.format).expect("every platform is spoken");
-    let mut centre = Centre::new(Options { seed: 11, contacts: Some(contacts), events_per_second: 15.0, ..Options::default() });
+    let mut centre = Centre::new(Options {
+        seed: 11,
+        contacts: Some(contacts),
+        events_per_second: 15.0,
+        ..Options::default()
+    });
     let mut decoder = Decoder::default();
     let (mut own, mut records, mut spoken) = (String::new(), String::new(), Vec::new());
     let mut channels: BTreeMap<String, bool> = BTreeMap::new();
     for emitted in centre.by_ref() {
-        let mut event = decoder.decode(emitted.payload.as_bytes(), None).expect("a canonical event").into_owned();
+        let mut event =
+            decoder.decode(emitted.payload.as_bytes(), None).expect("a canonical event").into_owned();
         if platform.seconds {
             event.time -= event.time.rem_euclid(1000);
             event.dial_ms = event.dial_ms.map(|dial| dial - dial.rem_euclid(1000));
@@ -177,7 +245,14 @@ fn told(platform: &Platform, contacts: u64, place: &Place) -> (PathBuf, PathBuf)
 
 fn replay(place: &Place, lake: &str, format: &str, file: &Path) -> String {
     let lake = place.path(lake);
-    let arguments = ["replay".as_ref(), "--format".as_ref(), format.as_ref(), "--data-dir".as_ref(), lake.as_os_str(), file.as_os_str()];
+    let arguments = [
+        "replay".as_ref(),
+        "--format".as_ref(),
+        format.as_ref(),
+        "--data-dir".as_ref(),
+        lake.as_os_str(),
+        file.as_os_str(),
+    ];
     let ran = callpulse(arguments);
     assert_eq!(ran.code, 0, "{}", ran.err);
     ran.err

@@ -8,8 +8,8 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use tokio_util::sync::CancellationToken;
 
-use super::make::{self, AllLearned, Key, Options, Past, Version};
 use super::OF_SERVICE;
+use super::make::{self, AllLearned, Key, Options, Past, Version};
 use crate::app::board::Board;
 use crate::event::Channel;
 use crate::facts::FORECASTS;
@@ -32,7 +32,8 @@ pub(in crate::app) async fn run(
     options: Options,
     stop: CancellationToken,
 ) {
-    let mut state = State { pasts: BTreeMap::new(), learned: AllLearned::new(), day: None, slot_end: Millis::MIN };
+    let mut state =
+        State { pasts: BTreeMap::new(), learned: AllLearned::new(), day: None, slot_end: Millis::MIN };
     loop {
         let pause = match step(&board, &engine, clock.as_ref(), &options, &mut state).await {
             Ok(()) => LOOK_EVERY,

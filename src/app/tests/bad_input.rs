@@ -124,7 +124,7 @@ fn feed(format: Format, seed: u64, records: u64, corpus: &[Vec<u8>]) -> (u64, BT
     let mut dice = Dice(seed);
     let topic: Arc<str> = format.name().into();
     let mut rules = (*rules(30 * MINUTE)).clone();
-    rules.formats.insert(topic.to_string(), format);
+    rules.sources.insert(topic.to_string(), format.into());
     rules.dead_letters = true;
     let origin = Origin { topic: Arc::clone(&topic), partition: 0, stored: Default::default() };
     let mut task = Task::new("bad".to_owned(), Arc::new(rules), &[origin], None).expect("a new task");
@@ -237,7 +237,9 @@ fn mutated_configurations_are_answered() {
         match Config::load(Some(&path), std::iter::empty(), sets) {
             Ok(config) => {
                 right += 1;
-                drop(crate::app::settings::rules(&config, false));
+                if let Ok(reader) = crate::app::lexicons::shelf(&config) {
+                    drop(crate::app::settings::rules(&config, false, &reader));
+                }
             }
             Err(faults) => {
                 wrong += 1;

@@ -76,7 +76,8 @@ pub(super) fn rules(correlation: i64) -> Arc<Rules> {
             unordered: false,
         },
         window: window::Options::new(grid),
-        formats: Default::default(),
+        sources: Default::default(),
+        reader: Default::default(),
         dead_letters: false,
     })
 }
