@@ -23,6 +23,13 @@ pub(super) fn simplified(c: u32) -> u32 {
     }
 }
 
+/// Whether a character stays as it is.
+#[inline]
+pub(super) fn is_simple(c: u32) -> bool {
+    let at = c.wrapping_sub(FIRST);
+    TABLE.get(at as usize).is_some_and(|&to| to as u32 == at)
+}
+
 const fn build() -> [u16; LEN] {
     let mut table = [0u16; LEN];
     let mut at = 0;

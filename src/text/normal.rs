@@ -7,7 +7,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
-use super::hans::simplified;
+use super::hans::{is_simple, simplified};
 
 /// Of a character that stands several times in a row, as many stay.
 const REPEATS_MAX: u32 = 2;
@@ -102,18 +102,72 @@ impl Writer<'_> {
         let bytes = text.as_bytes();
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
-            if byte < 0x80 {
+            let end = self.copy_plain(bytes, at);
+            if end > at {
+                at = end;
+            } else if byte < 0x80 {
                 at = self.ascii(text, at, byte);
             } else if (0xe4..=0xe9).contains(&byte) {
                 // The common case by far: a character of the ideographs (or one of a few other blocks).
-                let c = (u32::from(byte & 0x0f) << 12)
-                    | (u32::from(bytes[at + 1] & 0x3f) << 6)
-                    | u32::from(bytes[at + 2] & 0x3f);
+                let c = decode(bytes, at);
                 at = if c >= 0x4e00 { self.ideograph(text, at, simplified(c)) } else { self.other(text, at) };
             } else {
                 at = self.other(text, at);
             }
         }
+    }
+
+    /// Copies what stays as it is in one go, which is nearly everything; gives where that ends.
+    #[inline]
+    fn copy_plain(&mut self, bytes: &[u8], start: usize) -> usize {
+        if self.space {
+            return start;
+        }
+        let (mut at, mut last) = (start, self.last);
+        while let Some(&byte) = bytes.get(at) {
+            if byte < 0x80 {
+                if byte == b' ' {
+                    // One space between two words of ASCII.
+                    let joins = |byte: u8| byte > b' ' && byte < 0x7f;
+                    let next = bytes.get(at + 1).copied().unwrap_or(b' ');
+                    if at == start
+                        || !joins(bytes[at - 1])
+                        || !joins(next)
+                        || begins_filler(bytes, at + 1, next)
+                    {
+                        break;
+                    }
+                } else if !is_plain(byte)
+                    || (last == u32::from(byte) && !byte.is_ascii_digit())
+                    || begins_filler(bytes, at, byte)
+                {
+                    break;
+                }
+                last = u32::from(byte);
+                at += 1;
+            } else if (0xe4..=0xe9).contains(&byte) {
+                let c = decode(bytes, at);
+                if !is_simple(c) || c == last || may_fill(c) {
+                    break;
+                }
+                last = c;
+                at += 3;
+            } else {
+                // An accent belongs to the letter before it.
+                if matches!(byte, 0xcc | 0xcd) && at > start && bytes[at - 1] < 0x80 {
+                    at -= 1;
+                    last = u32::MAX;
+                }
+                break;
+            }
+        }
+        if at > start {
+            self.place(start as u32);
+            self.normal.bytes.extend_from_slice(&bytes[start..at]);
+            self.next_from = at as u32;
+            (self.last, self.before, self.times) = (last, last, 1);
+        }
+        at
     }
 
     /// One ASCII character; gives where to go on.
@@ -155,7 +209,7 @@ impl Writer<'_> {
             self.broken = true;
             return at + 3;
         }
-        if matches!(c, 0x90a3 | 0x8fd9 | 0x600e)
+        if may_fill(c)
             && let Some(word) = FILLER_WORDS.iter().find(|word| text[at..].starts_with(**word))
         {
             self.broken = true;
@@ -186,6 +240,11 @@ impl Writer<'_> {
             }
             if is_invisible(first) {
                 self.broken = true;
+                return end;
+            }
+            if let c @ 0xff01..=0xff5e = first as u32 {
+                // Full width: the common signs of Chinese text.
+                self.single(u32::from(((c - 0xfee0) as u8).to_ascii_lowercase()), at, 3);
                 return end;
             }
             if matches!(first as u32, 0x1f300..=0x1faff | 0x2600..=0x27bf | 0x3001..=0x3002) {
@@ -294,6 +353,32 @@ impl Writer<'_> {
     }
 }
 
+/// The character of three bytes at `at`.
+#[inline]
+fn decode(bytes: &[u8], at: usize) -> u32 {
+    (u32::from(bytes[at] & 0x0f) << 12)
+        | (u32::from(bytes[at + 1] & 0x3f) << 6)
+        | u32::from(bytes[at + 2] & 0x3f)
+}
+
+/// Whether a Chinese filler may begin with this character: 嗯 呃 唔 欸 诶 那 这 怎.
+#[inline]
+fn may_fill(c: u32) -> bool {
+    matches!(c, 0x55ef | 0x5443 | 0x5514 | 0x6b38 | 0x8bf6 | 0x90a3 | 0x8fd9 | 0x600e)
+}
+
+/// Whether an ASCII character stays as it is: small letters, digits and signs.
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    byte > b' ' && byte < 0x7f && !byte.is_ascii_uppercase()
+}
+
+/// Whether an English filler begins here.
+#[inline]
+fn begins_filler(bytes: &[u8], at: usize, first: u8) -> bool {
+    matches!(first, b'u' | b'e' | b'h' | b'U' | b'E' | b'H') && filler_sound(bytes, at).is_some()
+}
+
 /// Where an English filler that begins here ends.
 fn filler_sound(bytes: &[u8], at: usize) -> Option<usize> {
     if at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'\'') {
@@ -325,6 +410,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn fillers_are_looked_for_where_they_begin() {
+        let words = FILLERS.iter().copied().chain(FILLER_WORDS.iter().filter_map(|word| word.chars().next()));
+        for c in words {
+            assert!(may_fill(c as u32), "{c}");
+        }
+    }
 
     fn normal(text: &str) -> String {
         let mut normal = Normal::default();

@@ -18,6 +18,8 @@ use crate::event::Speaker;
 
 /// Longest end or beginning of an utterance that may belong to a phrase that a transcript cut, bytes.
 const EDGE_MAX: usize = 48;
+/// Bytes from the start up to which states of the automaton are tables.
+const DENSE_DEPTH: usize = 4;
 /// Who is heard when nobody is named.
 pub(super) const EVERYBODY: u8 = u8::MAX;
 
@@ -252,6 +254,8 @@ impl Reader {
         literals.sort_unstable_by_key(|(_, number)| **number);
         let search = NFA::builder()
             .match_kind(MatchKind::Standard)
+            // The states of the first Chinese characters are tables: a step there is one look-up.
+            .dense_depth(DENSE_DEPTH)
             .build(literals.iter().map(|(bytes, _)| bytes))
             .map_err(|error| format!("the phrases make no automaton: {error}"))?;
         let mut starts = vec![0];

@@ -27,7 +27,7 @@ pub(super) const ASKED: f32 = -0.12;
 pub(super) const BARE_MAX: u32 = 4;
 /// The sum at which the score is 0.707: score = sum / sqrt(sum² + this).
 pub(super) const HALF_WAY: f32 = 0.8;
-/// Characters (words of letters) between a negation or degree word and the word it goes with.
+/// Characters between a negation or degree word and the word it goes with, or two words of letters.
 const REACH: u32 = 3;
 
 /// What one word gave.
@@ -144,7 +144,9 @@ pub(super) fn score(reader: &Reader, scratch: &mut Scratch, asks: bool) -> f32 {
     }
     sums.sum = sums.steps.iter().map(Step::value).sum::<f32>()
         + sums.bare as f32 * BARE_NOT
-        + sums.asked as f32 * ASKED;
+        + sums.asked as f32 * ASKED
+        // Nothing at all is 0, not -0.
+        + 0.0;
     sums.sum / (sums.sum * sums.sum + HALF_WAY).sqrt()
 }
 
@@ -194,11 +196,11 @@ fn before(
     (negations, degree)
 }
 
-/// Chinese characters, or words of letters: what a listener counts.
+/// Chinese characters; a word of letters counts as one and a half.
 fn units(between: &[u8]) -> u32 {
     let spaces = between.iter().filter(|byte| **byte == b' ').count() as u32;
     let others = between.iter().filter(|byte| **byte >= 0xc0).count() as u32;
-    spaces.saturating_sub(1) + others
+    (spaces.saturating_sub(1) * 3).div_ceil(2) + others
 }
 
 fn exclaim(steps: &mut [Step], ending: &[u8]) {

@@ -126,6 +126,7 @@ fn scores_go_the_way_people_mean_them() {
     assert!(score("有点差") > score("差") && score("差") > score("非常差"));
     assert_eq!(score("我想查一下话费"), 0.0);
     assert_eq!(score(""), 0.0);
+    assert!(score("").is_sign_positive(), "no text is 0, not -0");
 }
 
 #[test]

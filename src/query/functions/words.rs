@@ -118,3 +118,27 @@ impl ScalarUDFImpl for Words {
         Ok(ColumnarValue::Array(out))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::Float64Type;
+    use datafusion::prelude::SessionContext;
+
+    #[tokio::test]
+    async fn texts_are_read_in_sql() {
+        let context = SessionContext::new();
+        all(None).into_iter().for_each(|function| context.register_udf(function));
+        let sql = "SELECT sentiment(t) AS s, keywords(t) AS k, mask(t) AS m FROM (VALUES ('太慢了，我要投诉13812345678'), \
+                   (CAST(NULL AS VARCHAR)), ('现在')) AS v (t)";
+        let frame = context.sql(sql).await.expect("it can be planned");
+        let batches = frame.collect().await.expect("it runs");
+        let batch = arrow::compute::concat_batches(&batches[0].schema(), &batches).expect("one batch");
+        let scores = batch.column(0).as_primitive::<Float64Type>();
+        assert!(scores.value(0) < -0.5 && scores.iter().nth(1) == Some(None) && scores.value(2) == 0.0);
+        let keywords: Vec<Option<&str>> = batch.column(1).as_string::<i32>().iter().collect();
+        assert_eq!(keywords, [Some("complaint:要投诉"), None, None]);
+        let masked: Vec<Option<&str>> = batch.column(2).as_string::<i32>().iter().collect();
+        assert_eq!(masked, [Some("太慢了，我要投诉138****5678"), None, Some("现在")]);
+    }
+}
