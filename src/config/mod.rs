@@ -12,7 +12,8 @@ mod raw;
 mod section;
 
 pub use checked::{
-    Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults, Topic,
+    Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults,
+    Topic,
 };
 pub use fault::Fault;
 

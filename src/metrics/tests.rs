@@ -85,7 +85,8 @@ fn stats() -> Stats {
     stats.partitions.insert(("calls".to_owned(), 4), partition);
     stats.lake_commit.observe(700);
     stats.event_latency.observe(30);
-    let plan = SlotPlan { forecast_contacts: Some(41.5), agents_required: Some(9), agents_staffed: Some(8.0) };
+    let plan =
+        SlotPlan { forecast_contacts: Some(41.5), agents_required: Some(9), agents_staffed: Some(8.0) };
     stats.plans.insert(("support".to_owned(), Channel::Chat), plan);
     stats
 }
