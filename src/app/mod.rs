@@ -6,6 +6,7 @@ mod commit;
 mod convert;
 mod demo;
 mod http_client;
+mod intake;
 mod replay;
 mod service;
 mod settings;

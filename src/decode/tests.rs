@@ -1,5 +1,7 @@
 //! Two parsers, one result: what sonic-rs reads is what serde_json reads, on records good and bad.
 
+mod vendors;
+
 use super::*;
 use crate::event::{Kind, RejectReason};
 use crate::time::parse_time;
