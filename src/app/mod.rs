@@ -7,6 +7,7 @@ mod convert;
 mod demo;
 mod forecast;
 mod http_client;
+mod intake;
 mod lexicons;
 mod replay;
 mod service;

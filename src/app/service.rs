@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::commit::{Committer, Outcome};
+use super::intake::intake;
 use super::task::Rules;
 use super::worker::{self, Ask, Worker, task_of};
 use super::{Failure, lexicons, settings};
@@ -121,6 +122,7 @@ impl Service {
                 metrics: Arc::new(move || metrics.metrics()),
                 live: Arc::new(move || live.live()),
                 health: Arc::new(move || health.health()),
+                intake: Some(intake(config, Arc::clone(&clock))),
                 clock: Arc::clone(&clock),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -24,6 +25,7 @@ use crate::app::task::{Origin, Rules, Task};
 use crate::correlate::{self, QueueRules};
 use crate::ingest::Place;
 use crate::lake::Lake;
+use crate::text::Reader;
 use crate::time::{Grid, HOUR, MINUTE, SECOND};
 use crate::window;
 
