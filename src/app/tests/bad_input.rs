@@ -271,7 +271,8 @@ impl Clock for Still {
 
 fn engine() -> Arc<Engine> {
     let mut options = query::Options::new(Grid::new(chrono_tz::Asia::Shanghai, 30).expect("a slot length"));
-    options.timeout = Duration::from_secs(2);
+    options.timeout = Duration::from_millis(500);
+    options.memory_limit_bytes = 64 << 20;
     Arc::new(Engine::new(options, Arc::new(Nothing)).expect("an engine"))
 }
 
