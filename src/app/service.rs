@@ -393,6 +393,9 @@ impl Sink for Gate {
             worker.ask(Ask::Release(names.clone(), reply));
             let _ = done.blocking_recv();
         }
+        if lost {
+            return self.board.note_lost(partitions);
+        }
         self.board.note_assigned(partitions, false);
     }
 

@@ -30,7 +30,7 @@ use crate::time::{Grid, HOUR, MINUTE, SECOND};
 use crate::window;
 
 /// Seeds of an ordinary run of the tests; CI asks for thousands.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 
 /// Everything that may happen, and how often it did.
 const KINDS: [&str; 16] = [
