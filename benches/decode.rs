@@ -2,7 +2,7 @@
 //!
 //! - `Value`: serde_json into a tree, the way that is written first
 //! - `serde_json`: our typed reader on serde_json, the reference of the tests
-//! - `sonic-rs`: our typed reader as it runs
+//! - `plain`: our typed reader as it runs, one pass over the plain form
 //!
 //! ```text
 //! cargo bench --bench decode [-- RECORDS]
@@ -46,10 +46,10 @@ fn main() {
         })
     };
     let reference = typed(Parser::SerdeJson);
-    let ours = typed(Parser::Sonic);
+    let ours = typed(Parser::Plain);
     let rate = |secs: f64| ends.len() as f64 / secs;
     for (name, secs) in
-        [("serde_json Value", tree), ("serde_json typed", reference), ("sonic-rs typed", ours)]
+        [("serde_json Value", tree), ("serde_json typed", reference), ("plain typed", ours)]
     {
         println!(
             "{name:18} {:>10.0} rows per CPU-s {:>8.0} MB per CPU-s   {:.2} times the tree",
@@ -58,7 +58,7 @@ fn main() {
             tree / secs
         );
     }
-    println!("sonic-rs typed is {:.2} times serde_json typed", reference / ours);
+    println!("plain typed is {:.2} times serde_json typed", reference / ours);
 }
 
 fn each(bytes: &[u8], ends: &[usize], mut read: impl FnMut(&[u8])) {

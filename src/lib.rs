@@ -13,6 +13,7 @@ pub mod ingest; // Kafka: assignment, positions, back-pressure; files for replay
 pub mod kpi; // the sums a slot keeps, and the catalogue: each figure's name, unit, meaning and formula
 pub mod lake; // Delta tables and snapshots: appends closed rows once, finds them again
 pub mod metrics; // gives numbers their Prometheus names
+pub mod mimic; // speaks the languages of platforms: canonical events to the records they would have written
 pub mod privacy; // masks personal data in texts, before they are stored
 pub mod query; // DataFusion: tables, views, functions
 pub mod serve; // HTTP: pages, metrics, SQL, health

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, demo, replay, settings, sql};
+use super::{Failure, convert, demo, forecast, replay, settings, sql};
 use crate::config::Config;
 use crate::query::catalog;
 use crate::time::{Millis, SystemClock, parse_time};
@@ -47,6 +47,27 @@ struct Listeners {
     http: Option<SocketAddr>,
 }
 
+/// How records are written.
+#[derive(Debug, Args)]
+struct Records {
+    /// The records' format: callpulse, amazon-connect, genesys, twilio, asterisk-queue-log, freeswitch-callcenter, chatwoot
+    /// or mapped.
+    #[arg(long, default_value = "callpulse", value_name = "NAME")]
+    format: String,
+    /// The mapping of the format `mapped`.
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
+    /// Names for ids of queues and agents.
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
+}
+
+impl Records {
+    fn source(&self) -> Result<crate::decode::Source, Failure> {
+        convert::source(&self.format, self.mapping.as_deref(), self.names.as_deref())
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs everything on this machine with nothing installed: broker, simulated centre, pipeline, pages.
@@ -78,9 +99,19 @@ enum Command {
     Check,
     /// Feeds files through the same pipeline as Kafka and commits everything.
     Replay {
-        /// The records' format.
-        #[arg(long, default_value = "callpulse", value_name = "NAME")]
-        format: String,
+        #[command(flatten)]
+        records: Records,
+        /// Files with one record a line, plain, .gz or .zst.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Writes a platform's records as canonical events, one JSON object a line.
+    Convert {
+        #[command(flatten)]
+        records: Records,
+        /// Says for each record what becomes of it, and with a mapping where each field comes from.
+        #[arg(long)]
+        explain: bool,
         /// Files with one record a line, plain, .gz or .zst.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
@@ -111,6 +142,9 @@ enum Command {
         /// Time of the first event (RFC 3339); by default a fixed Monday, so that runs can be compared.
         #[arg(long, value_parser = time)]
         start: Option<Millis>,
+        /// Writes the records of a platform instead of canonical events, e.g. amazon-connect: for trying its adapter.
+        #[arg(long = "as", value_name = "FORMAT")]
+        told_as: Option<String>,
         /// Writes the centre's own books as CSV here, to compare answers with.
         #[arg(long, value_name = "PATH")]
         books: Option<PathBuf>,
@@ -123,6 +157,33 @@ enum Command {
         #[arg(long, value_name = "U")]
         url: Option<String>,
         /// How the answer is written.
+        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
+        format: String,
+    },
+    /// Expects contacts, handle time and staff per slot, from what is in the data directory.
+    ///
+    /// Each forecast is kept as a version in the table `forecasts`. With --backtest it prints instead how wrong each model
+    /// would have been; with --roster, coverage and scores under another roster.
+    Forecast {
+        /// Only this queue.
+        #[arg(long, value_name = "Q")]
+        queue: Option<String>,
+        /// How far ahead, in days, e.g. 31d.
+        #[arg(long, value_name = "TIME", value_parser = days)]
+        horizon: Option<usize>,
+        /// Prints the error of each model on the past instead.
+        #[arg(long)]
+        backtest: bool,
+        /// A roster (CSV with the fields of `shift.planned`) to hold against the one in the lake; nothing is kept.
+        #[arg(long, value_name = "FILE", conflicts_with = "backtest")]
+        roster: Option<PathBuf>,
+        /// With --backtest: a series to take instead of the lake, as CSV of time and count.
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
+        /// Own events (CSV with start, end, kind) instead of those of the configuration.
+        #[arg(long, value_name = "FILE")]
+        events: Option<PathBuf>,
+        /// How the slots are written.
         #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
         format: String,
     },
@@ -153,6 +214,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("`{unit}` is no unit of time; there are ms, s, m and h")),
     };
     Duration::try_from_secs_f64(secs).map_err(|_| format!("`{text}` is no time that can be waited for"))
+}
+
+fn days(text: &str) -> Result<usize, String> {
+    let number = text.strip_suffix('d').unwrap_or(text);
+    number
+        .parse()
+        .ok()
+        .filter(|days| (1..=366).contains(days))
+        .ok_or_else(|| format!("`{text}` is not a number of days from 1d to 366d"))
 }
 
 fn time(text: &str) -> Result<Millis, String> {
@@ -211,14 +281,40 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             print(text.as_bytes())?;
             print(b"\n")
         }
-        Command::Replay { format, paths } => {
+        Command::Replay { records, paths } => {
+            let source = records.source()?;
             let config = load(vec![])?;
-            runtime()?.block_on(replay::replay(&config, &format, &paths))
+            runtime()?.block_on(replay::replay(&config, &source, &paths))
         }
-        Command::Simulate { brokers, out, topic, partitions, rate, contacts, seed, start, books } => {
+        Command::Convert { records, explain, paths } => {
+            load(vec![])?;
+            convert::convert(&records.source()?, &paths, explain)
+        }
+        Command::Simulate {
+            brokers,
+            out,
+            topic,
+            partitions,
+            rate,
+            contacts,
+            seed,
+            start,
+            told_as,
+            books,
+        } => {
             let config = load(vec![])?;
-            let request =
-                demo::Simulation { brokers, out, topic, partitions, rate, contacts, seed, start, books };
+            let request = demo::Simulation {
+                brokers,
+                out,
+                topic,
+                partitions,
+                rate,
+                contacts,
+                seed,
+                start,
+                told_as,
+                books,
+            };
             demo::simulate(&config, request)
         }
         Command::Sql { sql, url, format } => match url {
@@ -228,6 +324,11 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                 runtime()?.block_on(sql::local(&config, sql.as_deref(), &format))
             }
         },
+        Command::Forecast { queue, horizon, backtest, roster, history, events, format } => {
+            let config = load(vec![])?;
+            let request = forecast::Request { queue, horizon, backtest, roster, history, events, format };
+            runtime()?.block_on(forecast::forecast(&config, request))
+        }
         Command::Run { listeners } => {
             let config = load(listener_sets(&listeners))?;
             warn(&config);

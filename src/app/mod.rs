@@ -3,13 +3,18 @@
 mod board;
 mod command;
 mod commit;
+mod convert;
 mod demo;
+mod forecast;
 mod http_client;
 mod replay;
 mod service;
 mod settings;
 mod sql;
 mod task;
+mod telling;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use command::{Cli, run};

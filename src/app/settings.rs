@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Failure;
 use super::task::Rules;
-use crate::config::Config;
-use crate::decode::Format;
+use crate::config::{Config, Topic};
+use crate::decode::{Format, Source};
 use crate::time::SECOND;
 use crate::{correlate, ingest, lake, query, window};
 
@@ -15,18 +15,21 @@ const SERIES_OF_A_PAIR: usize = 150;
 
 /// What tasks need.
 pub(super) fn rules(config: &Config, unordered: bool) -> Arc<Rules> {
-    let formats = config
-        .kafka
-        .topics
-        .iter()
-        .filter_map(|topic| Some((topic.name.clone(), Format::from_name(&topic.format)?)))
-        .collect();
     Arc::new(Rules {
         correlate: correlate(config, unordered),
         window: window(config),
-        formats,
+        sources: config.kafka.topics.iter().map(|topic| (topic.name.clone(), source(topic))).collect(),
         dead_letters: config.kafka.dead_letter_topic.is_some(),
     })
+}
+
+/// How the records of a topic are read.
+pub(super) fn source(topic: &Topic) -> Source {
+    Source {
+        format: Format::from_name(&topic.format).unwrap_or_default(),
+        mapping: topic.mapping.clone(),
+        names: topic.names.clone(),
+    }
 }
 
 /// What the correlator needs.

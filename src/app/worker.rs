@@ -3,7 +3,7 @@
 //! Each task lives on one worker, so its state needs no lock. Every channel has a bound; a full one
 //! slows reading down.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ pub(super) enum Ask {
     Adopt(Box<Task>),
     /// Hands over what the named tasks (all, when `None`) have for the lake.
     Flush {
-        /// Only these tasks.
+        /// Only these tasks, which take no more records after it: they go to another owner.
         only: Option<Vec<String>>,
         /// With their state; `None`: when the state is small enough to be written each time.
         snapshot: Option<bool>,
@@ -155,6 +155,8 @@ impl Worker {
                 latest: Instant::now(),
                 gone: Stats::default(),
                 gone_counters: Summary::default(),
+                counted: HashMap::new(),
+                leaving: HashSet::new(),
                 answered: None,
                 latency: Stats::default(),
                 arrived: Vec::new(),
@@ -212,6 +214,10 @@ struct Room {
     gone: Stats,
     /// The windows' counters of such tasks: counters never fall.
     gone_counters: Summary,
+    /// Up to which offset the records of a partition that was given away were counted.
+    counted: HashMap<Place, i64>,
+    /// Tasks that are about to be given away.
+    leaving: HashSet<String>,
     /// The rows that were last asked for, beside which commits, and when.
     answered: Option<Answered>,
     latency: Stats,
@@ -268,7 +274,7 @@ impl Room {
     }
 
     fn take(&mut self, name: &str, block: Block, arrived: Instant) {
-        if let Some(task) = self.tasks.get_mut(name) {
+        if let Some(task) = self.tasks.get_mut(name).filter(|_| !self.leaving.contains(name)) {
             self.arrived.push(arrived);
             task.consume(block);
             if task.waiting_rows() >= self.options.commit_rows {
@@ -279,11 +285,16 @@ impl Room {
 
     fn answer(&mut self, ask: Ask, offered: &Receiver<(String, Block, Instant)>) {
         match ask {
-            Ask::Adopt(task) => {
+            Ask::Adopt(mut task) => {
+                task.counted_to(|topic, partition| {
+                    self.counted.get(&(Arc::clone(topic), partition)).copied().unwrap_or(0)
+                });
+                self.leaving.remove(task.name());
                 self.tasks.insert(task.name().to_owned(), *task);
             }
             Ask::Flush { only, snapshot, reply } => {
                 let wanted = |name: &str| only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
+                self.leaving.extend(only.iter().flatten().cloned());
                 let small = self.options.small_state_bytes;
                 let handovers = self
                     .tasks
@@ -307,7 +318,12 @@ impl Room {
                     }
                 }
                 for name in names {
+                    self.leaving.remove(&name);
                     if let Some(mut task) = self.tasks.remove(&name) {
+                        for (topic, partition, next) in task.positions() {
+                            let counted = self.counted.entry((Arc::clone(topic), partition)).or_default();
+                            *counted = next.max(*counted);
+                        }
                         let mut stats = task.stats();
                         stats.open_contacts = 0;
                         let now = self.options.clock.now();

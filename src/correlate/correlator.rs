@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::agents::{Agent, Taken};
 use super::dossiers::{About, Dossier};
-use super::fold::{Folded, fold};
+use super::fold::{fold, fold_both};
 use super::json::rows_json;
 use super::log::{Appended, Hashes, Log};
 use super::options::Options;
@@ -19,6 +19,10 @@ use crate::time::{DAY, HOUR, Millis, SlotCache};
 
 /// How long dossiers (complaints, promises, shifts) are held after their newest event, event time.
 const DOSSIER_MS: Millis = 90 * DAY;
+/// Contacts with more events than this are not folded anew for each message that comes …
+const LONG: u32 = 1024;
+/// … but when they have grown by one part in this many, so that a contact's folds together cost a few times its length.
+const GROWTH: usize = 8;
 /// How long the ids of forgotten contacts are known, so that their late events are told from new contacts.
 const FORGOTTEN_MS: Millis = 7 * DAY;
 
@@ -58,6 +62,9 @@ pub struct Counts {
     pub late_events: u64,
 }
 
+/// Partial transcript pieces, by their utterance.
+pub(super) type Partials = BTreeMap<Box<str>, Event<'static>>;
+
 /// A contact in memory.
 #[derive(Debug)]
 pub(super) struct Contact {
@@ -76,9 +83,10 @@ pub(super) struct Contact {
     /// What the observer has counted.
     pub(super) counted: i64,
     pub(super) dirty: bool,
+    /// Something else than messages has come since it was settled.
+    pub(super) urgent: bool,
     /// Partial transcript pieces whose final piece has not come.
-    #[expect(clippy::box_collection, reason = "nearly always none, and millions of contacts have the field")]
-    pub(super) partials: Option<Box<Vec<Event<'static>>>>,
+    pub(super) partials: Option<Box<Partials>>,
 }
 
 /// Joins the events of one task.
@@ -191,6 +199,7 @@ impl Correlator {
             return Applied::Repeat;
         }
         contact.touched = watermark;
+        contact.urgent |= event.kind != Kind::Message;
         if !contact.dirty {
             contact.dirty = true;
             self.dirty.push(at);
@@ -291,6 +300,22 @@ impl Correlator {
     /// of contacts that have closed, restatements of rows that were handed out before, and tells the
     /// observer what changed.
     pub fn settle(&mut self, facts: &mut Facts, observer: &mut impl Observer) {
+        self.settle_some(facts, observer, false);
+    }
+
+    /// As [`Correlator::settle`], but lets messages of long contacts that are open wait until there are enough of them. They
+    /// are in [`Correlator::open_rows`] all the same; the observer learns of them later. Not for a moment whose
+    /// rows are stored together with its position.
+    pub fn settle_soon(&mut self, facts: &mut Facts, observer: &mut impl Observer) {
+        self.settle_some(facts, observer, true);
+    }
+
+    /// True while something waits that [`Correlator::settle_soon`] has left.
+    pub fn waits(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    fn settle_some(&mut self, facts: &mut Facts, observer: &mut impl Observer, may_wait: bool) {
         let watermark = self.watermark();
         while let Some(&Reverse((at, index))) = self.timers.peek() {
             if at > watermark {
@@ -301,6 +326,7 @@ impl Correlator {
                 && contact.timer == at
             {
                 contact.timer = Millis::MAX;
+                contact.urgent = true;
                 if !contact.dirty {
                     contact.dirty = true;
                     self.dirty.push(index);
@@ -308,10 +334,13 @@ impl Correlator {
             }
         }
         let mut dirty = std::mem::take(&mut self.dirty);
-        for &index in &dirty {
-            self.settle_contact(index, watermark, facts, observer);
-        }
-        dirty.clear();
+        dirty.retain(|&index| {
+            let waits = may_wait && self.contact(index).is_some_and(Contact::can_wait);
+            if !waits {
+                self.settle_contact(index, watermark, facts, observer);
+            }
+            waits
+        });
         self.dirty = dirty;
 
         let horizon = self.horizon();
@@ -345,16 +374,13 @@ impl Correlator {
     ) {
         let Some(contact) = self.contacts[index as usize].as_mut() else { return };
         contact.dirty = false;
+        contact.urgent = false;
         let (settled_len, settled_at) = contact.settled;
         let was_open = settled_len > 0 && contact.forget_at.is_none();
         let Contact { key, log, .. } = &*contact;
         let (options, slots) = (&self.options, &mut self.slots);
-        let old = if settled_len == 0 {
-            Folded { rows: Rows::default(), deadline: None }
-        } else {
-            fold(key, log, settled_len as usize, settled_at, options, slots)
-        };
-        let new = fold(key, log, log.bytes.len(), watermark, options, slots);
+        let (old, new) =
+            fold_both(key, log, (settled_len as usize, settled_at), watermark, options, slots);
         let (mut written, mut counted) = (contact.written, contact.counted);
         // A new event changes the revision at least; without one a time-out may have changed something.
         if settled_len as usize != log.bytes.len() || old.rows != new.rows {
@@ -410,7 +436,7 @@ impl Correlator {
 
     fn forget(&mut self, index: u32, watermark: Millis, facts: &mut Facts) {
         let Some(contact) = self.contacts[index as usize].take() else { return };
-        for partial in contact.partials.iter().flat_map(|partials| partials.iter()) {
+        for partial in contact.partials.iter().flat_map(|partials| partials.values()) {
             facts.messages.push(&message_row(partial, &mut self.slots));
         }
         let hash = xxh3_64(contact.key.as_bytes());
@@ -476,6 +502,7 @@ impl Correlator {
             written: 0,
             counted: 0,
             dirty: false,
+            urgent: false,
             partials: None,
         };
         self.hold(hash, contact)
@@ -532,7 +559,7 @@ impl Correlator {
     pub fn open_rows(&mut self, now: Millis, facts: &mut Facts) {
         let watermark = self.watermark();
         for contact in self.contacts.iter().flatten() {
-            for partial in contact.partials.iter().flat_map(|partials| partials.iter()) {
+            for partial in contact.partials.iter().flat_map(|partials| partials.values()) {
                 facts.messages.push(&message_row(partial, &mut self.slots));
             }
             if contact.written > 0 && !contact.dirty {
@@ -574,22 +601,29 @@ impl Contact {
             return;
         }
         let partials = self.partials.get_or_insert_default();
-        match partials.iter_mut().find(|known| known.utterance.as_deref() == Some(utterance)) {
-            Some(known) if (known.time, &known.id) < (event.time, &event.id) => {
-                *known = event.clone().into_owned()
-            }
-            Some(_) => {}
-            None => partials.push(event.clone().into_owned()),
+        let newer = |known: &Event<'_>| (known.time, &known.id) < (event.time, &event.id);
+        if partials.get(utterance).is_none_or(newer) {
+            partials.insert(Box::from(utterance), event.clone().into_owned());
         }
     }
 
     fn drop_partial(&mut self, utterance: &str) {
         if let Some(partials) = &mut self.partials {
-            partials.retain(|known| known.utterance.as_deref() != Some(utterance));
+            partials.remove(utterance);
             if partials.is_empty() {
                 self.partials = None;
             }
         }
+    }
+
+    /// True when only messages have come to a long contact that is open, and not many of them.
+    fn can_wait(&self) -> bool {
+        let (settled, now) = (self.settled.0 as usize, self.log.bytes.len());
+        self.log.count > LONG
+            && !self.urgent
+            && self.written == 0
+            && settled > 0
+            && (now - settled) * GROWTH < now
     }
 }
 

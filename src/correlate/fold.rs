@@ -222,9 +222,7 @@ impl<'a> Course<'a, '_> {
     }
 }
 
-/// The rows of a contact.
-///
-/// `upto` limits the log to its first bytes (see [`Log::events`]); `key` is the contact's id.
+/// The rows of a contact, from the first `upto` bytes of its log (see [`Log::events`]); `key` is the contact's id.
 pub(super) fn fold<'a>(
     key: &'a str,
     log: &'a Log,
@@ -233,10 +231,41 @@ pub(super) fn fold<'a>(
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> Folded<'a> {
-    let events = log.events(upto);
-    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+    fold_events(key, log.events(upto).first(usize::MAX), log.count_upto(upto), watermark, options, slots)
+}
+
+/// The rows of a contact before and after its newest events: as its log was at `before` (length and watermark; nothing
+/// where that is 0 bytes), and as it is now. Nearly always the log is read once for both.
+pub(super) fn fold_both<'a>(
+    key: &'a str,
+    log: &'a Log,
+    before: (usize, Millis),
+    watermark: Millis,
+    options: &'a Options,
+    slots: &mut SlotCache,
+) -> (Folded<'a>, Folded<'a>) {
+    let (events, older) = log.events_since(before.0);
+    let old = match older {
+        _ if before.0 == 0 => Folded { rows: Rows::default(), deadline: None },
+        Some(older) => fold_events(key, events.first(older), older as u32, before.1, options, slots),
+        None => fold(key, log, before.0, before.1, options, slots),
+    };
+    (old, fold_events(key, events.first(usize::MAX), log.count, watermark, options, slots))
+}
+
+/// The rows that these events make, which come in the contact's order; `revision` is the number of entries behind them.
+fn fold_events<'a>(
+    key: &'a str,
+    events: impl Iterator<Item = Entry<'a>> + Clone,
+    revision: u32,
+    watermark: Millis,
+    options: &'a Options,
+    slots: &mut SlotCache,
+) -> Folded<'a> {
+    let Some(first_at) = events.clone().next().map(|event| event.time) else {
         return Folded { rows: Rows::default(), deadline: None };
     };
+    let mut last_at = first_at;
     let mut course = Course {
         options,
         legs: SmallVec::new(),
@@ -254,7 +283,8 @@ pub(super) fn fold<'a>(
     let mut started_at = None;
     let mut bot_outcome = None;
     let mut messages = 0;
-    for event in &events {
+    for event in events.clone() {
+        last_at = event.time;
         channel = channel.or(event.channel);
         direction = direction.or(event.direction);
         department = department.or(event.department);
@@ -273,7 +303,7 @@ pub(super) fn fold<'a>(
             Kind::Message if event.is_final => messages += 1,
             _ => {}
         }
-        course.apply(event);
+        course.apply(&event);
     }
     let contact_channel = channel.unwrap_or(Channel::Voice);
     let mut flags = Flags::default();
@@ -304,16 +334,16 @@ pub(super) fn fold<'a>(
         || course.open_leg.is_some()
         || course.talks.iter().any(|talk| talk.goes_on());
     let timeout = options.contact_timeout(contact_channel);
-    let timed_out = goes_on && pending(last.time, timeout);
+    let timed_out = goes_on && pending(last_at, timeout);
     if timed_out {
         flags.add(Flags::NEVER_ENDED);
-        known_at = known_at.max(last.time.saturating_add(timeout));
-        if let Some(index) = course.close_leg(Outcome::Error, last.time) {
+        known_at = known_at.max(last_at.saturating_add(timeout));
+        if let Some(index) = course.close_leg(Outcome::Error, last_at) {
             course.legs[index].flags.add(Flags::NEVER_ENDED);
         }
         for talk in course.talks.iter_mut().filter(|talk| talk.goes_on()) {
-            talk.end(last.time);
-            talk.wrapped_at = Some(last.time);
+            talk.end(last_at);
+            talk.wrapped_at = Some(last_at);
             talk.flags.add(Flags::NEVER_ENDED);
         }
     }
@@ -321,7 +351,7 @@ pub(super) fn fold<'a>(
     let closed = (!goes_on || timed_out) && !unwrapped;
 
     // The rows.
-    let revision = Some(i64::from(log.count_upto(upto)));
+    let revision = Some(i64::from(revision));
     let direction = direction.map(Direction::as_str);
     let mut rows = Rows::default();
     for (index, leg) in course.legs.iter().enumerate() {
@@ -392,7 +422,7 @@ pub(super) fn fold<'a>(
     }
 
     let ended_at = if timed_out {
-        Some(last.time)
+        Some(last_at)
     } else if goes_on {
         None
     } else {
@@ -400,7 +430,7 @@ pub(super) fn fold<'a>(
     };
     contact.channel = Some(contact_channel.as_str());
     contact.direction = direction;
-    contact.started_at = started_at.or(Some(first.time));
+    contact.started_at = started_at.or(Some(first_at));
     contact.ended_at = ended_at;
     contact.first_queue = course.first_queue;
     contact.last_queue = course.last_queue;
@@ -426,7 +456,7 @@ pub(super) fn fold<'a>(
     };
     contact.messages = Some(messages);
     contact.first_response_ms = course.talks.first().and_then(|talk| {
-        let replies = events.iter().filter(|event| {
+        let replies = events.filter(|event| {
             event.kind == Kind::Message && event.is_final && event.speaker() == Some(Speaker::Agent)
         });
         replies.map(|event| event.time - talk.started_at).find(|ms| *ms >= 0)

@@ -19,12 +19,12 @@ mod reader;
 mod settings;
 
 pub use block::{Block, Record};
-pub use consumer::{AfterGap, Consumer, Gap, Lag, Options, Place, Sink, Start, Stats};
+pub use consumer::{AfterGap, Consumer, Gap, Lag, Options, Place, Remote, Sink, Start, Stats};
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use embedded::EmbeddedBroker;
 pub use error::Error;
 pub use files::{FileBlocks, LINE_MAX, Progress};
-pub use producer::{Feeder, create_topic};
+pub use producer::{Feeder, create_topic, retention};
 
 #[cfg(test)]
 mod tests;

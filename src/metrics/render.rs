@@ -141,17 +141,19 @@ impl Families {
             self.counter(&names::RECORDS_APPLIED, &labels, of.applied);
             self.counter(&names::RECORDS_DUPLICATE, &labels, of.duplicates);
             self.counter(&names::RECORDS_REJECTED, &labels, of.rejects);
+            self.counter(&names::RECORDS_MISSING, &labels, of.missing);
             self.gauge_if(&names::CONSUMER_LAG, &labels, of.lag.map(|lag| lag as f64));
             self.gauge_if(&names::WATERMARK, &labels, of.watermark.map(seconds));
         }
         self.gauge(&names::OPEN_CONTACTS, &[], stats.open_contacts as f64);
         self.histogram(&names::LAKE_COMMIT, &[], &stats.lake_commit);
+        self.counter(&names::LAKE_FAILURES, &[], stats.lake_failures);
         self.histogram(&names::EVENT_LATENCY, &[], &stats.event_latency);
         for ((queue, channel), plan) in &stats.plans {
             let labels = [queue.as_str(), channel.as_str()];
             self.gauge_if(&names::SLOT_FORECAST, &labels, plan.forecast_contacts);
             self.gauge_if(&names::SLOT_REQUIRED, &labels, plan.agents_required.map(|agents| agents as f64));
-            self.gauge_if(&names::SLOT_STAFFED, &labels, plan.agents_staffed.map(|agents| agents as f64));
+            self.gauge_if(&names::SLOT_STAFFED, &labels, plan.agents_staffed);
         }
     }
 

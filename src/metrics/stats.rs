@@ -28,6 +28,8 @@ pub struct Stats {
     pub split_contacts: u64,
     /// Contacts that are not closed.
     pub open_contacts: i64,
+    /// Tries of a commit that failed.
+    pub lake_failures: u64,
     /// How long commits to the lake took.
     pub lake_commit: Histogram,
     /// From reading an event to its being visible.
@@ -47,6 +49,8 @@ pub struct PartitionStats {
     pub duplicates: u64,
     /// Records that could not be used.
     pub rejects: u64,
+    /// Records that Kafka had deleted before they were read.
+    pub missing: u64,
     /// Records behind the end of the partition, where known and while it is ours.
     pub lag: Option<i64>,
     /// Event time up to which the partition is complete, while it is ours.
@@ -67,8 +71,8 @@ pub struct SlotPlan {
     pub forecast_contacts: Option<f64>,
     /// Agents needed.
     pub agents_required: Option<i64>,
-    /// Agents in the roster.
-    pub agents_staffed: Option<i64>,
+    /// Agents in the roster; one who serves several queues is shared out among them.
+    pub agents_staffed: Option<f64>,
 }
 
 impl Default for Stats {
@@ -85,6 +89,7 @@ impl Default for Stats {
             unknown_fields: 0,
             split_contacts: 0,
             open_contacts: 0,
+            lake_failures: 0,
             lake_commit: Histogram::new(commit.collect()),
             event_latency: Histogram::new(latency.into()),
             plans: BTreeMap::new(),
@@ -108,6 +113,7 @@ impl Stats {
             ours.applied += theirs.applied;
             ours.duplicates += theirs.duplicates;
             ours.rejects += theirs.rejects;
+            ours.missing += theirs.missing;
             ours.lag = ours.lag.or(theirs.lag);
             ours.watermark = ours.watermark.or(theirs.watermark);
         }
@@ -116,6 +122,7 @@ impl Stats {
         self.unknown_fields += other.unknown_fields;
         self.split_contacts += other.split_contacts;
         self.open_contacts += other.open_contacts;
+        self.lake_failures += other.lake_failures;
         self.lake_commit.merge(&other.lake_commit);
         self.event_latency.merge(&other.event_latency);
         for (key, plan) in &other.plans {

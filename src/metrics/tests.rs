@@ -75,6 +75,7 @@ fn stats() -> Stats {
     stats.events.insert(("calls".to_owned(), Kind::Queued), 7);
     stats.rejects.insert(("calls".to_owned(), RejectReason::BadTime), 2);
     let partition = PartitionStats {
+        missing: 0,
         consumed: 10,
         applied: 7,
         duplicates: 1,
@@ -85,7 +86,7 @@ fn stats() -> Stats {
     stats.partitions.insert(("calls".to_owned(), 4), partition);
     stats.lake_commit.observe(700);
     stats.event_latency.observe(30);
-    let plan = SlotPlan { forecast_contacts: Some(41.5), agents_required: Some(9), agents_staffed: Some(8) };
+    let plan = SlotPlan { forecast_contacts: Some(41.5), agents_required: Some(9), agents_staffed: Some(8.0) };
     stats.plans.insert(("support".to_owned(), Channel::Chat), plan);
     stats
 }

@@ -66,6 +66,15 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// An answer that is known already.
+    pub fn of_batch(batch: RecordBatch) -> Self {
+        let schema = batch.schema();
+        let rows = futures::stream::iter([Ok(batch)]);
+        let rows =
+            datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(Arc::clone(&schema), rows);
+        Self { schema, rows: Box::pin(rows) }
+    }
+
     /// All rows at once.
     pub async fn collect(mut self) -> Result<Vec<RecordBatch>, Error> {
         let mut batches = Vec::new();

@@ -150,6 +150,14 @@ impl Window {
         }
     }
 
+    /// Sets the counters to 0: what they have counted was counted elsewhere.
+    pub fn forget_counters(&mut self) {
+        for live in &mut self.live {
+            live.counters = Counters::new(&self.edges);
+        }
+        self.folded = 0;
+    }
+
     /// Moves the reference on to `now` if that is later; what lies too far behind it is forgotten.
     pub fn advance(&mut self, now: Millis) {
         if now > self.reference {

@@ -3,6 +3,8 @@
 //! - `tidy`: house rules: who imports whom, where heavy packages live, what a file must and must not have.
 //! - `cli`: the real binary on files: exit codes, replay, SQL.
 //! - `service`: the real binary as a service: the demo, and a crash midway, with the embedded broker.
+//! - `vendors`: one simulated centre in the words of each platform gives the same figures.
+//! - `plans`: forecasts, rosters and the manager's questions, on files.
 //! - `harness`: the binary in a directory of its own, and files of simulated events.
 //!
 //! What one room can prove alone stands in that room.
@@ -10,5 +12,7 @@
 mod cli;
 mod dashboards;
 mod harness;
+mod plans;
 mod service;
 mod tidy;
+mod vendors;

@@ -16,6 +16,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("facts", 2),
     ("privacy", 2),
     ("correlate", 3),
+    ("mimic", 3),
     ("window", 4),
     ("ingest", 5),
     ("decode", 5),
@@ -39,7 +40,6 @@ const NOT_IN_CORE: &[&str] = &[
     "tokio",
     "serde",
     "serde_json",
-    "sonic_rs",
     "datafusion",
     "deltalake",
     "rdkafka",
@@ -53,7 +53,6 @@ const NOT_IN_CORE: &[&str] = &[
 /// Heavy packages and where they are at home.
 const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["ingest"]),
-    ("sonic_rs", &["decode"]),
     ("prometheus", &["metrics"]),
     ("datafusion", &["query", "lake"]),
     ("deltalake", &["lake"]),
@@ -63,6 +62,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
     ("toml", &["config"]),
+    ("augurs", &["forecast"]),
 ];
 
 /// Exceptions to `HOMES`, file by file, each with its reason.

@@ -244,10 +244,11 @@ fn history(seed: u64) -> History {
         });
         // Sometimes an id comes again with another time: the first in order counts.
         if let Some(last) = events.last()
-            && last.kind < Kind::Message
+            && last.kind != Kind::Message
             && dice.percent(2)
         {
-            let other = starts[contact as usize] + dice.below(width as u64) as Millis;
+            let around = if last.kind < Kind::Message { starts[contact as usize] } else { last.time };
+            let other = around + dice.below(width as u64) as Millis;
             events.push(Event { time: other, ..last.clone() });
             conflicts = true;
         }

@@ -50,6 +50,11 @@ pub static DOCS: &[FunctionDoc] = &[
         example: "SELECT local_month(now())",
     },
     FunctionDoc {
+        call: "local_week(ts), local_quarter(ts)",
+        means: "Start of the centre's week (Monday) or quarter in which ts lies; local_week_length_ms and local_quarter_length_ms tell how long it is.",
+        example: "SELECT local_week(now()), local_quarter(now()), local_week_length_ms(now()), local_quarter_length_ms(now())",
+    },
+    FunctionDoc {
         call: "slot_length_ms(ts), local_hour_length_ms(ts), local_day_length_ms(ts), local_month_length_ms(ts)",
         means: "Length of the piece in which ts lies, in ms; a day of 23 or 25 hours has that length.",
         example: "SELECT slot_length_ms(now()), local_hour_length_ms(now()), local_day_length_ms(now()), local_month_length_ms(now())",
