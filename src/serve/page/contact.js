@@ -8,7 +8,7 @@ const TEXTS = {
   en: {
     title: (id) => `Contact ${id}`, open: "● open: follows what happens", over: (outcome) => `ended: ${outcome}`,
     unknown: (id) => `There is no contact ${id}. It may not have reached callpulse yet, or its rows may have been removed after their time.`,
-    not_yours: "You may not see this contact.", failed: (text) => `This contact could not be read: ${text}`,
+    not_yours: "You may not see this contact.", reading: "reading …", failed: (text) => `This contact could not be read: ${text}`,
     stale: (s) => `No answer from callpulse for ${s} s: this may be old.`, age: (s) => `asked ${s} s ago`,
     timeline: "Timeline", with_talk: "Utterances", with_course: "Course",
     left_off: (shown, all) => `The first ${shown} of ${all} utterances are shown; SQL has all of them.`,
@@ -39,7 +39,7 @@ const TEXTS = {
   zh: {
     title: (id) => `联络 ${id}`, open: "● 进行中：实时更新", over: (outcome) => `已结束：${outcome}`,
     unknown: (id) => `没有联络 ${id}。它可能尚未到达 callpulse，或其数据已按保留期删除。`,
-    not_yours: "您无权查看此联络。", failed: (text) => `无法读取此联络：${text}`,
+    not_yours: "您无权查看此联络。", reading: "读取中……", failed: (text) => `无法读取此联络：${text}`,
     stale: (s) => `callpulse 已 ${s} 秒没有响应：数据可能已过期。`, age: (s) => `${s} 秒前查询`,
     timeline: "时间线", with_talk: "对话", with_course: "过程",
     left_off: (shown, all) => `仅显示 ${all} 条对话中的前 ${shown} 条；全部可用 SQL 查询。`,
@@ -328,7 +328,7 @@ const show = () => {
   $("known").hidden = $("rest").hidden = !told;
   const q = quote(id);
   $("in-sql").href = `/sql#${new URLSearchParams({ sql: `SELECT * FROM legs WHERE contact_id = ${q} ORDER BY leg` })}`;
-  if (!told) { put($("state"), ""); return; }
+  if (!told) { put($("state"), absent ? "" : say("reading")); return; }
   put($("state"), told.open ? say("open") : say("over", outcome(told.contact.outcome)));
   $("state").className = told.open ? "good" : "";
   showTables();

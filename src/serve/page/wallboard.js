@@ -244,7 +244,7 @@ const askNewest = async (turn) => {
 
 // ---- the slots of the day
 
-let slots = null;
+let slots = { came: [], expected: [] };
 let slotFault = "";
 let hasForecasts = null;
 const HOUR_MS = 3600 * 1000;
@@ -279,7 +279,7 @@ const askSlots = async () => {
             PARTITION BY channel, queue, slot_start ORDER BY made_at DESC) AS place
           FROM forecasts WHERE ${today})
         WHERE place = 1 GROUP BY slot_start ORDER BY slot_start`) : [];
-      slots = { from, came, expected };
+      slots = { came, expected };
       slotFault = "";
     } catch (error) {
       slotFault = say("failed", error.message);
@@ -291,14 +291,13 @@ const askSlots = async () => {
 let slotsSign = "";
 const showSlots = () => {
   put($("slots-note"), slotFault);
-  if (!slots || !live) return;
+  if (!live) return;
   const points = new Map();
   const point = (start) => {
     if (!points.has(start)) points.set(start, { offered: null, answered: null, forecast: null });
     return points.get(start);
   };
   for (const row of slots.came) Object.assign(point(Date.parse(row.slot_start)), { offered: row.offered, answered: row.answered });
-  // A day more than today's 25 hours would be another day's.
   for (const row of slots.expected) point(Date.parse(row.slot_start)).forecast = row.contacts;
   const running = live.slot;
   if (is(running?.start) && running.offered > 0) {
