@@ -2,7 +2,7 @@
 // colour, and the page has the same figures as a table.
 import { make } from "/common.js";
 
-const NS = "http:" + "//www.w3.org/2000/svg";
+const NS = "http://www.w3.org/2000/svg";
 export const svg = (kind, attributes = {}, text) => {
   const made = document.createElementNS(NS, kind);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
