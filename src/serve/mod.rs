@@ -1,4 +1,4 @@
-//! HTTP: the wallboard, metrics, health, live figures, SQL.
+//! HTTP: the pages, metrics, health, live figures, single contacts, SQL.
 //!
 //! Knows no Kafka and no lake: what it shows comes as functions ([`Site`]), what it answers from [`Engine`].
 //!
@@ -6,6 +6,7 @@
 //! that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
 //! Invariant: everything has a bound: connections, headers, bodies, and the time that each may take.
 
+mod contact;
 mod events;
 mod guard;
 mod health;
@@ -95,6 +96,15 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/", "get", get(page::index)),
         ("/wallboard.js", "get", get(page::script)),
         ("/wallboard.css", "get", get(page::style)),
+        ("/common.js", "get", get(page::common)),
+        ("/chart.js", "get", get(page::chart)),
+        ("/contacts/{id}", "get", get(contact::shown)),
+        ("/contact.js", "get", get(page::contact_script)),
+        ("/contact.css", "get", get(page::contact_style)),
+        ("/sql", "get", get(page::sql)),
+        ("/sql.js", "get", get(page::sql_script)),
+        ("/sql.css", "get", get(page::sql_style)),
+        ("/sql-examples.json", "get", get(page::sql_examples)),
         ("/favicon.svg", "get", get(page::icon)),
         ("/favicon.ico", "get", get(page::icon)),
         ("/metrics", "get", get(metrics)),
@@ -102,6 +112,8 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/readyz", "get", get(health::readyz)),
         ("/api/v1/live", "get", get(live::now)),
         ("/api/v1/stream", "get", get(live::stream)),
+        ("/api/v1/contacts/{id}", "get", get(contact::told)),
+        ("/api/v1/catalog", "get", get(sql::catalog)),
         ("/api/v1/sql", "post", post(sql::answer)),
         ("/api/v1/events", "post", post(events::take)),
         ("/api/v1/openapi.json", "get", get(openapi)),

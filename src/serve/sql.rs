@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{BODY_BYTES_MAX, Served, problem};
 use crate::query::output::{Format, encode};
-use crate::query::{Error, ErrorKind};
+use crate::query::{Error, ErrorKind, catalog};
 
 /// How long a request's body may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -48,6 +48,18 @@ pub(super) async fn answer(State(served): State<Served>, request: Request) -> Re
         }
         Err(error) => fault(&error),
     }
+}
+
+/// What can be asked: tables, views, functions and KPIs with their meaning, and the centre's zone.
+pub(super) async fn catalog(State(served): State<Served>) -> Response {
+    let options = served.site.engine.options();
+    let mut whole = catalog::as_json(options, &[]);
+    if let Some(members) = whole.as_object_mut() {
+        // The metrics' names are another room's; `callpulse catalog` has them.
+        members.remove("metrics");
+        members.insert("timezone".to_owned(), json!(options.grid.zone().name()));
+    }
+    Json(whole).into_response()
 }
 
 /// Reads the body. Only `application/json` is read: a page from elsewhere cannot send it unasked.
@@ -104,7 +116,7 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 }
 
 /// A fault of the query, with its place.
-fn fault(error: &Error) -> Response {
+pub(super) fn fault(error: &Error) -> Response {
     let status = match error.kind {
         ErrorKind::Sql | ErrorKind::Refused => StatusCode::BAD_REQUEST,
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
