@@ -4,6 +4,7 @@
 //! schema, the SQL columns and the catalogue derive from that declaration. Knows no Delta, no SQL, no I/O.
 
 mod agents;
+mod alerts;
 mod contacts;
 mod documents;
 mod records;
@@ -14,6 +15,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub use agents::*;
+pub use alerts::*;
 pub use contacts::*;
 pub use documents::*;
 pub use records::*;
@@ -303,6 +305,8 @@ facts! {
     promises: PromiseRows = PROMISES,
     /// Shifts.
     shifts: ShiftRows = SHIFTS,
+    /// Alerts.
+    alerts: AlertRows = ALERTS,
     /// Records that could not be used.
     rejects: RejectRows = REJECTS,
     /// Corrections of rows that had been written.
