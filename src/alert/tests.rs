@@ -57,7 +57,10 @@ fn nobody_answers_so_the_next_is_told_until_somebody_acknowledges() {
     let first = desk.raise(cause("a", "critical"), &roster, START);
     assert_eq!(sent(&first), [("chat", Kind::Raised, vec!["wang"]), ("sms", Kind::Raised, vec!["wang"])]);
     desk.delivered("a", "chat", Kind::Raised, true, START + 20);
-    assert_eq!(desk.get("a").map(|a| (a.status, a.delivered_at)), Some((Status::Delivered, Some(START + 20))));
+    assert_eq!(
+        desk.get("a").map(|a| (a.status, a.delivered_at)),
+        Some((Status::Delivered, Some(START + 20)))
+    );
     assert!(desk.tick(&roster, START + 3 * MINUTE - 1).is_empty());
     let second = desk.tick(&roster, START + 3 * MINUTE);
     assert_eq!(second[0].kind, Kind::Escalated);
@@ -92,7 +95,10 @@ fn escalation_ends_and_an_alert_that_nobody_cares_for_expires() {
         times += usize::from(!desk.tick(&roster, START + minute * MINUTE).is_empty());
     }
     assert_eq!(times, 5);
-    assert_eq!(desk.get("a").map(|a| (a.status, a.expired_at)), Some((Status::Expired, Some(START + 8 * HOUR))));
+    assert_eq!(
+        desk.get("a").map(|a| (a.status, a.expired_at)),
+        Some((Status::Expired, Some(START + 8 * HOUR)))
+    );
     assert_eq!(desk.open().count(), 0);
     // Information is not escalated.
     desk.raise(Cause { event_time: START + 11 * HOUR, ..cause("i", "info") }, &roster, START + 11 * HOUR);

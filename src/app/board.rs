@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::alerting::Alerting;
 use super::commit::Committer;
 use super::worker::{Ask, SplitWatch, Worker};
 use crate::facts::TABLES;
@@ -30,6 +31,7 @@ pub(super) struct Board {
     pub clock: Arc<dyn Clock>,
     metrics: Metrics,
     split: Arc<Mutex<SplitWatch>>,
+    alerting: Arc<Alerting>,
     lags: Mutex<HashMap<Place, Lag>>,
     assigned: Mutex<Option<Vec<Place>>>,
     idle: Summary,
@@ -39,12 +41,14 @@ pub(super) struct Board {
 impl Board {
     /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros;
     /// `zone` is the centre's time zone, for pages.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the service that was made apart")]
     pub(super) fn new(
         workers: Vec<Worker>,
         committer: Committer,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         split: Arc<Mutex<SplitWatch>>,
+        alerting: Arc<Alerting>,
         idle: Summary,
         zone: &'static str,
     ) -> Board {
@@ -54,6 +58,7 @@ impl Board {
             clock,
             metrics,
             split,
+            alerting,
             lags: Mutex::default(),
             assigned: Mutex::default(),
             idle,
@@ -110,6 +115,7 @@ impl Board {
             stats.merge(&worker.shown().stats);
         }
         stats.split_contacts = self.split.lock().expect("no holder of this lock can panic").found();
+        self.alerting.stats(&mut stats);
         stats.lake_commit.merge(&self.committer.committing().duration);
         for lag in self.lags.lock().expect("no holder of this lock can panic").values() {
             let key = (lag.place.0.to_string(), lag.place.1);
@@ -195,6 +201,7 @@ impl Source for Board {
                 .map_err(|_| query::Error::new(query::ErrorKind::Outside, "the service is stopping"))?;
             memory.extend(rows);
         }
+        memory.extend(self.alerting.memory());
         let committed = TABLES
             .iter()
             .filter_map(|table| Some((table.name, published.version.provider(table.name)?)))

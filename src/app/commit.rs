@@ -12,11 +12,13 @@ use arrow::array::RecordBatch;
 use tokio::sync::{Mutex, oneshot};
 
 use super::Failure;
+use super::alerting::Alerting;
 use super::task::Handover;
 use super::worker::{Ask, Worker};
-use crate::facts::Table;
+use crate::alert::Alert;
+use crate::facts::{ALERTS, Table};
 use crate::ingest::DeadLetters;
-use crate::lake::{Append, Cut, Error, Lake, Version};
+use crate::lake::{Append, Cut, Error, Lake, Range, Version};
 use crate::window::Histogram;
 
 /// What is committed, as one.
@@ -45,6 +47,9 @@ pub(super) struct Committer {
     published: ArcSwap<Published>,
     committing: std::sync::Mutex<Committing>,
     cycle: Mutex<Cut>,
+    alerts: Option<Arc<Alerting>>,
+    /// The position of the table `alerts`: rows appended.
+    alerts_at: Mutex<i64>,
 }
 
 impl Committer {
@@ -52,7 +57,15 @@ impl Committer {
     ///
     /// # Errors
     /// Where that cut cannot be read.
-    pub(super) async fn new(lake: Lake, dead_letters: Option<DeadLetters>) -> Result<Committer, Failure> {
+    pub(super) async fn new(
+        lake: Lake,
+        dead_letters: Option<DeadLetters>,
+        alerts: Option<Arc<Alerting>>,
+    ) -> Result<Committer, Failure> {
+        let alerts_at = match &alerts {
+            Some(_) => alerts_position(&lake).await.map_err(Failure::of_lake)?,
+            None => 0,
+        };
         let cut = lake.read_cut().await.map_err(Failure::of_lake)?.unwrap_or_default();
         let version = lake.version();
         let duration = crate::metrics::Stats::default().lake_commit;
@@ -62,6 +75,8 @@ impl Committer {
             published: ArcSwap::from_pointee(Published { version, committed: Arc::default(), key: 0 }),
             committing: std::sync::Mutex::new(Committing { duration, failing: None }),
             cycle: Mutex::new(cut),
+            alerts,
+            alerts_at: Mutex::new(alerts_at),
         })
     }
 
@@ -90,7 +105,7 @@ impl Committer {
         workers: &[Worker],
         only: Option<Vec<String>>,
         snapshot: Option<bool>,
-    ) -> Result<Vec<crate::lake::Range>, Failure> {
+    ) -> Result<Vec<Range>, Failure> {
         let mut cut = self.cycle.lock().await;
         let mut replies = Vec::with_capacity(workers.len());
         for worker in workers {
@@ -101,6 +116,10 @@ impl Committer {
         let mut handovers = Vec::new();
         for answer in replies {
             handovers.extend(answer.await.unwrap_or_default());
+        }
+        // What the rules of these tasks have said is kept before their state is.
+        if let Some(alerts) = &self.alerts {
+            alerts.sync().await;
         }
         let committed = self.commit(&mut cut, handovers).await?;
         let mut ranges = Vec::new();
@@ -127,8 +146,9 @@ impl Committer {
         &self,
         cut: &mut Cut,
         handovers: Vec<Handover>,
-    ) -> Result<Vec<(String, u64, Vec<crate::lake::Range>)>, Failure> {
-        if handovers.is_empty() {
+    ) -> Result<Vec<(String, u64, Vec<Range>)>, Failure> {
+        let alerts = self.alerts.as_ref().map(|alerts| alerts.to_commit()).unwrap_or_default();
+        if handovers.is_empty() && alerts.is_empty() {
             return Ok(Vec::new());
         }
         let began = Instant::now();
@@ -160,7 +180,10 @@ impl Committer {
             self.lake.append(append).await.map(|_| ()).map_err(Trouble::of_lake)
         })
         .await?;
-        let all = snapshots.len() == committed.len();
+        if !alerts.is_empty() {
+            self.persist("alerts", || async { self.append_alerts(&alerts).await }).await?;
+        }
+        let all = snapshots.len() == committed.len() && !committed.is_empty();
         for (task, snapshot) in snapshots {
             cut.tasks.insert(task.clone(), snapshot.sequence);
             self.persist("a snapshot", || async {
@@ -171,6 +194,11 @@ impl Committer {
         let version = self.lake.version();
         if all {
             cut.tables = version.numbers();
+        } else if let (Some(number), false) = (version.numbers().get(ALERTS.name), alerts.is_empty()) {
+            // Alerts belong to no task's snapshot, so readers may see them at once.
+            cut.tables.insert(ALERTS.name.to_owned(), *number);
+        }
+        if all || !alerts.is_empty() {
             self.persist("the readers' cut", || async {
                 self.lake.write_cut(cut).await.map_err(Trouble::of_lake)
             })
@@ -184,10 +212,37 @@ impl Committer {
             committed: Arc::new(flushes),
             key: before.key + 1,
         }));
+        if let Some(desk) = &self.alerts {
+            desk.committed(&alerts);
+        }
         let mut committing = self.committing.lock().expect("no holder of this lock can panic");
         committing.duration.observe(began.elapsed().as_millis() as i64);
         committing.failing = None;
         Ok(committed)
+    }
+
+    /// Appends rows of alerts. Who else writes alerts into this lake is no rival: each row has its id and revision.
+    async fn append_alerts(&self, alerts: &[Alert]) -> Result<(), Trouble> {
+        let Some(desk) = &self.alerts else { return Ok(()) };
+        let mut at = self.alerts_at.lock().await;
+        let (table, rows) = desk.rows(alerts);
+        let append = |from: i64| Append {
+            tables: vec![(table, vec![rows.clone()])],
+            ranges: vec![Range {
+                topic: ALERTS_TOPIC.to_owned(),
+                partition: 0,
+                from,
+                to: from + alerts.len() as i64,
+            }],
+        };
+        let mut result = self.lake.append(append(*at)).await;
+        if matches!(result, Err(Error::Fenced { .. } | Error::Overlap { .. })) {
+            *at = alerts_position(&self.lake).await.map_err(Trouble::of_lake)?;
+            result = self.lake.append(append(*at)).await;
+        }
+        result.map_err(Trouble::of_lake)?;
+        *at += alerts.len() as i64;
+        Ok(())
     }
 
     /// Publishes what maintenance made of the tables.
@@ -231,6 +286,13 @@ impl Committer {
             }
         }
     }
+}
+
+/// Under this name the table of alerts stores its position; no topic of Kafka has such a name.
+const ALERTS_TOPIC: &str = "/alerts";
+
+async fn alerts_position(lake: &Lake) -> Result<i64, Error> {
+    Ok(lake.positions(ALERTS_TOPIC, 0).await?.get(ALERTS.name).copied().unwrap_or(0))
 }
 
 /// Why something was not written.

@@ -1,10 +1,13 @@
 //! The only place where rooms meet: builds them, joins them with bounded channels, stops them in order.
 
+mod alerting;
 mod board;
 mod command;
 mod commit;
 mod demo;
+mod duty;
 mod http_client;
+mod outbox;
 mod replay;
 mod service;
 mod settings;

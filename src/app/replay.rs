@@ -65,7 +65,7 @@ pub(super) async fn replay(config: &Config, format: &str, paths: &[PathBuf]) -> 
     }
     let mut task = Task::new(TASK.to_owned(), Arc::new(rules), &origins, found.snapshot)
         .map_err(|why| Failure::input(format!("the state of an earlier replay cannot be read: {why}")))?;
-    let committer = Arc::new(Committer::new(lake, None).await?);
+    let committer = Arc::new(Committer::new(lake, None, None).await?);
 
     let bar = progress_bar(&files);
     let rows_max = usize::try_from(config.lake.commit_rows).unwrap_or(200_000);

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::alerting::{self, Alerting, Said};
 use super::board::Board;
 use super::commit::Committer;
 use super::task::{Origin, Rules, Task};
@@ -66,6 +67,9 @@ impl Service {
             ),
             None => None,
         };
+        let base_url = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let base_url = base_url.map(|address| format!("http://{address}")).unwrap_or_default();
+        let (alerting, ends) = Alerting::open(config, &base_url, Arc::clone(&clock))?;
         let full = Arc::new(Notify::new());
         let split = Arc::default();
         let worker_options = worker::Options {
@@ -74,6 +78,7 @@ impl Service {
             small_state_bytes: SMALL_STATE_BYTES,
             full: Arc::clone(&full),
             split: Arc::clone(&split),
+            alerts: alerting.voice(),
         };
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get()).min(16);
         let mut workers = Vec::with_capacity(threads);
@@ -85,13 +90,14 @@ impl Service {
         }
         let metrics = Metrics::new(Registry::new(), env!("CARGO_PKG_VERSION")).map_err(Failure::bug)?;
         let idle = Window::new(settings::window(config)).snapshot(clock.now());
-        let committer = Committer::new(lake, dead_letters).await?;
+        let committer = Committer::new(lake, dead_letters, Some(Arc::clone(&alerting))).await?;
         let board = Arc::new(Board::new(
             workers,
             committer,
             Arc::clone(&clock),
             metrics,
             split,
+            Arc::clone(&alerting),
             idle,
             config.timezone.name(),
         ));
@@ -108,6 +114,7 @@ impl Service {
                 metrics: Arc::new(move || metrics.metrics()),
                 live: Arc::new(move || live.live()),
                 health: Arc::new(move || health.health()),
+                alerts: alerting.site(),
                 clock: Arc::clone(&clock),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))
@@ -116,7 +123,11 @@ impl Service {
         let (fail, failures) = mpsc::channel(4);
         let gate = Arc::new(Gate {
             board: Arc::clone(&board),
-            rules: settings::rules(config, false),
+            rules: {
+                let mut rules = (*settings::rules(config, false)).clone();
+                rules.watch = Some(Arc::clone(&alerting.rules));
+                Arc::new(rules)
+            },
             co_partitioned: config.kafka.co_partitioned,
             runtime: tokio::runtime::Handle::current(),
             fail,
@@ -127,6 +138,8 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
+        tokio::spawn(alerting::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
+        tokio::spawn(reload_on_signal(alerting, stop.child_token()));
         let commits =
             tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));
         Ok(Service { board, engine, http, consumer: Some(consumer), stop, commits, pages, failures })
@@ -169,6 +182,21 @@ impl Service {
         }
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
         stopped
+    }
+}
+
+/// Reads the files of rules, roster and people at SIGHUP too.
+async fn reload_on_signal(alerting: Arc<Alerting>, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            heard = hangup.recv() => match heard {
+                Some(()) => alerting.say(Said::Reload),
+                None => return,
+            },
+        }
     }
 }
 

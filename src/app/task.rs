@@ -11,16 +11,18 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 
 use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
 use crate::decode::{Decoder, Format, write_event};
-use crate::event::{AgentStateName, Kind, Place, Reject, RejectReason};
+use crate::event::{AgentStateName, Event, Kind, Place, Reject, RejectReason};
 use crate::facts::{Facts, RejectRow, Table};
 use crate::ingest::{Block, DeadLetter, Record};
 use crate::lake::{Range, Snapshot};
 use crate::metrics::{PartitionStats, Stats};
 use crate::privacy::mask_event;
+use crate::rules::{self, Reading, Signal, Watch};
 use crate::time::{Millis, SlotCache};
 use crate::window::{self, Counted, Summary, Window};
 
@@ -40,6 +42,8 @@ pub(super) struct Rules {
     pub formats: HashMap<String, Format>,
     /// Whether rejects are kept as dead letters with their original bytes.
     pub dead_letters: bool,
+    /// The alert rules in force; `None`: nothing is watched, as in a replay of files.
+    pub watch: Option<Arc<ArcSwap<rules::Rules>>>,
 }
 
 /// Rows that belong together: everything of the named ranges.
@@ -112,12 +116,19 @@ pub(super) struct Task {
     dead: Vec<DeadLetter>,
     /// Events since the last settling.
     unsettled: usize,
+    /// Looks at contacts while they go on.
+    watch: Option<Watch>,
+    signals: Vec<Signal>,
+    /// Shifts that the roster has not heard of.
+    shifts: Vec<Event<'static>>,
+    /// The newest event's time, and the present when it became that.
+    newest_seen: (Millis, Millis),
 }
 
 /// Tells the window what the correlator saw.
-struct Watch<'w>(&'w mut Window);
+struct Tell<'w>(&'w mut Window);
 
-impl Observer for Watch<'_> {
+impl Observer for Tell<'_> {
     fn contact(&mut self, old: &Rows<'_>, new: &Rows<'_>, counted: i64) -> i64 {
         self.0.changed(old, new, Counted::from_i64(counted)).to_i64()
     }
@@ -135,6 +146,11 @@ pub(super) struct Origin {
     pub partition: i32,
     /// Positions that the tables have stored, by table; those without are left out or 0.
     pub stored: HashMap<&'static str, i64>,
+}
+
+/// What was read in a message. No reader of words is built in yet, so rules about words find nothing.
+fn read_words(_: &Event<'_>) -> Option<Reading> {
+    None
 }
 
 impl Task {
@@ -163,6 +179,10 @@ impl Task {
             number: 0,
             dead: Vec::new(),
             unsettled: 0,
+            watch: rules.watch.as_ref().map(|rules| Watch::new(rules.load_full())),
+            signals: Vec::new(),
+            shifts: Vec::new(),
+            newest_seen: (Millis::MIN, Millis::MIN),
             rules,
         };
         let mut positions = HashMap::new();
@@ -249,6 +269,12 @@ impl Task {
 
     /// Takes the next records of a source. Records before its position are left out.
     pub(super) fn consume(&mut self, block: Block) {
+        if let (Some(watch), Some(rules)) = (&mut self.watch, &self.rules.watch) {
+            let rules = rules.load();
+            if !Arc::ptr_eq(&rules, watch.rules()) {
+                watch.set_rules(Arc::clone(&rules));
+            }
+        }
         let Some(at) = self
             .sources
             .iter()
@@ -309,7 +335,7 @@ impl Task {
     }
 
     fn take_record(&mut self, at: usize, block: &Block, record: &Record) {
-        let Task { sources, correlator, facts, slots, rules, dead, .. } = self;
+        let Task { sources, correlator, facts, slots, rules, dead, watch, signals, shifts, .. } = self;
         let source = &mut sources[at];
         source.next = record.offset + 1;
         source.consumed += 1;
@@ -335,6 +361,14 @@ impl Task {
                         Applied::New => {
                             source.kinds[kind as usize] += 1;
                             source.applied += 1;
+                            if let Some(watch) = watch {
+                                let reading =
+                                    watch.wants_reading(&event).then(|| read_words(&event)).flatten();
+                                watch.event(&event, reading, signals);
+                                if kind >= Kind::ShiftPlanned {
+                                    shifts.push(event.into_owned());
+                                }
+                            }
                             return;
                         }
                         Applied::Repeat => {
@@ -381,7 +415,7 @@ impl Task {
     pub(super) fn settle(&mut self) {
         if self.unsettled > 0 {
             self.unsettled = 0;
-            self.correlator.settle(&mut self.facts, &mut Watch(&mut self.window));
+            self.correlator.settle(&mut self.facts, &mut Tell(&mut self.window));
         }
     }
 
@@ -453,6 +487,10 @@ impl Task {
         batches.push(("events".to_owned(), text("event", Arc::new(StringArray::from(lines)))));
         let window = self.window.to_bytes();
         batches.push(("window".to_owned(), text("window", Arc::new(BinaryArray::from(vec![&*window])))));
+        if let Some(watch) = &self.watch {
+            let watch = watch.to_bytes();
+            batches.push(("watch".to_owned(), text("watch", Arc::new(BinaryArray::from(vec![&*watch])))));
+        }
         Snapshot {
             sequence: self.number,
             positions: self
@@ -488,6 +526,15 @@ impl Task {
                         window = Some(Window::from_bytes(bytes.value(0), self.rules.window.clone()));
                     }
                 }
+                "watch" => {
+                    let bytes = batch.column(0);
+                    let bytes = bytes.as_binary_opt::<i32>().ok_or("the snapshot's watch is no bytes")?;
+                    if let (Some(rules), false) = (&self.rules.watch, bytes.is_empty()) {
+                        // Bytes of another release: contacts are watched from their next event on.
+                        self.watch =
+                            Watch::from_bytes(rules.load_full(), bytes.value(0)).or(self.watch.take());
+                    }
+                }
                 _ => state.batches.push((section, batch)),
             }
         }
@@ -495,7 +542,7 @@ impl Task {
         match window {
             Some(Ok(window)) => self.window = window,
             // The configuration has changed since: what is in memory gives what the windows can still have.
-            _ => self.correlator.retell(&mut Watch(&mut self.window)),
+            _ => self.correlator.retell(&mut Tell(&mut self.window)),
         }
         self.unsettled = 1;
         Ok(())
@@ -536,6 +583,30 @@ impl Task {
     /// A sample of the contacts that began since the last call, as hashes of their ids.
     pub(super) fn take_sample(&mut self) -> Vec<u64> {
         self.correlator.take_sample()
+    }
+
+    /// Lets time pass for the rules: event time as far as it has come, and from there with the clock.
+    pub(super) fn watch_time(&mut self, now: Millis) {
+        let newest = self.correlator.newest();
+        let Some(watch) = &mut self.watch else { return };
+        if newest == Millis::MIN {
+            return;
+        }
+        if newest > self.newest_seen.0 {
+            self.newest_seen = (newest, now);
+        }
+        let present = newest.saturating_add((now - self.newest_seen.1).max(0));
+        watch.tick(present, &mut self.signals);
+    }
+
+    /// What rules had to say since the last call.
+    pub(super) fn take_signals(&mut self) -> Vec<Signal> {
+        std::mem::take(&mut self.signals)
+    }
+
+    /// Shifts that came since the last call.
+    pub(super) fn take_shifts(&mut self) -> Vec<Event<'static>> {
+        std::mem::take(&mut self.shifts)
     }
 
     /// What the task tells about itself.

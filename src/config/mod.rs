@@ -6,11 +6,13 @@
 //! Invariant: every key stands in `config/default.toml` with its default, unit and reason, and is read from there.
 //! Invariant: every fault is reported, with its file and line; none quotes a value that came from a variable or file.
 
+mod alerting;
 mod checked;
 mod fault;
 mod raw;
 mod section;
 
+pub use alerting::{Alerts, Notify};
 pub use checked::{
     Config, ContactTimeouts, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults, Topic,
 };

@@ -22,9 +22,12 @@ impl Mailer {
     /// # Errors
     /// Where its URL or sender cannot be read. The message does not show the URL.
     pub(super) fn new(target: &Target) -> Result<Mailer, String> {
-        let from = target.mail.from.parse().map_err(|_| format!("`{}` is no sender of mail", target.mail.from))?;
+        let from =
+            target.mail.from.parse().map_err(|_| format!("`{}` is no sender of mail", target.mail.from))?;
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&target.url)
-            .map_err(|_| "its URL is none of SMTP; write smtp://host:25 or smtps://user:password@host".to_owned())?
+            .map_err(|_| {
+                "its URL is none of SMTP; write smtp://host:25 or smtps://user:password@host".to_owned()
+            })?
             .timeout(Some(target.timeout.max(Duration::from_secs(1))))
             .build();
         Ok(Mailer { transport, from })
@@ -32,7 +35,8 @@ impl Mailer {
 
     /// Sends one mail to several people.
     pub(super) async fn send(&self, receivers: &[String], subject: &str, text: String) -> Verdict {
-        let mut mail = Message::builder().from(self.from.clone()).subject(subject).header(ContentType::TEXT_PLAIN);
+        let mut mail =
+            Message::builder().from(self.from.clone()).subject(subject).header(ContentType::TEXT_PLAIN);
         let mut any = false;
         for receiver in receivers {
             match receiver.parse::<Mailbox>() {

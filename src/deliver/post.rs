@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+use super::Context;
 use super::mail::Mailer;
 use super::robots::{self, BATCH_MAX, Request, Verdict};
 use super::target::{Target, TargetKind};
-use super::Context;
 use crate::alert::{Dispatch, Kind};
 use crate::time::{Clock, SystemClock};
 
@@ -98,7 +98,8 @@ impl Wire {
         if target.kind == TargetKind::Smtp {
             return Ok(Wire::Mail(Box::new(Mailer::new(target)?)));
         }
-        let parsed = url::Url::parse(&target.url).map_err(|error| format!("its URL cannot be read: {error}"))?;
+        let parsed =
+            url::Url::parse(&target.url).map_err(|error| format!("its URL cannot be read: {error}"))?;
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(format!("its URL begins with `{}:`; write http:// or https://", parsed.scheme()));
         }
@@ -113,7 +114,10 @@ impl Wire {
                 client.proxy(proxy)
             }
         };
-        client.build().map(Wire::Http).map_err(|error| format!("no client can be made: {}", error.without_url()))
+        client
+            .build()
+            .map(Wire::Http)
+            .map_err(|error| format!("no client can be made: {}", error.without_url()))
     }
 }
 
@@ -130,7 +134,11 @@ struct Courier {
 }
 
 impl Courier {
-    fn new(target: Target, context: Arc<Context>, reports: UnboundedSender<Report>) -> Result<Courier, String> {
+    fn new(
+        target: Target,
+        context: Arc<Context>,
+        reports: UnboundedSender<Report>,
+    ) -> Result<Courier, String> {
         Ok(Courier {
             wire: Wire::new(&target)?,
             target,
@@ -187,8 +195,7 @@ impl Courier {
         }
     }
 
-    /// Takes a job. What is newer about an alert takes the place of what waits about it, so that nobody is told of an
-    /// escalation that is over; machines are told everything in its order.
+    /// Takes a job. What is only said again does not go before anything new.
     fn take(&mut self, job: Job) {
         if job.again && !self.waiting.is_empty() {
             return;
@@ -308,7 +315,11 @@ impl Courier {
         let old = self.waiting.iter().take(tried);
         let old = old.take_while(|(_, since)| since.elapsed() >= self.target.give_up).count();
         if old > 0 {
-            tracing::error!(target_name = self.target.name, alerts = old, "alerts could not be delivered and are given up");
+            tracing::error!(
+                target_name = self.target.name,
+                alerts = old,
+                "alerts could not be delivered and are given up"
+            );
             self.report(old, "failed");
         }
         // What was only said again is not worth trying for long.
@@ -327,10 +338,4 @@ fn cause_of(error: reqwest::Error) -> String {
         cause = deeper;
     }
     if timed_out { format!("no answer in time ({cause})") } else { cause.to_string() }
-}
-
-/// A pause, for tests that wait for couriers.
-#[cfg(test)]
-pub(super) async fn pause(ms: u64) {
-    sleep(Duration::from_millis(ms)).await;
 }

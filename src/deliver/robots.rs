@@ -40,7 +40,12 @@ pub(super) const BATCH_MAX: usize = 100;
 const FIRING: Millis = 5 * 60_000;
 
 /// The requests with which these jobs are told to a target at `now` (the real time, in ms).
-pub(super) fn requests(target: &Target, context: &Context, jobs: &[Job], now: Millis) -> Result<Vec<Request>, String> {
+pub(super) fn requests(
+    target: &Target,
+    context: &Context,
+    jobs: &[Job],
+    now: Millis,
+) -> Result<Vec<Request>, String> {
     match target.kind {
         TargetKind::Webhook => Ok(vec![webhook(target, context, jobs, now)]),
         TargetKind::Alertmanager => Ok(vec![alertmanager(target, jobs, now)]),
@@ -101,9 +106,9 @@ fn webhook(target: &Target, context: &Context, jobs: &[Job], now: Millis) -> Req
         let alert = &job.dispatch.alert;
         let mut value = as_json(alert, Some(job.dispatch.kind));
         if let Value::Object(members) = &mut value {
-            let people = words::people(context, alert).into_iter().map(|person| {
-                json!({ "id": person.id, "name": person.name })
-            });
+            let people = words::people(context, alert)
+                .into_iter()
+                .map(|person| json!({ "id": person.id, "name": person.name }));
             members.insert("people".to_owned(), people.collect());
             members.insert("ack_url".to_owned(), json!(words::ack_link(context, alert, now)));
         }
@@ -113,7 +118,8 @@ fn webhook(target: &Target, context: &Context, jobs: &[Job], now: Millis) -> Req
     let mut request = post(&target.url, &body);
     if !target.secret.is_empty() {
         let signature = sign::webhook(&target.secret, now, &request.body);
-        request.headers = vec![("x-callpulse-timestamp", now.to_string()), ("x-callpulse-signature", signature)];
+        request.headers =
+            vec![("x-callpulse-timestamp", now.to_string()), ("x-callpulse-signature", signature)];
     }
     request
 }
@@ -149,7 +155,8 @@ fn alertmanager(target: &Target, jobs: &[Job], now: Millis) -> Request {
             "endsAt": format_time(if alert.closed_at().is_some() { ends_at.min(now) } else { ends_at }),
         })
     });
-    let url = format!("{}/api/v2/alerts", target.url.trim_end_matches('/').trim_end_matches("/api/v2/alerts"));
+    let url =
+        format!("{}/api/v2/alerts", target.url.trim_end_matches('/').trim_end_matches("/api/v2/alerts"));
     post(url, &Value::Array(alerts.collect()))
 }
 
@@ -272,7 +279,10 @@ fn robot_request(
             if !target.secret.is_empty() {
                 let mut signed = Url::parse(&url).map_err(|_| "its URL cannot be read".to_owned())?;
                 let signature = sign::dingtalk(&target.secret, now);
-                signed.query_pairs_mut().append_pair("timestamp", &now.to_string()).append_pair("sign", &signature);
+                signed
+                    .query_pairs_mut()
+                    .append_pair("timestamp", &now.to_string())
+                    .append_pair("sign", &signature);
                 url = signed.into();
             }
             post(url, &body)
@@ -303,7 +313,8 @@ fn sms(target: &Target, context: &Context, jobs: &[Job]) -> Result<Vec<Request>,
         .iter()
         .map(|job| {
             let (kind, alert) = (job.dispatch.kind, &job.dispatch.alert);
-            let place = [&alert.cause.queue, &alert.cause.contact_id].into_iter().filter(|part| !part.is_empty());
+            let place =
+                [&alert.cause.queue, &alert.cause.contact_id].into_iter().filter(|part| !part.is_empty());
             let place: Vec<&str> = place.map(String::as_str).collect();
             format!("{} {}", words::headline(target.language, kind, alert), place.join(" "))
         })
@@ -314,7 +325,8 @@ fn sms(target: &Target, context: &Context, jobs: &[Job]) -> Result<Vec<Request>,
     }
     let text = cut(&format!("{}{text}", target.keyword), target.kind.text_bytes());
     let request = |phone: &String| {
-        let encoded = |value: &str| url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>();
+        let encoded =
+            |value: &str| url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>();
         let url = target.url.replace("{phone}", &encoded(phone)).replace("{text}", &encoded(&text));
         let quoted = |value: &str| {
             let quoted = Value::String(value.to_owned()).to_string();

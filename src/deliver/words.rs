@@ -187,7 +187,8 @@ pub(super) fn item(
         });
     }
     if !cause.figures.is_empty() {
-        let figures = cause.figures.iter().map(|(name, value)| format!("{} {}", markup.text(name), number(*value)));
+        let figures =
+            cause.figures.iter().map(|(name, value)| format!("{} {}", markup.text(name), number(*value)));
         lines.push(figures.collect::<Vec<_>>().join(" · "));
     }
     let advice = match language {

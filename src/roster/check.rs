@@ -79,10 +79,8 @@ impl Roster {
     }
 
     fn gaps(&self, shifts: &[Occurrence<'_>]) -> Vec<Fault> {
-        let queues: BTreeSet<&str> = shifts
-            .iter()
-            .flat_map(|shift| shift.entry.queues.iter().map(String::as_str))
-            .collect();
+        let queues: BTreeSet<&str> =
+            shifts.iter().flat_map(|shift| shift.entry.queues.iter().map(String::as_str)).collect();
         let queues: Vec<Option<&str>> =
             if queues.is_empty() { vec![None] } else { queues.into_iter().map(Some).collect() };
         let mut faults = Vec::new();

@@ -91,7 +91,8 @@ impl Roster {
             entry.role == role
                 && entry.replaces.is_none()
                 && shift.start > at
-                && queue.is_none_or(|queue| entry.queues.is_empty() || entry.queues.iter().any(|q| q == queue))
+                && queue
+                    .is_none_or(|queue| entry.queues.is_empty() || entry.queues.iter().any(|q| q == queue))
         };
         let shift = shifts.iter().filter(fits).min_by_key(|shift| (shift.start, shift.entry.line))?;
         let at_start = self.active(shift.start);

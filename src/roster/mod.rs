@@ -155,9 +155,9 @@ impl Roster {
 
     /// Drops planned shifts that ended before `before`.
     pub fn forget(&mut self, before: Millis) {
-        self.planned.retain(|_, entry| {
-            !matches!(entry, Some(Entry { when: When::Once(_, end), .. }) if *end < before)
-        });
+        self.planned.retain(
+            |_, entry| !matches!(entry, Some(Entry { when: When::Once(_, end), .. }) if *end < before),
+        );
     }
 
     /// The entries in force: events before the rows that they replace.

@@ -64,9 +64,8 @@ pub(super) fn rows(file: &str, text: &str, columns: &Columns) -> (Vec<Row>, Vec<
         }
         if record.len() > header.len() {
             let message = format!("`{}` cells where the header has `{}`", record.len(), header.len());
-            faults.push(
-                Fault::at(file, line, message).hint("a cell with a comma stands in quotes: \"a, b\""),
-            );
+            faults
+                .push(Fault::at(file, line, message).hint("a cell with a comma stands in quotes: \"a, b\""));
         }
         let cells = header.iter().zip(record.iter());
         let cells = cells.filter_map(|(column, cell)| Some(((*column)?, cell.to_owned()))).collect();

@@ -107,7 +107,8 @@ impl Fleet {
             let of_queue = rule.when.tests().iter().any(|test| is_of_queue(test));
             let mut queues: BTreeMap<&str, Vec<&SeriesFigures<'_>>> = BTreeMap::new();
             if of_queue {
-                let listed = |list: &[String], name: &str| list.is_empty() || list.iter().any(|own| own == name);
+                let listed =
+                    |list: &[String], name: &str| list.is_empty() || list.iter().any(|own| own == name);
                 for series in figures.series.iter().filter(|series| {
                     listed(&rule.scope.channels, series.channel)
                         && listed(&rule.scope.queues, series.queue)
@@ -135,8 +136,8 @@ impl Fleet {
     ) {
         let now = figures.now;
         let mut values = Vec::new();
-        let holds = rule.scope.fits_time(now, self.rules.zone)
-            && holds(&rule.when, series, figures, &mut values);
+        let holds =
+            rule.scope.fits_time(now, self.rules.zone) && holds(&rule.when, series, figures, &mut values);
         let held = self.held.entry((rule.name.clone(), queue.to_owned())).or_default();
         if !holds {
             held.since = None;
@@ -193,7 +194,8 @@ impl Fleet {
         }
         let at = of_agent.partition_point(|(known, _, _)| *known <= time);
         of_agent.insert(at, (time, subject.contact_id.clone(), lowest));
-        while of_agent.len() > CONTACTS_MAX || of_agent.front().is_some_and(|(known, ..)| *known < time - DAY) {
+        while of_agent.len() > CONTACTS_MAX || of_agent.front().is_some_and(|(known, ..)| *known < time - DAY)
+        {
             of_agent.pop_front();
         }
         for rule in rules.about(About::Agent) {

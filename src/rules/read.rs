@@ -146,12 +146,7 @@ fn rule(file: &str, line: usize, entries: &Entries, faults: &mut Vec<Fault>) -> 
 }
 
 /// A word of a closed list.
-fn word(
-    table: &mut Table<'_>,
-    key: &'static str,
-    faults: &mut Vec<Fault>,
-    known: &[&str],
-) -> Option<String> {
+fn word(table: &mut Table<'_>, key: &'static str, faults: &mut Vec<Fault>, known: &[&str]) -> Option<String> {
     let text = table.text(key, faults)?;
     if known.contains(&text.as_str()) {
         return Some(text);
@@ -235,8 +230,24 @@ fn about(table: &Table<'_>, when: &Condition, faults: &mut Vec<Fault>) -> Option
 }
 
 const TESTS: &[&str] = &[
-    "all", "any", "not", "keyword", "sentiment", "streak", "wait", "unanswered", "absence", "talk", "hung_up",
-    "passed_to", "transfers", "kpi", "gauge", "exposure", "complaint", "promise",
+    "all",
+    "any",
+    "not",
+    "keyword",
+    "sentiment",
+    "streak",
+    "wait",
+    "unanswered",
+    "absence",
+    "talk",
+    "hung_up",
+    "passed_to",
+    "transfers",
+    "kpi",
+    "gauge",
+    "exposure",
+    "complaint",
+    "promise",
 ];
 
 /// A table of conditions: all of its keys must hold.
@@ -279,15 +290,17 @@ fn condition(
                     None
                 }
             },
-            "not" => condition(file, rule, inner, depth + 1, faults)
-                .map(|inner| Condition::Not(Box::new(inner))),
+            "not" => {
+                condition(file, rule, inner, depth + 1, faults).map(|inner| Condition::Not(Box::new(inner)))
+            }
             name if TESTS.contains(&name) => test(file, rule, name, inner, faults).map(Condition::Test),
             name => {
                 let hint = match nearest(name, TESTS.iter().copied()) {
                     Some(near) => format!("the nearest is `{near}`"),
                     None => format!("known are `{}`", TESTS.join("`, `")),
                 };
-                let unknown = Fault { line: inner.line, ..fault(format!("unknown condition `{name}`"), Some(hint)) };
+                let unknown =
+                    Fault { line: inner.line, ..fault(format!("unknown condition `{name}`"), Some(hint)) };
                 faults.push(unknown);
                 None
             }
@@ -329,12 +342,21 @@ fn fill(name: &str, table: &mut Table<'_>, faults: &mut Vec<Fault>) -> Option<Te
             if categories.is_empty() && phrases.is_empty() {
                 table.missing("category", "or `phrase`", faults);
             }
-            let span = match (word(table, "in", faults, &["utterance", "contact"]), table.number("within_secs", SECS, faults)) {
+            let span = match (
+                word(table, "in", faults, &["utterance", "contact"]),
+                table.number("within_secs", SECS, faults),
+            ) {
                 (_, Some(secs)) => Span::Within(ms(secs)),
                 (Some(word), None) if word == "contact" => Span::Contact,
                 _ => Span::Utterance,
             };
-            Test::Keyword { categories, phrases, speaker: speaker(table, faults), at_least: count(table, "at_least", faults).unwrap_or(1), span }
+            Test::Keyword {
+                categories,
+                phrases,
+                speaker: speaker(table, faults),
+                at_least: count(table, "at_least", faults).unwrap_or(1),
+                span,
+            }
         }
         "sentiment" => {
             let over = count(table, "over", faults).unwrap_or(4);
@@ -345,7 +367,12 @@ fn fill(name: &str, table: &mut Table<'_>, faults: &mut Vec<Fault>) -> Option<Te
                 _ => Mood::Last,
             };
             let at_least = count(table, "at_least", faults).unwrap_or(1);
-            Test::Sentiment { speaker: speaker(table, faults).unwrap_or(Speaker::Customer), mood, bound: bound(table, faults)?, at_least }
+            Test::Sentiment {
+                speaker: speaker(table, faults).unwrap_or(Speaker::Customer),
+                mood,
+                bound: bound(table, faults)?,
+                at_least,
+            }
         }
         "streak" => Test::Streak {
             speaker: speaker(table, faults).unwrap_or(Speaker::Customer),

@@ -58,7 +58,13 @@ pub(super) enum Span {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Test {
     /// Phrases were said.
-    Keyword { categories: Vec<String>, phrases: Vec<String>, speaker: Option<Speaker>, at_least: usize, span: Span },
+    Keyword {
+        categories: Vec<String>,
+        phrases: Vec<String>,
+        speaker: Option<Speaker>,
+        at_least: usize,
+        span: Span,
+    },
     /// The mood is beyond a bound.
     Sentiment { speaker: Speaker, mood: Mood, bound: Bound, at_least: usize },
     /// So many utterances in a row are below.
@@ -93,7 +99,9 @@ impl Condition {
     /// Every test of the tree.
     pub(super) fn tests(&self) -> Vec<&Test> {
         match self {
-            Condition::All(parts) | Condition::Any(parts) => parts.iter().flat_map(Condition::tests).collect(),
+            Condition::All(parts) | Condition::Any(parts) => {
+                parts.iter().flat_map(Condition::tests).collect()
+            }
             Condition::Not(part) => part.tests(),
             Condition::Test(test) => vec![test],
         }
@@ -103,8 +111,12 @@ impl Condition {
         self.tests().iter().any(|test| {
             matches!(
                 test,
-                Test::Keyword { .. } | Test::Sentiment { .. } | Test::Streak { .. } | Test::Absence { .. }
-                    | Test::Unanswered { .. } | Test::Exposure { .. }
+                Test::Keyword { .. }
+                    | Test::Sentiment { .. }
+                    | Test::Streak { .. }
+                    | Test::Absence { .. }
+                    | Test::Unanswered { .. }
+                    | Test::Exposure { .. }
             )
         })
     }
@@ -190,8 +202,9 @@ impl Test {
                         && (categories.is_empty() || categories.iter().any(|name| **name == *hit.category))
                         && (phrases.is_empty() || phrases.iter().any(|phrase| **phrase == *hit.phrase))
                 };
-                let hits: Vec<(&Line, &Hit)> =
-                    lines.flat_map(|line| line.hits.iter().filter(|hit| counts(hit)).map(move |h| (line, h))).collect();
+                let hits: Vec<(&Line, &Hit)> = lines
+                    .flat_map(|line| line.hits.iter().filter(|hit| counts(hit)).map(move |h| (line, h)))
+                    .collect();
                 if hits.len() < *at_least {
                     return false;
                 }
@@ -258,7 +271,8 @@ impl Test {
                 let wanted = |hit: &Hit| categories.iter().any(|name| **name == *hit.category);
                 let in_time = |line: &&Line| line.time - from <= *ms;
                 // Without a transcript nobody can tell that something was not said.
-                !read.is_empty() && !read.iter().filter(|l| in_time(l)).any(|line| line.hits.iter().any(wanted))
+                !read.is_empty()
+                    && !read.iter().filter(|l| in_time(l)).any(|line| line.hits.iter().any(wanted))
             }
             Test::Talk { ms } => match status.talking_since {
                 Some(since) if moment.at - since >= *ms => {

@@ -7,7 +7,8 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::{
-    Figures, Fleet, Hit, Opened, Raised, Reading, Rules, SHIPPED, SeriesFigures, Severity, Signal, Watch, read,
+    Figures, Fleet, Hit, Opened, Raised, Reading, Rules, SHIPPED, SeriesFigures, Severity, Signal, Watch,
+    read,
 };
 use crate::event::{EndedBy, Event, Kind, Speaker};
 use crate::kpi::{ServiceLevel, Totals};
@@ -70,7 +71,11 @@ fn the_shipped_rules_are_right() {
     assert!(rules.rules.len() >= 15 && rules.watches_contacts());
     assert_eq!(rules.get("safety_risk").map(|rule| rule.severity), Some(Severity::Critical));
     for rule in &rules.rules {
-        assert!(!rule.title.en.is_empty() && rule.title.zh != rule.title.en, "{} has no Chinese title", rule.name);
+        assert!(
+            !rule.title.en.is_empty() && rule.title.zh != rule.title.en,
+            "{} has no Chinese title",
+            rule.name
+        );
     }
 }
 
@@ -134,9 +139,8 @@ fn mood_is_level_streak_and_slope() {
 
 #[test]
 fn a_wait_is_raised_at_its_time_and_over_when_somebody_answers() {
-    let mut watch = Watch::new(rules(
-        "[[rule]]\nname = \"wait\"\nqueues = [\"cards\"]\nwhen = { wait = { secs = 60 } }",
-    ));
+    let mut watch =
+        Watch::new(rules("[[rule]]\nname = \"wait\"\nqueues = [\"cards\"]\nwhen = { wait = { secs = 60 } }"));
     let mut signals = Vec::new();
     watch.event(&event(Kind::Queued, 0), None, &mut signals);
     watch.tick(START + 59_999, &mut signals);
@@ -156,7 +160,8 @@ fn a_wait_is_raised_at_its_time_and_over_when_somebody_answers() {
 
 #[test]
 fn what_is_not_said_in_time_is_an_absence_but_only_in_a_transcript() {
-    let text = "[[rule]]\nname = \"greet\"\nwhen = { absence = { category = \"greeting\", within_secs = 30 } }";
+    let text =
+        "[[rule]]\nname = \"greet\"\nwhen = { absence = { category = \"greeting\", within_secs = 30 } }";
     let tell = |lines: &[(Speaker, i64, &[&str])]| {
         let mut watch = Watch::new(rules(text));
         let mut signals = Vec::new();
@@ -265,7 +270,12 @@ fn figures_must_last_and_need_a_sample() {
                 when = { kpi = { name = \"service_level\", window = \"15m\", below = 0.6, min_sample = 20 } }\n\
                 [[rule]]\nname = \"gap\"\nwhen = { gauge = { name = \"ledger_gap\", above = 0 } }";
     let rules = rules(text);
-    let totals = |offered, answered_in_time| Totals { offered, answered: offered, answered_in_time, ..Totals::default() };
+    let totals = |offered, answered_in_time| Totals {
+        offered,
+        answered: offered,
+        answered_in_time,
+        ..Totals::default()
+    };
     let (bad, good, few) = (totals(30, 10), totals(30, 30), totals(10, 0));
     let mut fleet = Fleet::new(Arc::clone(&rules), vec![]);
     let mut signals = Vec::new();
@@ -294,8 +304,10 @@ fn figures_must_last_and_need_a_sample() {
 
 #[test]
 fn an_agent_with_unpleasant_contacts_in_a_row_is_noticed_once() {
-    let mut fleet =
-        Fleet::new(rules("[[rule]]\nname = \"exposed\"\nwhen = { exposure = { contacts = 3, below = -0.5 } }"), vec![]);
+    let mut fleet = Fleet::new(
+        rules("[[rule]]\nname = \"exposed\"\nwhen = { exposure = { contacts = 3, below = -0.5 } }"),
+        vec![],
+    );
     let mut signals = Vec::new();
     for (number, lowest) in [-0.9, 0.2, -0.6, -0.7, -0.8, -0.9].into_iter().enumerate() {
         let subject = super::Subject {
@@ -333,7 +345,10 @@ fn faults_have_lines_and_a_way_out() {
     ];
     assert_eq!(told.len(), wanted.len(), "{told:#?}");
     for ((line, message), told) in wanted.iter().zip(&told) {
-        assert!(told.contains(message) && told.contains(&format!("line {line})")), "{line} {message}: {told}");
+        assert!(
+            told.contains(message) && told.contains(&format!("line {line})")),
+            "{line} {message}: {told}"
+        );
     }
     assert!(told[2].contains("the nearest is `wait`"), "{}", told[2]);
     assert!(faults("[[rule]]\nname = ").iter().any(|told| told.contains("not TOML")));
@@ -350,7 +365,8 @@ fn told(history: &[(u8, u8, i64, i8)]) -> Vec<(Event<'static>, Option<Reading>)>
     let mut secs = 0;
     let event = |(at, (contact, what, gap, score)): (usize, &(u8, u8, i64, i8))| {
         secs += gap;
-        let kind = [Kind::Queued, Kind::Answered, Kind::LeftQueue, Kind::Ended, Kind::Message][usize::from(*what).min(4)];
+        let kind = [Kind::Queued, Kind::Answered, Kind::LeftQueue, Kind::Ended, Kind::Message]
+            [usize::from(*what).min(4)];
         let mut event = event(kind, secs);
         event.id = format!("e{at}").into();
         event.contact_id = Some(format!("c{contact}").into());

@@ -82,9 +82,10 @@ impl Watch {
                 occasions
                     | match test {
                         Test::Keyword { .. } | Test::Sentiment { .. } | Test::Streak { .. } => ON_LINE,
-                        Test::Wait { .. } | Test::Unanswered { .. } | Test::Absence { .. } | Test::Talk { .. } => {
-                            ON_TIME
-                        }
+                        Test::Wait { .. }
+                        | Test::Unanswered { .. }
+                        | Test::Absence { .. }
+                        | Test::Talk { .. } => ON_TIME,
                         _ => ON_STEP,
                     }
             })

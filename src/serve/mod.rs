@@ -6,6 +6,7 @@
 //! that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
 //! Invariant: everything has a bound: connections, headers, bodies, and the time that each may take.
 
+mod alerts;
 mod guard;
 mod health;
 mod listen;
@@ -30,6 +31,7 @@ use tower_http::compression::CompressionLayer;
 use crate::query::Engine;
 use crate::time::Clock;
 
+pub use alerts::{Action, Alerts, Refused, Wanted};
 pub use health::Health;
 pub use listen::run;
 
@@ -67,6 +69,8 @@ pub struct Site {
     pub live: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Whether the service lives, and is caught up.
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
+    /// What is known of alerts, and what can be done with them.
+    pub alerts: Alerts,
     /// The centre's present; names the ticks of the stream.
     pub clock: Arc<dyn Clock>,
 }
@@ -98,6 +102,16 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/readyz", "get", get(health::readyz)),
         ("/api/v1/live", "get", get(live::now)),
         ("/api/v1/stream", "get", get(live::stream)),
+        ("/alerts", "get", get(page::alerts)),
+        ("/alerts.js", "get", get(page::alerts_script)),
+        ("/alerts.css", "get", get(page::alerts_style)),
+        ("/api/v1/alerts", "get", get(alerts::list)),
+        ("/api/v1/alerts/stream", "get", get(alerts::stream)),
+        ("/api/v1/alerts/silence", "post", post(alerts::silence)),
+        ("/api/v1/alerts/{id}/ack", "post", post(alerts::acknowledge)),
+        ("/api/v1/alerts/{id}/resolve", "post", post(alerts::resolve)),
+        ("/api/v1/alertmanager", "post", post(alerts::alertmanager)),
+        ("/api/v1/oncall", "get", get(alerts::oncall)),
         ("/api/v1/sql", "post", post(sql::answer)),
         ("/api/v1/openapi.json", "get", get(openapi)),
     ]

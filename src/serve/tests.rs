@@ -59,6 +59,7 @@ async fn start(ready: bool) -> Running {
             ready,
             reasons: vec!["partition 3 is behind".to_owned()],
         }),
+        alerts: Alerts::none(),
         clock: Arc::new(Still),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -293,6 +294,7 @@ async fn only_loopback_is_served() {
         metrics: Arc::new(String::new),
         live: Arc::new(|| Value::Null),
         health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
+        alerts: Alerts::none(),
         clock: Arc::new(Still),
     };
     let refused = run(listener, site, running.stop.clone()).await.expect_err("an address for everybody");
