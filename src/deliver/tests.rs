@@ -102,7 +102,10 @@ async fn receiver(answer: impl Fn(usize, &Got) -> (u16, String) + Send + Sync + 
                                 all.len()
                             };
                             let (status, text) = answer(number, &got);
-                            let text = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{text}", text.len());
+                            let text = format!(
+                                "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{text}",
+                                text.len()
+                            );
                             if stream.write_all(text.as_bytes()).await.is_err() {
                                 return;
                             }
@@ -217,13 +220,15 @@ async fn a_webhook_is_signed_and_has_everything() {
 #[tokio::test]
 async fn dingtalk_checks_the_signature_and_is_tried_again_after_its_refusal() {
     let robot = receiver(|number, got| {
-        let (time, sign) = (got.parameter("timestamp").expect("a time"), got.parameter("sign").expect("a sign"));
+        let (time, sign) =
+            (got.parameter("timestamp").expect("a time"), got.parameter("sign").expect("a sign"));
         let right = sign::dingtalk("SECx", time.parse().expect("ms")) == sign;
         let code = if right && number > 1 { 0 } else { 310_000 };
         (200, json!({ "errcode": code, "errmsg": "sign not match" }).to_string())
     })
     .await;
-    let mut target = quick("ding", TargetKind::Dingtalk, &format!("{}/robot/send?access_token=verysecret", robot.url));
+    let mut target =
+        quick("ding", TargetKind::Dingtalk, &format!("{}/robot/send?access_token=verysecret", robot.url));
     target.secret = "SECx".to_owned();
     let (post, mut reports) = start(vec![target]);
     post.send(job("ding", "a1", "wang", Kind::Raised));
@@ -236,7 +241,10 @@ async fn dingtalk_checks_the_signature_and_is_tried_again_after_its_refusal() {
     let text = body["markdown"]["text"].as_str().expect("a text");
     // Nobody is mentioned whose number is not in the text.
     assert!(text.contains("@13800000001") && text.contains("客户有流失风险"), "{text}");
-    assert!(text.contains("\\*销户\\*") && text.contains("\\<换别家\\>"), "what people say is no markup: {text}");
+    assert!(
+        text.contains("\\*销户\\*") && text.contains("\\<换别家\\>"),
+        "what people say is no markup: {text}"
+    );
     assert!(body["markdown"]["title"].as_str().expect("a title").contains("紧急"));
 }
 
@@ -249,20 +257,25 @@ async fn feishu_signs_in_the_body_and_mentions_in_the_text() {
         (200, json!({ "code": if right { 0 } else { 19_021 }, "msg": "" }).to_string())
     })
     .await;
-    let mut target = quick("feishu", TargetKind::Feishu, &format!("{}/open-apis/bot/v2/hook/abcdefgh", robot.url));
+    let mut target =
+        quick("feishu", TargetKind::Feishu, &format!("{}/open-apis/bot/v2/hook/abcdefgh", robot.url));
     target.secret = "s3cret".to_owned();
     target.language = Language::English;
     let (post, mut reports) = start(vec![target]);
     post.send(job("feishu", "a1", "wang", Kind::Escalated));
     assert_eq!(next(&mut reports).await.result, "accepted");
     let text = robot.all()[0].json()["content"]["text"].as_str().expect("a text").to_owned();
-    assert!(text.contains("<at user_id=\"ou_1\">王芳</at>") && text.contains("[critical · escalated"), "{text}");
+    assert!(
+        text.contains("<at user_id=\"ou_1\">王芳</at>") && text.contains("[critical · escalated"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn wecom_mentions_by_id_and_whoever_has_none_by_number() {
     let robot = receiver(|_, _| (200, json!({ "errcode": 0, "errmsg": "ok" }).to_string())).await;
-    let (post, mut reports) = start(vec![quick("wecom", TargetKind::Wecom, &format!("{}/send?key=k", robot.url))]);
+    let (post, mut reports) =
+        start(vec![quick("wecom", TargetKind::Wecom, &format!("{}/send?key=k", robot.url))]);
     post.send(job("wecom", "a1", "wang", Kind::Raised));
     next(&mut reports).await;
     post.send(job("wecom", "a2", "li", Kind::Raised));
@@ -278,17 +291,22 @@ async fn wecom_mentions_by_id_and_whoever_has_none_by_number() {
 #[tokio::test]
 async fn slack_wants_its_own_escapes_and_says_ok_in_plain_text() {
     let robot = receiver(|number, _| (200, if number == 1 { "no_service" } else { "ok" }.to_owned())).await;
-    let (post, mut reports) = start(vec![quick("slack", TargetKind::Slack, &format!("{}/services/T/B/x", robot.url))]);
+    let (post, mut reports) =
+        start(vec![quick("slack", TargetKind::Slack, &format!("{}/services/T/B/x", robot.url))]);
     post.send(job("slack", "a1", "wang", Kind::Raised));
     assert_eq!(next(&mut reports).await.result, "accepted");
     let text = robot.until(2).await[1].json()["text"].as_str().expect("a text").to_owned();
-    assert!(text.contains("<@U01>") && text.contains("&lt;换别家&gt;") && text.contains("|确认接手>"), "{text}");
+    assert!(
+        text.contains("<@U01>") && text.contains("&lt;换别家&gt;") && text.contains("|确认接手>"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn alertmanager_gets_firing_and_resolved_in_its_own_form() {
     let manager = receiver(|_, _| (200, String::new())).await;
-    let (post, mut reports) = start(vec![quick("am", TargetKind::Alertmanager, &format!("{}/", manager.url))]);
+    let (post, mut reports) =
+        start(vec![quick("am", TargetKind::Alertmanager, &format!("{}/", manager.url))]);
     post.send(job("am", "a1", "wang", Kind::Raised));
     next(&mut reports).await;
     let got = manager.all();
@@ -297,7 +315,8 @@ async fn alertmanager_gets_firing_and_resolved_in_its_own_form() {
     assert_eq!(told["labels"]["alertname"], "customer_leaves");
     assert_eq!(told["labels"]["queue"], "话费");
     assert!(told["labels"].get("agent_id").is_none(), "an empty label is none");
-    let (starts, ends) = (told["startsAt"].as_str().expect("a time"), told["endsAt"].as_str().expect("a time"));
+    let (starts, ends) =
+        (told["startsAt"].as_str().expect("a time"), told["endsAt"].as_str().expect("a time"));
     assert!(starts < ends && crate::time::parse_time(ends).is_some(), "{starts} {ends}");
 }
 
@@ -346,12 +365,14 @@ async fn the_bucket_of_a_robot_holds() {
 #[tokio::test]
 async fn a_target_that_fails_delays_no_other_and_shows_no_secret() {
     let good = receiver(|_, _| (200, String::new())).await;
-    let mut dead = quick("dead", TargetKind::Dingtalk, "http://127.0.0.1:9/send?access_token=verysecrettoken");
+    let mut dead =
+        quick("dead", TargetKind::Dingtalk, "http://127.0.0.1:9/send?access_token=verysecrettoken");
     dead.secret = "SECverysecret".to_owned();
     dead.give_up = Duration::from_millis(1);
     let shown = format!("{dead:?}");
     assert!(!shown.contains("verysecret"), "{shown}");
-    let refused = dead.redact("error for url http://127.0.0.1:9/send?access_token=verysecrettoken: SECverysecret");
+    let refused =
+        dead.redact("error for url http://127.0.0.1:9/send?access_token=verysecrettoken: SECverysecret");
     assert!(!refused.contains("verysecret"), "{refused}");
     let (post, mut reports) = start(vec![dead, quick("good", TargetKind::Webhook, &good.url)]);
     let began = std::time::Instant::now();
@@ -372,7 +393,10 @@ async fn a_target_that_fails_delays_no_other_and_shows_no_secret() {
 
 #[tokio::test]
 async fn an_sms_gateway_is_asked_as_it_wants_and_only_for_people_with_a_number() {
-    let gateway = receiver(|number, _| (200, json!({ "result": if number == 1 { "busy" } else { "sent" } }).to_string())).await;
+    let gateway = receiver(|number, _| {
+        (200, json!({ "result": if number == 1 { "busy" } else { "sent" } }).to_string())
+    })
+    .await;
     let mut target = quick("sms", TargetKind::Sms, &format!("{}/send?to={{phone}}", gateway.url));
     target.sms.body = "{\"text\":\"{text}\"}".to_owned();
     target.sms.success = "\"sent\"".to_owned();

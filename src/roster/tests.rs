@@ -167,7 +167,7 @@ fn gaps_overlaps_and_unknown_people_are_reported() {
     assert!(told.iter().any(|t| t.contains("from 2026-11-21 14:00 to 2026-11-21 15:00")), "{told:?}");
     assert!(!told.iter().any(|t| t.contains("2026-11-20 14:00")), "wang's second shift covers it: {told:?}");
     let whole = "date,person,role,queues,start,end\ndaily,wang,supervisor,,00:00,24:00\n";
-    assert!(super::Roster::read("r", whole, Tz::UTC).expect("no fault").check(&people, 0).is_empty());
+    assert!(Roster::read("r", whole, Tz::UTC).expect("no fault").check(&people, 0).is_empty());
 }
 
 #[test]

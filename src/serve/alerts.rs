@@ -112,7 +112,10 @@ pub(super) struct Asked {
 }
 
 /// `GET /api/v1/alerts`.
-pub(super) async fn list(State(served): State<Served>, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+pub(super) async fn list(
+    State(served): State<Served>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
     let Ok(Query(asked)) = asked else {
         let hint = "known are status (open or all), id, queue, agent, rule and limit";
         return problem(StatusCode::BAD_REQUEST, "the question cannot be read", Some(hint));
@@ -253,7 +256,10 @@ pub(super) struct When {
 }
 
 /// `GET /api/v1/oncall`.
-pub(super) async fn oncall(State(served): State<Served>, when: Result<Query<When>, QueryRejection>) -> Response {
+pub(super) async fn oncall(
+    State(served): State<Served>,
+    when: Result<Query<When>, QueryRejection>,
+) -> Response {
     let hint = "known are queue, and at (RFC 3339 with an offset, a `+` written as %2B)";
     let Ok(Query(when)) = when else {
         return problem(StatusCode::BAD_REQUEST, "the question cannot be read", Some(hint));

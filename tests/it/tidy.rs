@@ -13,9 +13,13 @@ const LEVELS: &[(&str, u8)] = &[
     ("forecast", 0),
     ("simulate", 0),
     ("event", 1),
+    ("roster", 2),
+    ("rules", 2),
     ("facts", 2),
     ("privacy", 2),
     ("correlate", 3),
+    ("alert", 3),
+    ("deliver", 4),
     ("window", 4),
     ("ingest", 5),
     ("decode", 5),
@@ -33,7 +37,7 @@ const NEXT_DOOR: &[(&str, &str)] = &[("query", "lake"), ("serve", "query")];
 
 /// The core: no thread, no clock, no socket, no wire format.
 const CORE: &[&str] =
-    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy"];
+    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy", "roster", "rules"];
 /// What the core does without.
 const NOT_IN_CORE: &[&str] = &[
     "tokio",
@@ -62,7 +66,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["app"]),
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "rules"]),
+    ("csv", &["roster"]),
+    ("lettre", &["deliver"]),
+    ("hmac", &["deliver"]),
 ];
 
 /// Exceptions to `HOMES`, file by file, each with its reason.
@@ -345,6 +352,11 @@ fn keys_that_users_rely_on_have_a_default() {
         "queue_defaults.target_wait_secs",
         "queue_defaults.short_abandon_secs",
         "queue",
+        "rules",
+        "roster",
+        "people",
+        "notify",
+        "alerts.ack_minutes",
     ];
     let found = |key: &str| {
         let (mut table, mut value) = (Some(&defaults), None);
