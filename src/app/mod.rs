@@ -5,6 +5,7 @@ mod board;
 mod command;
 mod commit;
 mod demo;
+mod desk;
 mod duty;
 mod http_client;
 mod outbox;

@@ -11,9 +11,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::alerting::{self, Alerting, Said};
+use super::alerting::{Alerting, Said};
 use super::board::Board;
 use super::commit::Committer;
+use super::desk;
 use super::task::{Origin, Rules, Task};
 use super::worker::{self, Ask, Worker, task_of};
 use super::{Failure, settings};
@@ -138,7 +139,7 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
-        tokio::spawn(alerting::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
+        tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
         tokio::spawn(reload_on_signal(alerting, stop.child_token()));
         let commits =
             tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));

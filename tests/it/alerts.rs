@@ -40,7 +40,8 @@ impl Told {
                 let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
                 let length: usize = length.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
                 if bytes.len() >= end + 4 + length {
-                    let body: Value = serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or_default();
+                    let body: Value =
+                        serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or_default();
                     bytes.drain(..end + 4 + length);
                     let alerts = body["alerts"].as_array().cloned().unwrap_or_default();
                     self.0.lock().expect("nobody panics with the lock").extend(alerts);
@@ -102,7 +103,9 @@ impl Centre {
         {
             members.remove("agent_id");
         }
-        self.feeder.send("calls", contact.as_bytes(), event.to_string().as_bytes(), at).expect("the broker takes it");
+        self.feeder
+            .send("calls", contact.as_bytes(), event.to_string().as_bytes(), at)
+            .expect("the broker takes it");
         self.feeder.flush(Duration::from_secs(10)).expect("the broker takes it");
     }
 }
@@ -136,7 +139,17 @@ fn somebody_is_told_then_somebody_else_until_somebody_answers() {
     );
     let config = text(&config);
     assert_eq!(callpulse(["check", "-c", &config]).code, 0);
-    let arguments = ["run", "-c", &config, "--http", "127.0.0.1:0", "--set", "pg.listen=off", "--set", "flight.listen=off"];
+    let arguments = [
+        "run",
+        "-c",
+        &config,
+        "--http",
+        "127.0.0.1:0",
+        "--set",
+        "pg.listen=off",
+        "--set",
+        "flight.listen=off",
+    ];
     let centre = Centre { feeder: Feeder::new(broker.brokers(), &BTreeMap::new()).expect("a producer") };
 
     let mut service = Running::start(arguments);
@@ -159,7 +172,8 @@ fn somebody_is_told_then_somebody_else_until_somebody_answers() {
     assert_eq!(post(&ack, &json!({ "token": format!("{token}x") })).0, 403);
     let (status, alert) = post(&ack, &json!({ "token": token }));
     assert_eq!((status, alert["acknowledged_by"].as_str()), (200, Some("zhao")), "{alert}");
-    let open: Value = serde_json::from_str(&get(&format!("{address}/api/v1/alerts")).expect("a list")).expect("JSON");
+    let open: Value =
+        serde_json::from_str(&get(&format!("{address}/api/v1/alerts")).expect("a list")).expect("JSON");
     assert_eq!(open[0]["status"], "acknowledged");
     assert!(get(&format!("{address}/alerts")).is_some_and(|page| page.contains("<html")));
     let tellings = told.all().len();
@@ -198,7 +212,10 @@ fn somebody_is_told_then_somebody_else_until_somebody_answers() {
         (rows.len() == 2).then_some(rows)
     };
     let rows = service.until("both alerts", wait, |_| open());
-    assert_eq!((rows[0]["status"].as_str(), rows[0]["resolved_by"].as_str()), (Some("resolved"), Some("callpulse")));
+    assert_eq!(
+        (rows[0]["status"].as_str(), rows[0]["resolved_by"].as_str()),
+        (Some("resolved"), Some("callpulse"))
+    );
     service.until("the second escalation", wait, |_| told.find("c2", "escalated"));
     let id = second["id"].as_str().expect("an id");
     let (status, _) = post(&format!("{address}/api/v1/alerts/{id}/resolve"), &json!({ "by": "li" }));
@@ -243,14 +260,21 @@ fn prometheus_alerts_reach_the_person_on_duty_too() {
     let url = format!("{address}/api/v1/alertmanager");
     for _ in 0..2 {
         let (status, answer) = post(&url, &message("firing"));
-        assert_eq!((status, answer["taken"].as_i64()), (200, Some(1)), "our own does not come back: {answer}");
+        assert_eq!(
+            (status, answer["taken"].as_i64()),
+            (200, Some(1)),
+            "our own does not come back: {answer}"
+        );
     }
     let of = |kind: &'static str| {
         let told = told.clone();
         move |_: &Running| told.all().into_iter().find(|alert| alert["kind"] == kind)
     };
     let raised = service.until("the alert", wait, of("raised"));
-    assert_eq!((raised["title"].as_str(), raised["source"].as_str()), (Some("Reading falls behind"), Some("alertmanager")));
+    assert_eq!(
+        (raised["title"].as_str(), raised["source"].as_str()),
+        (Some("Reading falls behind"), Some("alertmanager"))
+    );
     assert_eq!(raised["people"][0]["id"], "wang");
     assert_eq!(post(&url, &message("resolved")).0, 200);
     service.until("its end", wait, of("resolved"));
@@ -264,11 +288,20 @@ fn check_tells_every_fault_of_rules_roster_and_people() {
     let rules = place.write("rules.toml", "[[rule]]\nname = \"a\"\nwhen = { wiat = { secs = 1 } }\n");
     let roster = place.write("roster.csv", "date,person,role,start,end\ndaily,wang,boss,08:00,20:00\n");
     let people = place.write("people.csv", "id,name,emial\nwang,王芳,x\n");
-    let (rules, roster, people) =
-        (format!("rules={}", text(&rules)), format!("roster={}", text(&roster)), format!("people={}", text(&people)));
+    let (rules, roster, people) = (
+        format!("rules={}", text(&rules)),
+        format!("roster={}", text(&roster)),
+        format!("people={}", text(&people)),
+    );
     let ran = callpulse(["check", "--set", &rules, "--set", &roster, "--set", &people]);
     assert_eq!(ran.code, 78, "{}", ran.err);
-    for part in ["unknown condition `wiat`", "line 3", "the nearest is `wait`", "unknown role `boss`", "unknown column `emial`"] {
+    for part in [
+        "unknown condition `wiat`",
+        "line 3",
+        "the nearest is `wait`",
+        "unknown role `boss`",
+        "unknown column `emial`",
+    ] {
         assert!(ran.err.contains(part), "{part}: {}", ran.err);
     }
     let wrong = "notify=[{name=\"x\",kind=\"dingtak\",url=\"https://host/verysecret\"}]";

@@ -272,10 +272,8 @@ pub(crate) fn ask(address: &str, sql: &str) -> Option<Vec<serde_json::Value>> {
 
 /// A POST of JSON; the status and the answer as JSON.
 pub(crate) fn post(url: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
-    let request = reqwest::Client::new()
-        .post(url)
-        .header("content-type", "application/json")
-        .body(body.to_string());
+    let request =
+        reqwest::Client::new().post(url).header("content-type", "application/json").body(body.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let answer = request.timeout(Duration::from_secs(20)).send().await.expect("an answer");

@@ -36,8 +36,19 @@ const LEVELS: &[(&str, u8)] = &[
 const NEXT_DOOR: &[(&str, &str)] = &[("query", "lake"), ("serve", "query")];
 
 /// The core: no thread, no clock, no socket, no wire format.
-const CORE: &[&str] =
-    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy", "roster", "rules"];
+const CORE: &[&str] = &[
+    "time",
+    "event",
+    "kpi",
+    "facts",
+    "correlate",
+    "window",
+    "forecast",
+    "simulate",
+    "privacy",
+    "roster",
+    "rules",
+];
 /// What the core does without.
 const NOT_IN_CORE: &[&str] = &[
     "tokio",
