@@ -9,11 +9,12 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, convert, demo, forecast, lexicons, replay, settings, sql, text};
+use super::{Failure, convert, demo, duty, forecast, lexicons, replay, settings, sql, text};
 use crate::config::Config;
+use crate::deliver::Post;
 use crate::event::Speaker;
 use crate::query::catalog;
-use crate::time::{Millis, SystemClock, parse_time};
+use crate::time::{Clock, Millis, SystemClock, parse_time};
 
 /// Real-time analytics for customer-service centres: call and chat events from Kafka become figures that add up.
 #[derive(Debug, Parser)]
@@ -312,6 +313,15 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             }
             lexicons::read(&config.lexicons)?;
             settings::consumer(&config)?;
+            let books = duty::read(&config).map_err(|faults| Failure::of_faults(&faults))?;
+            for warning in duty::warnings(&config, &books, SystemClock.now()) {
+                eprintln!("{}", warning.as_warning());
+            }
+            for target in settings::targets(&config) {
+                Post::check(&target).map_err(|why| {
+                    Failure::config(format!("the target `{}` cannot be used: {why}", target.name))
+                })?;
+            }
             eprintln!("the configuration is right");
             Ok(())
         }

@@ -185,6 +185,7 @@ fn greet(config: &Config, address: &str, broker: Option<&EmbeddedBroker>, presen
     eprintln!(
         "callpulse demo: a simulated centre in {zone}, its present is {present}\n\n\
          \x20 wallboard   {address}/\n\
+         \x20 alerts      {address}/alerts\n\
          \x20 metrics     {address}/metrics\n\
          \x20 live JSON   {address}/api/v1/live\n\
          \x20 Kafka       {kafka}\n\

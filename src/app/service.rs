@@ -14,8 +14,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::alerting::{Alerting, Said};
 use super::board::Board;
 use super::commit::{Committer, Outcome};
+use super::desk;
 use super::intake::intake;
 use super::task::Rules;
 use super::worker::{self, Ask, Worker, task_of};
@@ -79,6 +81,9 @@ impl Service {
             ),
             None => None,
         };
+        let base_url = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let base_url = base_url.map(|address| format!("http://{address}")).unwrap_or_default();
+        let (alerting, ends) = Alerting::open(config, &base_url, Arc::clone(&clock))?;
         let full = Arc::new(Notify::new());
         let split = Arc::default();
         let worker_options = worker::Options {
@@ -87,6 +92,7 @@ impl Service {
             small_state_bytes: SMALL_STATE_BYTES,
             full: Arc::clone(&full),
             split: Arc::clone(&split),
+            alerts: alerting.voice(),
         };
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get()).min(16);
         let mut workers = Vec::with_capacity(threads);
@@ -98,13 +104,14 @@ impl Service {
         }
         let metrics = Metrics::new(Registry::new(), env!("CARGO_PKG_VERSION")).map_err(Failure::bug)?;
         let idle = Window::new(settings::window(config)).snapshot(clock.now());
-        let committer = Committer::new(lake, dead_letters);
+        let committer = Committer::new(lake, dead_letters, Some(Arc::clone(&alerting)));
         let board = Arc::new(Board::new(
             workers,
             committer,
             Arc::clone(&clock),
             metrics,
             split,
+            Arc::clone(&alerting),
             idle,
             config.timezone.name(),
             config.kafka.topics.iter().map(|topic| topic.name.as_str().into()).collect(),
@@ -123,6 +130,7 @@ impl Service {
                 live: Arc::new(move || live.live()),
                 health: Arc::new(move || health.health()),
                 intake: Some(intake(config, Arc::clone(&clock))),
+                alerts: alerting.site(),
                 clock: Arc::clone(&clock),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))
@@ -134,7 +142,11 @@ impl Service {
         let (fail, failures) = mpsc::channel(4);
         let gate = Arc::new(Gate {
             board: Arc::clone(&board),
-            rules: settings::rules(config, false, &shelf),
+            rules: {
+                let mut rules = (*settings::rules(config, false, &shelf)).clone();
+                rules.watch = Some(Arc::clone(&alerting.rules));
+                Arc::new(rules)
+            },
             co_partitioned: config.kafka.co_partitioned,
             runtime: tokio::runtime::Handle::current(),
             fail,
@@ -145,6 +157,8 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
+        tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
+        tokio::spawn(reload_on_signal(alerting, stop.child_token()));
         tokio::spawn(super::forecast::live::run(
             Arc::clone(&board),
             Arc::clone(&engine),
@@ -208,6 +222,21 @@ impl Service {
         }
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
         stopped
+    }
+}
+
+/// Reads the files of rules, roster and people at SIGHUP too.
+async fn reload_on_signal(alerting: Arc<Alerting>, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            heard = hangup.recv() => match heard {
+                Some(()) => alerting.say(Said::Reload),
+                None => return,
+            },
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::kpi::ServiceLevel;
 use crate::time::Grid;
 
 use super::DEFAULTS;
+use super::alerting::{Alerts, Notify, read_alerts, read_notify, texts};
 use super::fault::{Fault, nearest};
 use super::mapping::{load_mapping, load_names};
 use super::raw::Layers;
@@ -52,6 +53,16 @@ pub struct Config {
     pub metrics: Metrics,
     /// Lexicons by which messages are read: names of shipped ones, or paths; the later overrides the earlier.
     pub lexicons: Vec<String>,
+    /// Files of rules; none: the shipped ones.
+    pub rules: Vec<String>,
+    /// The roster, CSV.
+    pub roster: Option<String>,
+    /// The people who can be told, CSV.
+    pub people: Option<String>,
+    /// Where alerts are sent.
+    pub notify: Vec<Notify>,
+    /// How alerts live.
+    pub alerts: Alerts,
     /// What can be started with, but was hardly meant; to be shown by [`Fault::as_warning`].
     pub warnings: Vec<Fault>,
 }
@@ -282,6 +293,11 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         section.finish(keys);
         metrics
     };
+    let rules = texts(root.text_list("rules"));
+    let mut path = |key| Some(root.text(key)).filter(|path| !path.is_empty());
+    let (roster, people) = (path("roster"), path("people"));
+    let notify = read_notify(root.sections("notify"), keys);
+    let alerts = read_alerts(root.section("alerts"), keys);
     root.finish(keys);
     Config {
         timezone,
@@ -299,6 +315,11 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         lake,
         metrics,
         lexicons,
+        rules,
+        roster,
+        people,
+        notify,
+        alerts,
         warnings,
     }
 }

@@ -6,6 +6,7 @@
 //! that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
 //! Invariant: everything has a bound: connections, headers, bodies, and the time that each may take.
 
+mod alerts;
 mod contact;
 mod events;
 mod guard;
@@ -32,6 +33,7 @@ use tower_http::compression::CompressionLayer;
 use crate::query::Engine;
 use crate::time::Clock;
 
+pub use alerts::{Action, Alerts, Refused, Wanted};
 pub use events::{Batch, Intake, Refusal, Taken};
 pub use health::Health;
 pub use listen::run;
@@ -72,6 +74,8 @@ pub struct Site {
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
     /// Takes records into Kafka; `None`: none are taken.
     pub intake: Option<Intake>,
+    /// What is known of alerts, and what can be done with them.
+    pub alerts: Alerts,
     /// The centre's present; names the ticks of the stream.
     pub clock: Arc<dyn Clock>,
 }
@@ -114,6 +118,16 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/api/v1/stream", "get", get(live::stream)),
         ("/api/v1/contacts/{id}", "get", get(contact::told)),
         ("/api/v1/catalog", "get", get(sql::catalog)),
+        ("/alerts", "get", get(page::alerts)),
+        ("/alerts.js", "get", get(page::alerts_script)),
+        ("/alerts.css", "get", get(page::alerts_style)),
+        ("/api/v1/alerts", "get", get(alerts::list)),
+        ("/api/v1/alerts/stream", "get", get(alerts::stream)),
+        ("/api/v1/alerts/silence", "post", post(alerts::silence)),
+        ("/api/v1/alerts/{id}/ack", "post", post(alerts::acknowledge)),
+        ("/api/v1/alerts/{id}/resolve", "post", post(alerts::resolve)),
+        ("/api/v1/alertmanager", "post", post(alerts::alertmanager)),
+        ("/api/v1/oncall", "get", get(alerts::oncall)),
         ("/api/v1/sql", "post", post(sql::answer)),
         ("/api/v1/events", "post", post(events::take)),
         ("/api/v1/openapi.json", "get", get(openapi)),

@@ -20,6 +20,18 @@ pub(super) async fn style() -> impl IntoResponse {
     file("text/css; charset=utf-8", include_str!("page/wallboard.css"))
 }
 
+pub(super) async fn alerts() -> impl IntoResponse {
+    file("text/html; charset=utf-8", include_str!("page/alerts.html"))
+}
+
+pub(super) async fn alerts_script() -> impl IntoResponse {
+    file("text/javascript; charset=utf-8", include_str!("page/alerts.js"))
+}
+
+pub(super) async fn alerts_style() -> impl IntoResponse {
+    file("text/css; charset=utf-8", include_str!("page/alerts.css"))
+}
+
 pub(super) async fn icon() -> impl IntoResponse {
     file("image/svg+xml", include_str!("page/favicon.svg"))
 }

@@ -50,10 +50,10 @@ impl Drop for Running {
 }
 
 async fn start(ready: bool) -> Running {
-    start_with(ready, Arc::new(Nothing)).await
+    start_with(ready, Arc::new(Nothing), Alerts::none()).await
 }
 
-async fn start_with(ready: bool, source: Arc<dyn Source>) -> Running {
+async fn start_with(ready: bool, source: Arc<dyn Source>, alerts: Alerts) -> Running {
     let mut options = Options::new(Grid::new(Shanghai, 30).expect("a grid"));
     options.timeout = Duration::from_millis(1_500);
     let site = Site {
@@ -66,6 +66,7 @@ async fn start_with(ready: bool, source: Arc<dyn Source>) -> Running {
             reasons: vec!["partition 3 is behind".to_owned()],
         }),
         intake: Some(Arc::new(|batch| Box::pin(async move { intake(batch) }))),
+        alerts,
         clock: Arc::new(Still),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -106,7 +107,7 @@ async fn every_route_is_served_and_documented() {
     for (path, method, _) in routes() {
         assert!(documented[path][method].is_object(), "{method} {path}");
         // What is asked for by an id has tests of its own.
-        if method == "get" && path != "/api/v1/stream" && !path.contains('{') {
+        if method == "get" && !path.ends_with("/stream") && !path.contains('{') {
             let (status, headers, body) = send(running.get(path)).await;
             assert_eq!(status, StatusCode::OK, "{path}");
             assert!(
@@ -120,6 +121,100 @@ async fn every_route_is_served_and_documented() {
     }
     assert_eq!(send(running.get("/nowhere")).await.0, StatusCode::NOT_FOUND);
     assert_eq!(send(running.client.post(running.url("/metrics"))).await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn the_page_of_alerts_speaks_both_languages_and_brings_everything_itself() {
+    let running = start(true).await;
+    let page = send(running.get("/alerts")).await.2;
+    assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("//"), "{page}");
+    let script = send(running.get("/alerts.js")).await.2;
+    assert!(!script.contains("http:") && !script.contains("https:") && !script.contains("innerHTML"));
+    for name in page.split("data-text=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert_eq!(script.matches(&format!(" {name}: \"")).count(), 2, "{name}");
+    }
+}
+
+/// A desk with one alert, which notes what it is asked.
+fn desk(asked: Arc<std::sync::Mutex<Vec<String>>>) -> Alerts {
+    let note = move |text: String| asked.lock().expect("nobody panics with it").push(text);
+    let (list, act, oncall, silence) = (note.clone(), note.clone(), note.clone(), note);
+    Alerts {
+        version: Arc::new(|| 7),
+        list: Arc::new(move |wanted| {
+            list(format!("list {} {:?} {}", wanted.all, wanted.queue, wanted.limit));
+            json!([{ "id": "a1", "title": "客户要离网" }])
+        }),
+        act: Arc::new(move |id, action, token, by| {
+            act(format!("{action:?} {id} {token:?} {by:?}"));
+            match (id, token) {
+                ("a1", Some("wrong")) => Err(Refused::Token),
+                ("a1", _) => Ok(json!({ "id": "a1" })),
+                ("a0", _) => Err(Refused::Closed),
+                _ => Err(Refused::Unknown),
+            }
+        }),
+        take_alertmanager: Arc::new(|message| {
+            message["alerts"].as_array().map(Vec::len).ok_or("none".to_owned())
+        }),
+        oncall: Arc::new(move |queue, at| {
+            oncall(format!("oncall {queue:?} {at:?}"));
+            json!({ "queue": queue })
+        }),
+        silence: Arc::new(move |rule, queue, minutes, by| {
+            silence(format!("silence {rule} {queue} {minutes} {by}"))
+        }),
+    }
+}
+
+#[tokio::test]
+async fn alerts_are_listed_streamed_and_acted_on() {
+    let asked: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let running = start_with(true, Arc::new(Nothing), desk(Arc::clone(&asked))).await;
+    let last = || asked.lock().expect("nobody panics with it").last().cloned().unwrap_or_default();
+    assert_eq!(send(running.get("/api/v1/alerts?queue=cards&limit=3")).await.0, StatusCode::OK);
+    assert_eq!(last(), "list false Some(\"cards\") 3");
+    assert_eq!(send(running.get("/api/v1/alerts?status=all")).await.0, StatusCode::OK);
+    assert_eq!(last(), "list true None 500");
+    for wrong in ["?status=closed", "?colour=red", "?limit=x"] {
+        assert_eq!(send(running.get(&format!("/api/v1/alerts{wrong}"))).await.0, StatusCode::BAD_REQUEST);
+    }
+    let post = |path: &str, body: &str| {
+        let request = running.client.post(running.url(path));
+        request.header("content-type", "application/json").body(body.to_owned())
+    };
+    assert_eq!(send(post("/api/v1/alerts/a1/ack", "{\"by\":\"wang\"}")).await.0, StatusCode::OK);
+    assert_eq!(last(), "Acknowledge a1 None Some(\"wang\")");
+    assert_eq!(send(running.client.post(running.url("/api/v1/alerts/a1/resolve"))).await.0, StatusCode::OK);
+    assert_eq!(last(), "Resolve a1 None None");
+    for (path, body, status) in [
+        ("/api/v1/alerts/a1/ack", "{\"token\":\"wrong\"}", StatusCode::FORBIDDEN),
+        ("/api/v1/alerts/a0/ack", "", StatusCode::CONFLICT),
+        ("/api/v1/alerts/a9/resolve", "", StatusCode::NOT_FOUND),
+        ("/api/v1/alerts/a1/ack", "{\"who\":1}", StatusCode::BAD_REQUEST),
+        ("/api/v1/alertmanager", "{\"alerts\":[{}]}", StatusCode::OK),
+        ("/api/v1/alertmanager", "{}", StatusCode::BAD_REQUEST),
+        ("/api/v1/alerts/silence", "{\"rule\":\"wait\"}", StatusCode::BAD_REQUEST),
+        ("/api/v1/alerts/silence", "{\"rule\":\"wait\",\"minutes\":5}", StatusCode::OK),
+    ] {
+        assert_eq!(send(post(path, body)).await.0, status, "{path} {body}");
+    }
+    assert_eq!(last(), "silence wait  5 somebody");
+    let plain = running.client.post(running.url("/api/v1/alerts/a1/ack")).body("by=wang");
+    assert_eq!(send(plain).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE, "a form of another page");
+    assert_eq!(
+        send(running.get("/api/v1/oncall?queue=cards&at=1970-01-01T00:00:01Z")).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(last(), "oncall Some(\"cards\") Some(1000)");
+    assert_eq!(send(running.get("/api/v1/oncall?at=now")).await.0, StatusCode::BAD_REQUEST);
+    let mut stream = running.get("/api/v1/alerts/stream").send().await.expect("an answer");
+    let first = stream.chunk().await.expect("a stream").expect("a first event");
+    let first = String::from_utf8_lossy(&first);
+    assert!(
+        first.contains("event: alerts") && first.contains("客户要离网") && first.contains("id: 7"),
+        "{first}"
+    );
 }
 
 #[tokio::test]
@@ -289,6 +384,7 @@ async fn only_loopback_is_served() {
         live: Arc::new(|| Value::Null),
         health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
         intake: None,
+        alerts: Alerts::none(),
         clock: Arc::new(Still),
     };
     let refused = run(listener, site, running.stop.clone()).await.expect_err("an address for everybody");

@@ -1,5 +1,6 @@
 //! The house as a whole, in one binary (each further one would link DataFusion again).
 //!
+//! - `alerts`: from an event to somebody's acknowledgement: escalation, links, a changed roster, a crash.
 //! - `tidy`: house rules: who imports whom, where heavy packages live, what a file must and must not have.
 //! - `cli`: the real binary on files: exit codes, replay, SQL.
 //! - `service`: the real binary as a service: the demo, and a crash midway, with the embedded broker.
@@ -9,6 +10,7 @@
 //!
 //! What one room can prove alone stands in that room.
 
+mod alerts;
 mod cli;
 mod dashboards;
 mod harness;

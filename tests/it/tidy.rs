@@ -16,7 +16,11 @@ const LEVELS: &[(&str, u8)] = &[
     ("text", 2),
     ("facts", 2),
     ("privacy", 2),
+    ("roster", 2),
+    ("rules", 2),
     ("correlate", 3),
+    ("alert", 3),
+    ("deliver", 4),
     ("mimic", 3),
     ("window", 4),
     ("ingest", 5),
@@ -34,8 +38,20 @@ const LEVELS: &[(&str, u8)] = &[
 const NEXT_DOOR: &[(&str, &str)] = &[("query", "lake"), ("serve", "query")];
 
 /// The core: no thread, no clock, no socket, no wire format.
-const CORE: &[&str] =
-    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy", "text"];
+const CORE: &[&str] = &[
+    "time",
+    "event",
+    "kpi",
+    "facts",
+    "correlate",
+    "window",
+    "forecast",
+    "simulate",
+    "privacy",
+    "roster",
+    "rules",
+    "text",
+];
 /// What the core does without.
 const NOT_IN_CORE: &[&str] = &[
     "tokio",
@@ -62,7 +78,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["app"]),
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
-    ("toml", &["config", "text"]),
+    ("toml", &["config", "rules", "text"]),
+    ("csv", &["roster"]),
+    ("lettre", &["deliver"]),
+    ("hmac", &["deliver"]),
     ("augurs", &["forecast"]),
 ];
 
@@ -346,6 +365,11 @@ fn keys_that_users_rely_on_have_a_default() {
         "queue_defaults.target_wait_secs",
         "queue_defaults.short_abandon_secs",
         "queue",
+        "rules",
+        "roster",
+        "people",
+        "notify",
+        "alerts.ack_minutes",
     ];
     let found = |key: &str| {
         let (mut table, mut value) = (Some(&defaults), None);
