@@ -79,6 +79,7 @@ pub(super) fn rules(correlation: i64) -> Arc<Rules> {
         },
         window: window::Options::new(grid),
         sources: Default::default(),
+        watch: None,
         reader: Arc::new(ArcSwap::from_pointee(Reader::new(&[]).expect("no word is wrong"))),
         dead_letters: false,
     })
@@ -228,7 +229,7 @@ impl World {
 
     fn answered(&mut self, at: usize, answer: Answer) {
         match answer {
-            Answer::Opened(lake) => self.processes[at].committer = Some(Arc::new(Committer::new(lake, None))),
+            Answer::Opened(lake) => self.processes[at].committer = Some(Arc::new(Committer::new(lake, None, None))),
             Answer::Adopted(partition, task) => {
                 self.processes[at].adopting.retain(|other| *other != partition);
                 // A process that cannot adopt gives up and is started again; here it tries again.
@@ -453,7 +454,7 @@ impl World {
         self.processes.clear();
         let store: Arc<dyn ObjectStore> = Arc::new(self.store.clone());
         let lake = finish(Lake::open_light(store)).expect("memory opens");
-        let committer = Committer::new(lake, None);
+        let committer = Committer::new(lake, None, None);
         let mut tasks = Vec::new();
         for partition in &self.partitions {
             let places: [Place; 1] = [(TOPIC.into(), partition.number)];
