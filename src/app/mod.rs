@@ -9,6 +9,7 @@ mod demo;
 mod desk;
 mod duty;
 mod forecast;
+mod doors;
 mod http_client;
 mod intake;
 mod lexicons;
@@ -22,6 +23,7 @@ mod telling;
 #[cfg(test)]
 mod tests;
 mod text;
+mod users;
 mod worker;
 
 pub use command::{Cli, run};

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +20,7 @@ use super::desk;
 use super::intake::intake;
 use super::task::Rules;
 use super::worker::{self, Ask, Worker, task_of};
-use super::{Failure, lexicons, settings};
+use super::{Failure, doors, lexicons, settings};
 use crate::config::Config;
 use crate::ingest::{AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Remote, Sink, Start};
 use crate::lake::Lake;
@@ -51,6 +50,10 @@ pub(super) struct Service {
     pub(super) engine: Arc<Engine>,
     /// Where the pages are.
     pub(super) http: Option<std::net::SocketAddr>,
+    /// The PostgreSQL wire.
+    pub(super) postgres: Option<doors::Open>,
+    /// Arrow Flight SQL.
+    pub(super) flight: Option<doors::Open>,
     consumer: Option<Consumer>,
     stop: CancellationToken,
     commits: JoinHandle<Result<(), Failure>>,
@@ -66,13 +69,10 @@ impl Service {
     pub(super) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Service, Failure> {
         let consumer_options = settings::consumer(config)?;
         let shelf = lexicons::shelf(config)?;
-        let listener = match config.listeners.http {
-            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
-                Failure::outside(format!("cannot listen on `{address}`: {error}"))
-                    .hint("another process may use the port; --http 127.0.0.1:0 picks a free one")
-            })?),
-            None => None,
-        };
+        let keys = doors::Keys::of(config)?;
+        let listener = doors::listen(config.listeners.http, "--http").await?;
+        let pg_listener = doors::listen(config.listeners.pg, "--pg").await?;
+        let flight_listener = doors::listen(config.listeners.flight, "--flight").await?;
         let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let dead_letters = match &config.kafka.dead_letter_topic {
             Some(topic) => Some(
@@ -118,9 +118,17 @@ impl Service {
         ));
         let engine = Engine::new(settings::query(config, Some(&shelf)), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(keys.guard(engine));
 
         let stop = CancellationToken::new();
+        keys.watch(stop.child_token());
+        let postgres = doors::open_postgres(pg_listener, &keys, &engine, &stop);
+        let flight = doors::open_flight(flight_listener, &keys, &engine, &stop);
+        let departments: HashMap<String, String> = config
+            .queues
+            .iter()
+            .filter_map(|(name, queue)| Some((name.clone(), queue.department.clone()?)))
+            .collect();
         let http = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let pages = listener.map(|listener| {
             let (metrics, live, health) = (Arc::clone(&board), Arc::clone(&board), Arc::clone(&board));
@@ -132,6 +140,9 @@ impl Service {
                 intake: Some(intake(config, Arc::clone(&clock))),
                 alerts: alerting.site(),
                 clock: Arc::clone(&clock),
+                access: Arc::clone(&keys.access),
+                tls: keys.tls.clone(),
+                departments: Arc::new(departments.clone()),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))
         });
@@ -174,7 +185,18 @@ impl Service {
             fenced: HashMap::new(),
         };
         let commits = tokio::spawn(commits.run(full, stop.child_token()));
-        Ok(Service { board, engine, http, consumer: Some(consumer), stop, commits, pages, failures })
+        Ok(Service {
+            board,
+            engine,
+            http,
+            postgres,
+            flight,
+            consumer: Some(consumer),
+            stop,
+            commits,
+            pages,
+            failures,
+        })
     }
 
     /// Returns when something failed for good.
@@ -219,6 +241,9 @@ impl Service {
         self.stop.cancel();
         if let Some(pages) = self.pages.take() {
             let _ = tokio::time::timeout(Duration::from_secs(5), pages).await;
+        }
+        for door in [self.postgres.take(), self.flight.take()].into_iter().flatten() {
+            door.closed().await;
         }
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
         stopped

@@ -2,8 +2,9 @@
 //!
 //! Knows no Kafka and no lake: what it shows comes as functions ([`Site`]), what it answers from [`Engine`].
 //!
-//! Invariant: only loopback is served, and only to clients on this machine that say so: a request that was passed on, or
-//! that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
+//! Invariant: without users only loopback is served, and only to clients on this machine that say so: a request that was
+//! passed on, or that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
+//! Invariant: with users every request has an identity; who has none gets 401, who may not gets 403, and a line is left.
 //! Invariant: everything has a bound: connections, headers, bodies, and the time that each may take.
 
 mod alerts;
@@ -13,9 +14,11 @@ mod guard;
 mod health;
 mod listen;
 mod live;
+mod login;
 mod page;
 mod sql;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
+use crate::access::{Access, Tls};
 use crate::query::Engine;
 use crate::time::Clock;
 
@@ -78,6 +82,12 @@ pub struct Site {
     pub alerts: Alerts,
     /// The centre's present; names the ticks of the stream.
     pub clock: Arc<dyn Clock>,
+    /// Who may come in.
+    pub access: Arc<Access>,
+    /// Encrypts, where it is there.
+    pub tls: Option<Tls>,
+    /// The department of each queue that has one, by which live figures are cut down.
+    pub departments: Arc<HashMap<String, String>>,
 }
 
 impl std::fmt::Debug for Site {
@@ -98,6 +108,9 @@ struct Served {
 fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
     vec![
         ("/", "get", get(page::index)),
+        ("/login", "get", get(login::page).post(login::enter)),
+        ("/logout", "post", post(login::leave)),
+        ("/login.css", "get", get(login::style)),
         ("/wallboard.js", "get", get(page::script)),
         ("/wallboard.css", "get", get(page::style)),
         ("/common.js", "get", get(page::common)),
@@ -136,6 +149,8 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
 
 /// The whole site, as it is served on `address`.
 fn router(served: Served, address: SocketAddr) -> Router {
+    let guard =
+        guard::Guard::new(address, Arc::clone(&served.site.access), served.site.engine.audit().cloned());
     let mut router = Router::new();
     for (path, _, handler) in routes() {
         router = router.route(path, handler);
@@ -148,7 +163,7 @@ fn router(served: Served, address: SocketAddr) -> Router {
         .with_state(served)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(guard::Guard::new(address), guard::check))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
         .layer(middleware::map_response(harden))
 }
 
@@ -169,7 +184,7 @@ fn problem(status: StatusCode, error: &str, hint: Option<&str>) -> Response {
 /// Headers for every answer: nothing from elsewhere, nothing inline, in no frame; kept by nobody, where no page says else.
 async fn harden(mut response: Response) -> Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                          base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     let headers = response.headers_mut();
     let fixed: [(HeaderName, &'static str); 4] = [
         (header::CONTENT_SECURITY_POLICY, POLICY),

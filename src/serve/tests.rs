@@ -68,6 +68,9 @@ async fn start_with(ready: bool, source: Arc<dyn Source>, alerts: Alerts) -> Run
         intake: Some(Arc::new(|batch| Box::pin(async move { intake(batch) }))),
         alerts,
         clock: Arc::new(Still),
+        access: Arc::new(Access::local_only()),
+        tls: None,
+        departments: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -386,6 +389,9 @@ async fn only_loopback_is_served() {
         intake: None,
         alerts: Alerts::none(),
         clock: Arc::new(Still),
+        access: Arc::new(Access::local_only()),
+        tls: None,
+        departments: Arc::default(),
     };
     let refused = run(listener, site, running.stop.clone()).await.expect_err("an address for everybody");
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
@@ -439,4 +445,104 @@ async fn events_are_taken_once_the_brokers_have_them_and_bad_ones_are_named() {
     let foreign = running.client.post(running.url("/api/v1/events")).header("origin", "http://evil.example");
     let (status, _, _) = send(foreign.header("content-type", "text/plain").body("{}")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
+
+/// A server with users: a lead and an administrator with tokens `lea` and `boss`.
+async fn with_users() -> Running {
+    let hash = |token: &str| {
+        use sha2::{Digest, Sha256};
+        Sha256::digest(token.as_bytes()).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    };
+    let secret = crate::access::Secret::new("s3cret-words", b"a salt of the test", 4096);
+    let users = format!(
+        "[[user]]\nname = \"lea\"\nrole = \"lead\"\ndepartments = [\"retail\"]\npassword = \"{secret}\"\n\
+         tokens = [\"sha256:{}\"]\n[[user]]\nname = \"boss\"\nrole = \"admin\"\ntokens = [\"sha256:{}\"]\n",
+        hash("lea"),
+        hash("boss")
+    );
+    let access = Access::of(crate::access::Users::parse("users.toml", &users).expect("users"));
+    let departments = [("sales", "retail"), ("cards", "bank")];
+    let departments = departments.map(|(queue, department)| (queue.to_owned(), department.to_owned()));
+    let options = Options::new(Grid::new(Shanghai, 30).expect("a grid"));
+    let site = Site {
+        engine: Arc::new(Engine::new(options, Arc::new(Nothing)).expect("an engine")),
+        metrics: Arc::new(|| "callpulse_x 1\n".to_owned()),
+        live: Arc::new(|| {
+            json!({ "now": NOW, "agents": { "busy": 7 }, "queues": [{ "queue": "sales" }, { "queue": "cards" }, { "queue": "x" }] })
+        }),
+        health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
+        intake: None,
+        alerts: Alerts::none(),
+        clock: Arc::new(Still),
+        access: Arc::new(access),
+        tls: None,
+        departments: Arc::new(HashMap::from(departments)),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    let ended = tokio::spawn(run(listener, site, stop.clone()));
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    Running { address, stop, client, ended }
+}
+
+#[tokio::test]
+async fn with_users_every_path_asks_who_it_is() {
+    let running = with_users().await;
+    for (path, method, _) in routes() {
+        let url = running.url(path);
+        let request = match method {
+            "post" => running.client.post(url),
+            _ => running.client.get(url),
+        };
+        let status = request.send().await.expect("an answer").status();
+        let open = ["/healthz", "/readyz", "/login", "/logout", "/login.css", "/favicon.svg", "/favicon.ico", "/wallboard.css"];
+        match open.contains(&path) {
+            true => assert_ne!(status, StatusCode::UNAUTHORIZED, "{path}"),
+            false => assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}"),
+        }
+    }
+    let get = |path: &str, token: &str| running.get(path).bearer_auth(token).send();
+    assert_eq!(get("/metrics", "boss").await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(get("/metrics", "lea").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    assert_eq!(get("/metrics", "guess").await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+    let live: Value = get("/api/v1/live", "lea").await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(live, json!({ "now": NOW, "queues": [{ "queue": "sales" }] }));
+    let mut stream = get("/api/v1/stream", "lea").await.expect("an answer");
+    let first = stream.chunk().await.expect("bytes").expect("an event");
+    let first = String::from_utf8_lossy(&first);
+    assert!(first.contains("sales") && !first.contains("cards") && !first.contains("busy"), "{first}");
+    let sql = |token: &str, sql: &str| {
+        let body = json!({ "sql": sql });
+        running.client.post(running.url("/api/v1/sql")).bearer_auth(token).json(&body).send()
+    };
+    assert_eq!(sql("boss", "select * from rejects").await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(sql("lea", "select * from rejects").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    let own: Value = sql("lea", "select current_user as me").await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(own, json!([{ "me": "lea" }]));
+}
+
+#[tokio::test]
+async fn a_login_gives_a_cookie_that_a_logout_takes_away() {
+    let running = with_users().await;
+    let login = |password: &str| {
+        let body = format!("user=lea&password={password}");
+        let form = "application/x-www-form-urlencoded";
+        running.client.post(running.url("/login")).header("content-type", form).body(body).send()
+    };
+    let wrong = login("guess").await.expect("an answer");
+    assert!(wrong.headers().get("set-cookie").is_none());
+    let right = login("s3cret-words").await.expect("an answer");
+    let cookie = right.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let pair = cookie.split(';').next().expect("a pair").to_owned();
+    let live = || running.get("/api/v1/live").header("cookie", &pair).send();
+    assert_eq!(live().await.expect("an answer").status(), StatusCode::OK);
+    let foreign = running.get("/api/v1/live").header("cookie", &pair).header("origin", "http://evil.example").send();
+    assert_eq!(foreign.await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    let out = running.client.post(running.url("/logout")).header("cookie", &pair).send().await.expect("an answer");
+    assert!(out.status().is_redirection());
+    assert_eq!(live().await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+    // A browser that asks for the page is sent to the login.
+    let page = running.get("/").header("accept", "text/html").send().await.expect("an answer");
+    assert_eq!((page.status(), &page.headers()["location"]), (StatusCode::SEE_OTHER, &"/login".parse().expect("a value")));
 }

@@ -27,15 +27,19 @@ const LEVELS: &[(&str, u8)] = &[
     ("decode", 5),
     ("lake", 5),
     ("metrics", 5),
+    ("access", 1),
     ("query", 5),
     ("serve", 5),
+    ("postgres", 5),
+    ("flight", 5),
     ("config", 6),
     ("app", 7),
     ("main", 8),
 ];
 
 /// Imports between rooms of one level.
-const NEXT_DOOR: &[(&str, &str)] = &[("query", "lake"), ("serve", "query")];
+const NEXT_DOOR: &[(&str, &str)] =
+    &[("query", "lake"), ("serve", "query"), ("postgres", "query"), ("flight", "query")];
 
 /// The core: no thread, no clock, no socket, no wire format.
 const CORE: &[&str] = &[
@@ -71,14 +75,17 @@ const NOT_IN_CORE: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["ingest"]),
     ("prometheus", &["metrics"]),
-    ("datafusion", &["query", "lake"]),
+    ("datafusion", &["query", "lake", "postgres", "flight"]),
+    ("datafusion_postgres", &["query", "postgres"]),
+    ("arrow_flight", &["flight"]),
+    ("tonic", &["flight"]),
     ("deltalake", &["lake"]),
     ("axum", &["serve"]),
     ("object_store", &["lake"]),
     ("clap", &["app"]),
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
-    ("toml", &["config", "rules", "text"]),
+    ("toml", &["config", "rules", "text", "access"]),
     ("csv", &["roster"]),
     ("lettre", &["deliver"]),
     ("hmac", &["deliver"]),
