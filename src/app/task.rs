@@ -521,7 +521,7 @@ impl Task {
     pub(super) fn settle_live(&mut self) {
         if self.replay.is_empty() && self.unsettled > 0 {
             self.unsettled = 0;
-            self.correlator.settle_soon(&mut self.facts, &mut Watch(&mut self.window));
+            self.correlator.settle_soon(&mut self.facts, &mut Tell(&mut self.window));
         }
     }
 

@@ -345,7 +345,7 @@ async fn mutated_requests_leave_the_site_alive() {
         live: Arc::new(|| serde_json::json!({})),
         health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
         intake: None,
-        alerts: crate::serve::Alerts::none(),
+        alerts: Alerts::none(),
         clock: Arc::new(Still),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
