@@ -3,7 +3,7 @@
 //! A format is a file of this room. The canonical one (`callpulse`) holds one event a record and is read with
 //! sonic-rs; serde_json is the reference that a test holds it against, and the judge of what is not JSON.
 //! Strings are borrowed from the record; nothing is allocated for an ordinary event. Vendors' records may
-//! hold any number of events; an [`Adapter`] makes them, and each is held to the law of canonical ones.
+//! hold any number of events; an adapter makes them, and each is held to the law of canonical ones.
 //!
 //! Invariant: the events of a record and their ids follow from the record alone, so that a record that comes
 //! again, or out of order, changes nothing. Where a vendor's record means something only beside earlier ones
