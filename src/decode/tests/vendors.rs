@@ -112,7 +112,7 @@ proptest! {
         let format = FORMATS[which];
         // Made once: a centre takes longer than the test.
         static RECORDS: std::sync::LazyLock<Vec<Vec<Spoken>>> =
-            std::sync::LazyLock::new(|| FORMATS.iter().map(|format| told(*format, 12)).collect());
+            std::sync::LazyLock::new(|| FORMATS.iter().map(|format| told(*format, 60)).collect());
         let records = &RECORDS[which];
         let mut decoder = Source::from(format).decoder();
         for step in 0..40 {
@@ -139,7 +139,7 @@ proptest! {
     fn further_fields_change_nothing_and_are_counted(which in 0usize..3, step in 0usize..500) {
         let format = [Format::AmazonConnect, Format::Genesys, Format::Twilio][which];
         static RECORDS: std::sync::LazyLock<Vec<Vec<Spoken>>> = std::sync::LazyLock::new(|| {
-            [Format::AmazonConnect, Format::Genesys, Format::Twilio].iter().map(|format| told(*format, 12)).collect()
+            [Format::AmazonConnect, Format::Genesys, Format::Twilio].iter().map(|format| told(*format, 60)).collect()
         });
         let record = &RECORDS[which][step % RECORDS[which].len()].payload;
         let further = match format {
