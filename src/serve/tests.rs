@@ -402,7 +402,9 @@ fn intake(batch: Batch) -> Result<Taken, Refusal> {
     match batch.format.as_deref() {
         Some("busy") => return Err(Refusal::Busy),
         Some("down") => return Err(Refusal::Outside("no broker answers".to_owned(), None)),
-        Some("morse") => return Err(Refusal::Unknown("unknown format `morse`".to_owned(), "there are: a".to_owned())),
+        Some("morse") => {
+            return Err(Refusal::Unknown("unknown format `morse`".to_owned(), "there are: a".to_owned()));
+        }
         _ => {}
     }
     let mut taken = Taken::default();
@@ -428,7 +430,10 @@ async fn events_are_taken_once_the_brokers_have_them_and_bad_ones_are_named() {
     assert_eq!(status, StatusCode::ACCEPTED);
     assert_eq!((&told["accepted"], &told["rejects"][0]["line"]), (&json!(2), &json!(2)));
     assert_eq!(post("", "application/json", "[{},{}]".to_owned()).await.0, StatusCode::ACCEPTED);
-    assert_eq!(post("?format=x&topic=t&key=k", "application/json", "{}".to_owned()).await.0, StatusCode::ACCEPTED);
+    assert_eq!(
+        post("?format=x&topic=t&key=k", "application/json", "{}".to_owned()).await.0,
+        StatusCode::ACCEPTED
+    );
     assert_eq!(post("", "application/x-ndjson", "7\n".to_owned()).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(post("", "text/plain", String::new()).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(post("?what=x", "application/json", "{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
@@ -437,7 +442,10 @@ async fn events_are_taken_once_the_brokers_have_them_and_bad_ones_are_named() {
     let (status, headers, _) = post("?format=busy", "application/json", "{}".to_owned()).await;
     assert_eq!((status, headers["retry-after"].as_bytes()), (StatusCode::TOO_MANY_REQUESTS, b"1".as_slice()));
     let (status, headers, _) = post("?format=down", "application/json", "{}".to_owned()).await;
-    assert_eq!((status, headers["retry-after"].as_bytes()), (StatusCode::SERVICE_UNAVAILABLE, b"1".as_slice()));
+    assert_eq!(
+        (status, headers["retry-after"].as_bytes()),
+        (StatusCode::SERVICE_UNAVAILABLE, b"1".as_slice())
+    );
     let many = "{}\n".repeat(10_001);
     assert_eq!(post("", "application/x-ndjson", many).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     let large = format!("\"{}\"", "x".repeat(1 << 20));

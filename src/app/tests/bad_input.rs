@@ -22,7 +22,7 @@ use crate::decode::Format;
 use crate::ingest::{Block, Record};
 use crate::metrics::{Metrics, Stats};
 use crate::query::{self, Cut, Engine, Source};
-use crate::serve::{self, Health, Site};
+use crate::serve::{self, Alerts, Health, Site};
 use crate::time::{Clock, Grid, MINUTE, Millis};
 use crate::window::Summary;
 
