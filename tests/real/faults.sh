@@ -29,7 +29,8 @@ head -n "$((events / 2))" "$work/keyed" > "$work/first"
 tail -n "+$((events / 2 + 1))" "$work/keyed" > "$work/second"
 port=$(free_port) brokers=
 broker() { "$here/kafka.sh" start "$work/kafka" "$port"; brokers=127.0.0.1:$port; }
-feed() { kcat -P -b "$brokers" -t "$1" -K $'\t' -z lz4 -X partitioner=murmur2_random -l "$2"; }
+# A producer that tries again keeps the order only as an idempotent one.
+feed() { kcat -P -b "$brokers" -t "$1" -K $'\t' -z lz4 -X partitioner=murmur2_random -X enable.idempotence=true -l "$2"; }
 
 # config NAME DIR TOPICS: writes NAME.toml.
 config() {
