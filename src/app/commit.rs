@@ -336,20 +336,15 @@ const ALERTS_MAKER: &str = "/alerts";
 
 /// The rows of a flush with their offsets.
 fn append_of(handover: &Handover) -> Append {
-    let tables = handover.flush.tables.iter().map(|(table, batch)| (*table, batch.clone()));
-    let mut append = Append { tables: Vec::new(), ranges: handover.flush.ranges.clone() };
-    for (table, batch) in tables {
+    let mut tables: Vec<(&'static Table, Vec<RecordBatch>)> = Vec::new();
+    for (table, batch) in &handover.flush.tables {
         // Rows of a stretch that was replayed stand beside new ones of the same table.
-        match append
-            .tables
-            .iter_mut()
-            .find(|(known, _): &&mut (&'static Table, Vec<RecordBatch>)| known.name == table.name)
-        {
-            Some((_, batches)) => batches.push(batch),
-            None => append.tables.push((table, vec![batch])),
+        match tables.iter_mut().find(|(known, _)| known.name == table.name) {
+            Some((_, batches)) => batches.push(batch.clone()),
+            None => tables.push((*table, vec![batch.clone()])),
         }
     }
-    append
+    Append { tables, ranges: handover.flush.ranges.clone() }
 }
 
 /// Waits before something is tried again. Tests do not wait.
