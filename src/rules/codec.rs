@@ -1,7 +1,8 @@
 //! The bytes of what is watched: numbers of variable length, texts with their length before them.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use hashbrown::HashSet;
 
 use super::contact::{Contact, LINES_MAX, Line, STEPS_MAX, Step};
 use super::test::Cause;

@@ -4,11 +4,12 @@
 //! in the order of their times what is raised does not depend on when [`Watch::tick`] is called.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveTime, TimeZone};
 use chrono_tz::Tz;
+use hashbrown::{HashMap, HashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::codec::{Reader, Writer};
@@ -17,7 +18,7 @@ use super::rule::{About, Rule, Rules};
 use super::test::{Cause, Condition, Found, Moment, Test};
 use super::{Raised, Reading, Signal, Subject, alert_id};
 use crate::event::{Channel, Event, Kind};
-use crate::time::{DAY, HOUR, MINUTE, Millis};
+use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND};
 
 /// How long a contact is watched after its end: transcripts come late.
 const AFTER_END: Millis = 10 * MINUTE;
@@ -44,6 +45,7 @@ pub struct Watch {
     timers: BinaryHeap<Reverse<(Millis, Box<str>)>>,
     names: HashSet<Arc<str>>,
     sweep_at: Millis,
+    dossiers_at: Millis,
 }
 
 /// A complaint or a promise.
@@ -70,6 +72,7 @@ impl Watch {
             timers: BinaryHeap::new(),
             names: HashSet::new(),
             sweep_at: Millis::MIN,
+            dossiers_at: Millis::MIN,
         };
         watch.set_rules(rules);
         watch
@@ -196,7 +199,11 @@ impl Watch {
                 self.contacts.insert(key, contact);
             }
         }
-        self.look_at_dossiers(present, signals);
+        // Deadlines are far away, and there may be many.
+        if present >= self.dossiers_at {
+            self.dossiers_at = present.saturating_add(SECOND);
+            self.look_at_dossiers(present, signals);
+        }
         if present >= self.sweep_at {
             self.sweep_at = present.saturating_add(MINUTE);
             self.contacts.retain(|_, contact| {
