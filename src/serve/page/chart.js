@@ -100,6 +100,6 @@ export const draw = (box, { labels, series, title, mark, height = 260 }) => {
       });
     }
   });
-  const legend = make("p", series.map((line, place) => make("span", line.name, `key s${place % 6} ${line.kind}`)), "keys");
+  const legend = make("p", series.map((line, place) => make("span", line.name, `key s${place % 6} of-${line.kind}`)), "keys");
   box.replaceChildren(drawn, legend);
 };

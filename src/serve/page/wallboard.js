@@ -11,7 +11,7 @@ const TEXTS = {
     queue: "Queue", channel: "Channel", waiting: "Waiting", longest: "Longest wait", active: "In progress",
     answer_rate: "Answer rate", service_level: "Service level", asa: "ASA", aht: "AHT",
     offered: "Offered", answered_today: "Answered", answered_slot: "Answered", abandoned_slot: "Abandoned", forecast: "Forecast",
-    required: "Agents needed", staffed: "Agents planned", free: "Agents available", load: "Load (Erlang)",
+    required: "Agents needed", staffed: "Agents planned", free: "Agents free",
     goal: (name) => `${name} · this slot`, where: (name, queue) => `${name} · ${queue}`,
     none: "No queue has had a contact yet.", good: "80 % and more", fair: "60 to 80 %", poor: "below 60 %",
     lag: "Records behind", watermark: "Event time behind", events: "Events",
@@ -26,7 +26,7 @@ const TEXTS = {
     failed: (text) => `This could not be asked: ${text}`,
     open_alerts: (n) => (n === 1 ? "1 open alert" : `${n} open alerts`), sound: "Sound", take: "I take care of it",
     taken: (who) => `taken care of by ${who}`, more: (n) => `${n} more`, critical: "Critical", warning: "Warning", info: "Info",
-    age: (s) => `updated ${s} s ago`, stale: (s) => `These figures are ${s} s old: no connection to callpulse.`,
+    age: (s) => `updated ${s} s ago`, stale: (s) => `These figures are ${s} s old: nothing comes from callpulse.`,
     waiting_for: "Waiting for the first figures: no connection to callpulse.", day: "d", hour: "h",
   },
   zh: {
@@ -34,7 +34,7 @@ const TEXTS = {
     queue: "队列", channel: "渠道", waiting: "排队数", longest: "最长等待", active: "处理中",
     answer_rate: "接通率", service_level: "服务水平", asa: "平均应答速度", aht: "平均处理时长",
     offered: "进线量", answered_today: "接通量", answered_slot: "接通量", abandoned_slot: "放弃量", forecast: "预测量",
-    required: "所需人数", staffed: "排班人数", free: "空闲客服", load: "话务量（爱尔兰）",
+    required: "所需人数", staffed: "排班人数", free: "空闲客服",
     goal: (name) => `${name} · 当前时段`, where: (name, queue) => `${name} · ${queue}`,
     none: "尚无队列有进线。", good: "80% 及以上", fair: "60% 至 80%", poor: "60% 以下",
     lag: "积压记录数", watermark: "事件时间滞后", events: "事件数",
@@ -49,7 +49,7 @@ const TEXTS = {
     failed: (text) => `查询失败：${text}`,
     open_alerts: (n) => `${n} 条未结告警`, sound: "声音提醒", take: "我来处理",
     taken: (who) => `处理人 ${who}`, more: (n) => `另有 ${n} 条`, critical: "紧急", warning: "警告", info: "提示",
-    age: (s) => `${s} 秒前更新`, stale: (s) => `数据已过期 ${s} 秒：与 callpulse 的连接中断。`,
+    age: (s) => `${s} 秒前更新`, stale: (s) => `数据已过期 ${s} 秒：callpulse 没有新数据。`,
     waiting_for: "正在等待首批数据：尚未连接 callpulse。", day: "天", hour: "时",
   },
 };
@@ -289,6 +289,8 @@ const askSlots = async () => {
   setTimeout(askSlots, live ? Math.max(15000, 10 * (performance.now() - began)) : 200);
 };
 let slotsSign = "";
+/** What the live figures expect of the running slot, where they do. */
+const expectedNow = () => live?.slot?.slot_forecast ?? live?.slot?.forecast_contacts;
 const showSlots = () => {
   put($("slots-note"), slotFault);
   if (!live) return;
@@ -303,8 +305,7 @@ const showSlots = () => {
   if (is(running?.start) && running.offered > 0) {
     Object.assign(point(running.start), { offered: running.offered, answered: running.answered });
   }
-  const expectedNow = running?.slot_forecast ?? running?.forecast_contacts;
-  if (is(running?.start) && is(expectedNow)) point(running.start).forecast = expectedNow;
+  if (is(running?.start) && is(expectedNow())) point(running.start).forecast = expectedNow();
   const starts = [...points.keys()].sort((a, b) => a - b);
   const length = is(running?.start) && running.end > running.start ? running.end - running.start : 30 * 60000;
   const places = [];
@@ -438,7 +439,7 @@ const show = () => {
   tiles($("agents"), states.map((name) => [say(name), count(agents[name])]));
   const slot = live.slot ?? {};
   tiles($("slot"), [
-    ["offered", count(slot.offered)], ["forecast", is(slot.slot_forecast ?? slot.forecast_contacts) ? count(Math.round(slot.slot_forecast ?? slot.forecast_contacts)) : null],
+    ["offered", count(slot.offered)], ["forecast", is(expectedNow()) ? count(Math.round(expectedNow())) : null],
     ["answered_slot", count(slot.answered)], ["abandoned_slot", count(slot.abandoned)], ["aht", seconds(slot.aht_seconds)],
     ["required", is(slot.agents_required) ? count(slot.agents_required) : null], ["staffed", is(slot.agents_staffed) ? count(slot.agents_staffed) : null],
   ].filter(([, value]) => value !== null).map(([name, value]) => [say(name), value]));
