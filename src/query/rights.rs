@@ -134,8 +134,9 @@ pub(super) const POLICIES: &[Policy] = &[
         table: "alerts",
         rows: related(AGENT, DEPARTMENT, true),
         personal: CUSTOMER,
-        texts: &["text", "sample"],
-        raw: &[],
+        texts: &["text", "sample", "phrases", "evidence"],
+        // What is known about the customer, in one text.
+        raw: &["dossier"],
     },
     Policy {
         table: "findings",

@@ -53,14 +53,20 @@ enum Needs {
 
 /// A path that is not here shows everything, so only who may see everything may ask for it.
 fn needs(path: &str) -> Needs {
+    // Scripts, styles and pictures are the same for everybody, and tell nothing of the centre.
+    let is_file = [".js", ".css", ".svg", ".ico"].iter().any(|end| path.ends_with(end))
+        && path.matches('/').count() == 1;
     match path {
-        "/healthz" | "/readyz" | "/login" | "/logout" | "/favicon.svg" | "/favicon.ico"
-        | "/wallboard.css" | "/login.css" => Needs::Nobody,
+        "/healthz" | "/readyz" | "/login" | "/logout" => Needs::Nobody,
+        _ if is_file => Needs::Nobody,
+        // Pages without figures of their own: they ask for them with the reader's rights.
         "/"
-        | "/wallboard.js"
+        | "/sql"
+        | "/sql-examples.json"
         | "/api/v1/sql"
         | "/api/v1/live"
         | "/api/v1/stream"
+        | "/api/v1/catalog"
         | "/api/v1/openapi.json" => Needs::Anybody,
         _ => Needs::AllRows,
     }
@@ -280,7 +286,9 @@ mod tests {
     fn a_path_that_nobody_decided_upon_is_for_those_who_see_everything() {
         assert_eq!(needs("/metrics"), Needs::AllRows);
         assert_eq!(needs("/api/v1/what-comes-next"), Needs::AllRows);
+        assert_eq!(needs("/contacts/x.js"), Needs::AllRows);
         assert_eq!(needs("/healthz"), Needs::Nobody);
+        assert_eq!(needs("/wallboard.js"), Needs::Nobody);
         assert_eq!(needs("/api/v1/sql"), Needs::Anybody);
     }
 

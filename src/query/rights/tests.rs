@@ -20,10 +20,10 @@ const WHO: [&str; 2] = ["one", "two"];
 /// What a text of people holds and nobody but some may see.
 const PHONE: &str = "13800138000";
 
-struct Rows(Cut);
+struct Held(Cut);
 
 #[async_trait]
-impl Source for Rows {
+impl Source for Held {
     async fn cut(&self) -> Result<Cut, Error> {
         Ok(self.0.clone())
     }
@@ -70,7 +70,7 @@ fn engine() -> (Engine, Arc<Audit>) {
     cut.memory = memory.collect();
     let audit = Arc::new(Audit::kept_in_memory(Arc::new(SystemClock)));
     let grid = Grid::new(chrono_tz::Asia::Shanghai, 30).expect("a grid");
-    let engine = Engine::new(Options::new(grid), Arc::new(Rows(cut))).expect("an engine");
+    let engine = Engine::new(Options::new(grid), Arc::new(Held(cut))).expect("an engine");
     (engine.with_audit(Arc::clone(&audit)).with_pseudonym_key(Some(b"a key of the test")), audit)
 }
 
