@@ -162,7 +162,7 @@ pub(super) fn targets(config: &Config) -> Vec<Target> {
 pub(super) fn query(config: &Config, reader: Option<&Shelf>) -> query::Options {
     let mut options = query::Options::new(config.grid());
     options.reader = reader.map(Arc::clone);
-    options.timeout = std::time::Duration::from_secs(u64::try_from(config.sql.timeout_secs).unwrap_or(60));
+    options.timeout = Duration::from_secs(u64::try_from(config.sql.timeout_secs).unwrap_or(60));
     options.memory_limit_bytes = usize::try_from(config.sql.memory_mib).unwrap_or(1024) << 20;
     options.max_concurrent = usize::try_from(config.sql.max_concurrent).unwrap_or(4);
     options.service_level = config.queue_defaults.service_level_formula;

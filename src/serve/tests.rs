@@ -453,6 +453,7 @@ async fn events_are_taken_once_the_brokers_have_them_and_bad_ones_are_named() {
     let foreign = running.client.post(running.url("/api/v1/events")).header("origin", "http://evil.example");
     let (status, _, _) = send(foreign.header("content-type", "text/plain").body("{}")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
+}
 
 /// A server with users: a lead and an administrator with tokens `lea` and `boss`.
 async fn with_users() -> Running {
