@@ -104,7 +104,7 @@ fn told_in_peace(rules: &Arc<Rules>, partition: &Partition, upto: i64) -> Visibl
 /// What a process is waiting for.
 enum Answer {
     Opened(Lake),
-    Adopted(usize, Result<Task, Failure>),
+    Adopted(usize, Result<Box<Task>, Failure>),
     Committed(Result<Outcome, Failure>),
 }
 
@@ -113,7 +113,7 @@ type Work = Pin<Box<dyn Future<Output = Answer>>>;
 /// A partition that a process holds, rightly or not.
 struct Held {
     partition: usize,
-    task: Task,
+    task: Box<Task>,
     /// It goes to another owner after the commit that is under way.
     leaving: bool,
 }
@@ -284,7 +284,7 @@ impl World {
         process.work.push(Box::pin(async move {
             let places: [Place; 1] = [(TOPIC.into(), number)];
             let task = committer.adopt(&rules, &task_name(number), &places).await;
-            Answer::Adopted(partition, task)
+            Answer::Adopted(partition, task.map(Box::new))
         }));
     }
 
