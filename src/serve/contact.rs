@@ -12,9 +12,7 @@ use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
 use super::{Served, page, problem, sql};
-use crate::facts::{
-    COMPLAINTS, EVENTS, HANDLINGS, LEGS, MESSAGES, PROMISES, RESTATEMENTS, SURVEYS, Table,
-};
+use crate::facts::{COMPLAINTS, EVENTS, HANDLINGS, LEGS, MESSAGES, PROMISES, RESTATEMENTS, SURVEYS, Table};
 use crate::query::Error;
 use crate::query::output::{Format, encode};
 

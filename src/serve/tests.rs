@@ -314,7 +314,8 @@ async fn who_does_not_speak_to_this_machine_itself_is_refused() {
         ("origin", "http://localhost:1"),
         ("origin", "null"),
     ] {
-        for path in ["/", "/sql", "/contacts/a", "/api/v1/contacts/a", "/metrics", "/api/v1/live", "/healthz"] {
+        for path in ["/", "/sql", "/contacts/a", "/api/v1/contacts/a", "/metrics", "/api/v1/live", "/healthz"]
+        {
             let (status, _, body) = send(running.get(path).header(name, value)).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{name}: {value} {path}");
             assert!(body.contains("hint"));

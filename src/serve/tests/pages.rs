@@ -117,7 +117,9 @@ async fn the_pages_bring_everything_themselves() {
             scripts += &send(running.get(file)).await.2;
         }
         let elsewhere = scripts.replace(SVG_NAMESPACE, "");
-        assert!(!elsewhere.contains("http:") && !elsewhere.contains("https:") && !elsewhere.contains("innerHTML"));
+        assert!(
+            !elsewhere.contains("http:") && !elsewhere.contains("https:") && !elsewhere.contains("innerHTML")
+        );
         assert!(!elsewhere.contains("document.write") && !elsewhere.contains("eval("));
         // Each text that the page asks for is there in both languages.
         for mark in ["data-text=\"", "data-label=\"", "data-hint=\""] {
@@ -157,7 +159,8 @@ async fn a_contact_is_told_whole() {
     assert_eq!(told["legs"][0]["wait_ms"], 10_000);
     assert_eq!(told["legs"][0]["queued_at"], told["contact"]["started_at"]);
     assert_eq!(told["handlings"][0]["agent_id"], "li");
-    let texts: Vec<&Value> = told["messages"].as_array().expect("a list").iter().map(|row| &row["text"]).collect();
+    let texts: Vec<&Value> =
+        told["messages"].as_array().expect("a list").iter().map(|row| &row["text"]).collect();
     assert_eq!(texts, ["first", "second"]);
     for part in ["moments", "restatements", "surveys", "complaints", "promises"] {
         assert_eq!(told[part], json!([]), "{part}");
