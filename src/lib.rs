@@ -18,5 +18,6 @@ pub mod privacy; // masks personal data in texts, before they are stored
 pub mod query; // DataFusion: tables, views, functions
 pub mod serve; // HTTP: pages, metrics, SQL, health
 pub mod simulate; // a centre that looks real, with its own books
+pub mod text; // reads what people say: sentiment and phrases, by published rules
 pub mod time; // event time, slots of the centre's day, and the one clock
 pub mod window; // folds legs and handlings into slots, rolling windows and counters

@@ -105,6 +105,14 @@ impl Board {
         }
     }
 
+    /// Notes that the membership of the group was lost, and these partitions with it.
+    pub(super) fn note_lost(&self, places: &[Place]) {
+        self.note_assigned(places, false);
+        let mut assigned = self.assigned.lock().expect("no holder of this lock can panic");
+        // With nothing left it is not known what is ours until the group answers again.
+        assigned.take_if(|places| places.is_empty());
+    }
+
     /// Notes records that are gone from Kafka.
     pub(super) fn note_missing(&self, place: &Place, records: i64) {
         let mut missing = self.missing.lock().expect("no holder of this lock can panic");

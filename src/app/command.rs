@@ -9,8 +9,9 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, convert, demo, forecast, replay, settings, sql};
+use super::{Failure, convert, demo, forecast, lexicons, replay, settings, sql, text};
 use crate::config::Config;
+use crate::event::Speaker;
 use crate::query::catalog;
 use crate::time::{Millis, SystemClock, parse_time};
 
@@ -187,6 +188,11 @@ enum Command {
         #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
         format: String,
     },
+    /// Reads texts as messages are read: what they score, why, and how well that tells labels apart.
+    Text {
+        #[command(subcommand)]
+        job: TextJob,
+    },
     /// Prints every KPI, metric, table and column with unit, meaning and formula.
     Catalog {
         /// How it is written.
@@ -200,6 +206,45 @@ enum Command {
     },
     /// Prints the manual page.
     Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum TextJob {
+    /// Writes sentiment and hits for each row of a CSV with a column `text`, as CSV.
+    Score {
+        /// The file; - is stdin.
+        path: PathBuf,
+        /// Who says the texts.
+        #[arg(long, default_value = "customer", value_parser = speaker, value_name = "WHO")]
+        speaker: Speaker,
+    },
+    /// Writes why a text scores what it scores.
+    Explain {
+        /// The text.
+        text: String,
+        /// Who says it.
+        #[arg(long, default_value = "customer", value_parser = speaker, value_name = "WHO")]
+        speaker: Speaker,
+    },
+    /// Writes precision, recall, F1 and AUC on a CSV with columns `label` and `text`.
+    Eval {
+        /// The file; - is stdin.
+        path: PathBuf,
+        /// The label to be told from the others.
+        #[arg(long, value_name = "LABEL")]
+        target: String,
+        /// Looks only at rows with the target's label or this one.
+        #[arg(long, value_name = "LABEL")]
+        against: Option<String>,
+        /// Who says the texts.
+        #[arg(long, default_value = "customer", value_parser = speaker, value_name = "WHO")]
+        speaker: Speaker,
+    },
+}
+
+fn speaker(text: &str) -> Result<Speaker, String> {
+    let known: Vec<&str> = Speaker::ALL.iter().map(|speaker| speaker.as_str()).collect();
+    Speaker::parse(text).ok_or_else(|| format!("`{text}` is none of {}", known.join(", ")))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -265,13 +310,14 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             for warning in &config.warnings {
                 eprintln!("{}", warning.as_warning());
             }
+            lexicons::read(&config.lexicons)?;
             settings::consumer(&config)?;
             eprintln!("the configuration is right");
             Ok(())
         }
         Command::Catalog { format } => {
             let config = load(vec![])?;
-            let options = settings::query(&config);
+            let options = settings::query(&config, None);
             let metrics = sql::metric_descriptions();
             let text = match format.as_str() {
                 "json" => serde_json::to_string_pretty(&catalog::as_json(&options, &metrics))
@@ -280,6 +326,16 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             };
             print(text.as_bytes())?;
             print(b"\n")
+        }
+        Command::Text { job } => {
+            let reader = lexicons::read(&load(vec![])?.lexicons)?;
+            match job {
+                TextJob::Score { path, speaker } => text::score(&reader, &path, speaker),
+                TextJob::Explain { text, speaker } => text::explain(&reader, &text, speaker),
+                TextJob::Eval { path, target, against, speaker } => {
+                    text::eval(&reader, &path, &target, against.as_deref(), speaker)
+                }
+            }
         }
         Command::Replay { records, paths } => {
             let source = records.source()?;

@@ -208,7 +208,7 @@ impl Committer {
         let _cycle = self.cycle.lock().await;
         let say = |error: Error| error.to_string();
         let from = self.lake.positions(maker, 0).await.map_err(say)?.get(table.name).copied().unwrap_or(0);
-        let range = crate::lake::Range { topic: maker.to_owned(), partition: 0, from, to: from + 1 };
+        let range = Range { topic: maker.to_owned(), partition: 0, from, to: from + 1 };
         let append = Append { tables: vec![(table, vec![rows])], ranges: vec![range] };
         self.lake.append_all(vec![append]).await.map_err(say)?;
         self.republish();

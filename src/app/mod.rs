@@ -7,6 +7,8 @@ mod convert;
 mod demo;
 mod forecast;
 mod http_client;
+mod intake;
+mod lexicons;
 mod replay;
 mod service;
 mod settings;
@@ -15,6 +17,7 @@ mod task;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod text;
 mod worker;
 
 pub use command::{Cli, run};

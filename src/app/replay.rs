@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::commit::Committer;
 use super::task::{Handover, Task};
-use super::{Failure, settings};
+use super::{Failure, lexicons, settings};
 use crate::config::Config;
 use crate::decode::{Decoder, Source};
 use crate::ingest::{Block, FileBlocks, Place};
@@ -44,7 +44,8 @@ pub(super) async fn replay(config: &Config, source: &Source, paths: &[PathBuf]) 
         eprintln!("the input is not in time order: it is taken whole, and nothing in it counts as too late");
     }
     let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
-    let mut rules = (*settings::rules(config, unordered)).clone();
+    let reader = lexicons::shelf(config)?;
+    let mut rules = (*settings::rules(config, unordered, &reader)).clone();
     rules.dead_letters = false;
     for file in &files {
         rules.sources.insert(file.topic.to_string(), source.clone());

@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::commit::{Committer, Outcome};
+use super::intake::intake;
 use super::task::Rules;
 use super::worker::{self, Ask, Worker, task_of};
-use super::{Failure, settings};
+use super::{Failure, lexicons, settings};
 use crate::config::Config;
 use crate::ingest::{AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Remote, Sink, Start};
 use crate::lake::Lake;
@@ -62,6 +63,7 @@ impl Service {
     /// Who must act is in the failure.
     pub(super) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Service, Failure> {
         let consumer_options = settings::consumer(config)?;
+        let shelf = lexicons::shelf(config)?;
         let listener = match config.listeners.http {
             Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
                 Failure::outside(format!("cannot listen on `{address}`: {error}"))
@@ -107,7 +109,7 @@ impl Service {
             config.timezone.name(),
             config.kafka.topics.iter().map(|topic| topic.name.as_str().into()).collect(),
         ));
-        let engine = Engine::new(settings::query(config), Arc::clone(&board) as _)
+        let engine = Engine::new(settings::query(config, Some(&shelf)), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
         let engine = Arc::new(engine);
 
@@ -120,15 +122,19 @@ impl Service {
                 metrics: Arc::new(move || metrics.metrics()),
                 live: Arc::new(move || live.live()),
                 health: Arc::new(move || health.health()),
+                intake: Some(intake(config, Arc::clone(&clock))),
                 clock: Arc::clone(&clock),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))
         });
 
+        // A list that is compiled in cannot change; SIGHUP is taken all the same, or it would end the process.
+        tokio::spawn(lexicons::keep_fresh(config.lexicons.clone(), Arc::clone(&shelf), stop.child_token()));
+
         let (fail, failures) = mpsc::channel(4);
         let gate = Arc::new(Gate {
             board: Arc::clone(&board),
-            rules: settings::rules(config, false),
+            rules: settings::rules(config, false, &shelf),
             co_partitioned: config.kafka.co_partitioned,
             runtime: tokio::runtime::Handle::current(),
             fail,
@@ -386,6 +392,9 @@ impl Sink for Gate {
             let (reply, done) = tokio::sync::oneshot::channel();
             worker.ask(Ask::Release(names.clone(), reply));
             let _ = done.blocking_recv();
+        }
+        if lost {
+            return self.board.note_lost(partitions);
         }
         self.board.note_assigned(partitions, false);
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Failure;
+use super::lexicons::Shelf;
 use super::task::Rules;
 use crate::config::{Config, Topic};
 use crate::decode::{Format, Source};
@@ -14,12 +15,13 @@ use crate::{correlate, ingest, lake, query, window};
 const SERIES_OF_A_PAIR: usize = 150;
 
 /// What tasks need.
-pub(super) fn rules(config: &Config, unordered: bool) -> Arc<Rules> {
+pub(super) fn rules(config: &Config, unordered: bool, reader: &Shelf) -> Arc<Rules> {
     Arc::new(Rules {
         correlate: correlate(config, unordered),
         window: window(config),
         sources: config.kafka.topics.iter().map(|topic| (topic.name.clone(), source(topic))).collect(),
         dead_letters: config.kafka.dead_letter_topic.is_some(),
+        reader: Arc::clone(reader),
     })
 }
 
@@ -95,8 +97,9 @@ pub(super) fn lake(config: &Config) -> lake::Options {
 }
 
 /// What SQL needs.
-pub(super) fn query(config: &Config) -> query::Options {
+pub(super) fn query(config: &Config, reader: Option<&Shelf>) -> query::Options {
     let mut options = query::Options::new(config.grid());
+    options.reader = reader.map(Arc::clone);
     options.service_level = config.queue_defaults.service_level_formula;
     options.queues = config
         .queues

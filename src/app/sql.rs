@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use futures::StreamExt;
 
 use super::command::print;
+use super::lexicons::Shelf;
 use super::task::{Origin, Task};
-use super::{Failure, http_client, settings};
+use super::{Failure, http_client, lexicons, settings};
 use crate::config::Config;
 use crate::facts::TABLES;
 use crate::lake::Lake;
@@ -42,7 +43,7 @@ impl Directory {
     ///
     /// # Errors
     /// A directory that cannot be read.
-    pub(super) async fn open(config: &Config) -> Result<Directory, Failure> {
+    pub(super) async fn open(config: &Config, reader: &Shelf) -> Result<Directory, Failure> {
         let lake = Lake::open_read(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let cut = lake.cut().await.map_err(Failure::of_lake)?;
         if !cut.agrees {
@@ -51,7 +52,7 @@ impl Directory {
                  may be missing or be there twice"
             );
         }
-        let rules = settings::rules(config, false);
+        let rules = settings::rules(config, false, reader);
         let mut tasks = Vec::new();
         for (name, snapshot) in cut.snapshots {
             let origins: Vec<Origin> = snapshot
@@ -90,8 +91,9 @@ impl Source for Directory {
 /// A directory that cannot be read, a statement that fails.
 pub(super) async fn local(config: &Config, sql: Option<&str>, format: &str) -> Result<(), Failure> {
     let format: Format = format.parse().map_err(Failure::usage)?;
-    let directory = Directory::open(config).await?;
-    let engine = Engine::new(settings::query(config), Arc::new(directory))
+    let reader = lexicons::shelf(config)?;
+    let directory = Directory::open(config, &reader).await?;
+    let engine = Engine::new(settings::query(config, Some(&reader)), Arc::new(directory))
         .map_err(|error| Failure::bug(error.to_string()))?;
     match sql {
         Some(sql) => answer(&engine, sql, format).await,

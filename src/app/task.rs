@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 
 use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
@@ -21,6 +22,7 @@ use crate::ingest::{Block, DeadLetter, Record};
 use crate::lake::{Range, Snapshot};
 use crate::metrics::{PartitionStats, Stats};
 use crate::privacy::mask_event;
+use crate::text::Reader;
 use crate::time::{Millis, SlotCache};
 use crate::window::{self, Counted, Summary, Window};
 
@@ -40,6 +42,8 @@ pub(super) struct Rules {
     pub sources: HashMap<String, decode::Source>,
     /// Whether rejects are kept as dead letters with their original bytes.
     pub dead_letters: bool,
+    /// What messages are read by; a new reader holds from the next block on.
+    pub reader: Arc<ArcSwap<Reader>>,
 }
 
 /// Rows that belong together: everything of the named ranges.
@@ -120,6 +124,8 @@ pub(super) struct Task {
     dead: Vec<DeadLetter>,
     /// Events since the last settling.
     unsettled: usize,
+    /// What the correlator reads by.
+    reader: Option<Arc<Reader>>,
 }
 
 /// Tells the window what the correlator saw.
@@ -131,6 +137,9 @@ impl Observer for Watch<'_> {
     }
     fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>) {
         self.0.agent_changed(old, new);
+    }
+    fn heard(&mut self, heard: &correlate::Heard) {
+        self.0.heard(heard);
     }
 }
 
@@ -189,8 +198,10 @@ impl Task {
             number: 0,
             dead: Vec::new(),
             unsettled: 0,
+            reader: None,
             rules,
         };
+        task.read_by_newest();
         let mut positions = HashMap::new();
         let mut meta = serde_json::Value::Null;
         if let Some(mut snapshot) = snapshot {
@@ -301,8 +312,19 @@ impl Task {
         self.correlator.newest()
     }
 
+    /// Takes up the lexicons as they are now.
+    fn read_by_newest(&mut self) {
+        let newest = self.rules.reader.load();
+        if !self.reader.as_ref().is_some_and(|reader| Arc::ptr_eq(reader, &newest)) {
+            let newest = Arc::clone(&newest);
+            self.correlator.read_by(Arc::clone(&newest));
+            self.reader = Some(newest);
+        }
+    }
+
     /// Takes the next records of a source. Records before its position are left out.
     pub(super) fn consume(&mut self, block: Block) {
+        self.read_by_newest();
         let Some(at) = self
             .sources
             .iter()
@@ -590,6 +612,8 @@ impl Task {
             }
         }
         self.correlator = Correlator::restore(self.rules.correlate.clone(), state)?;
+        self.reader = None;
+        self.read_by_newest();
         match window {
             Some(Ok(window)) => self.window = window,
             // The configuration has changed since: what is in memory gives what the windows can still have.

@@ -50,6 +50,8 @@ pub struct Config {
     pub lake: Lake,
     /// What `/metrics` shows.
     pub metrics: Metrics,
+    /// Lexicons by which messages are read: names of shipped ones, or paths; the later overrides the earlier.
+    pub lexicons: Vec<String>,
     /// What can be started with, but was hardly meant; to be shown by [`Fault::as_warning`].
     pub warnings: Vec<Fault>,
 }
@@ -273,6 +275,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
     let queues = read_queues(root.sections("queue"), queue_defaults, keys);
     let forecast = read_forecast(root.section("forecast"), keys);
     let lake = read_lake(root.section("lake"), keys);
+    let lexicons = root.text_list("lexicons");
     let metrics = {
         let mut section = root.section("metrics");
         let metrics = Metrics { max_series: section.integer("max_series", 1..=10_000_000) };
@@ -295,6 +298,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         forecast,
         lake,
         metrics,
+        lexicons,
         warnings,
     }
 }

@@ -13,7 +13,8 @@ mod raw;
 mod section;
 
 pub use checked::{
-    Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults, Topic,
+    Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults,
+    Topic,
 };
 pub use fault::Fault;
 pub use mapping::{load_mapping, load_names};

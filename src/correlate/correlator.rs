@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashTable};
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,8 +14,10 @@ use super::json::rows_json;
 use super::log::{Appended, Hashes, Log};
 use super::options::Options;
 use super::rows::Rows;
-use crate::event::{AgentStateName, Event, Kind, Place};
+use super::words::{Ear, Heard};
+use crate::event::{AgentStateName, Event, Kind, Place, Speaker};
 use crate::facts::{EventRow, Facts, MessageRow, RestatementRow};
+use crate::text::Reader;
 use crate::time::{DAY, HOUR, Millis, SlotCache};
 
 /// How long dossiers (complaints, promises, shifts) are held after their newest event, event time.
@@ -45,6 +48,9 @@ pub trait Observer {
 
     /// An agent's state in force was `old` and is `new`.
     fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>);
+
+    /// A new message was read; each is told once.
+    fn heard(&mut self, _heard: &Heard) {}
 }
 
 /// Sizes and counts, for metrics.
@@ -111,6 +117,9 @@ pub struct Correlator {
     pub(super) counts: Counts,
     /// Hashes of one in 64 of the contacts that began since they were last taken.
     sample: Vec<u64>,
+    ear: Ear,
+    /// Messages that were read since the last settling.
+    heard: Vec<Heard>,
 }
 
 /// One contact in this many is sampled.
@@ -139,7 +148,14 @@ impl Correlator {
             forgotten_by_hour: BTreeMap::new(),
             counts: Counts::default(),
             sample: Vec::new(),
+            ear: Ear::default(),
+            heard: Vec::new(),
         }
+    }
+
+    /// Reads every message from now on by this reader; without one, messages have neither sentiment nor keywords.
+    pub fn read_by(&mut self, reader: Arc<Reader>) {
+        self.ear.set(reader);
     }
 
     /// The time up to which events are taken to have come: the newest event's time less the lateness.
@@ -193,7 +209,13 @@ impl Correlator {
         };
         let contact = self.contacts[at as usize].as_mut().expect("the index names contacts that are held");
         let memory = contact.log.memory();
-        let appended = contact.log.append(event);
+        let ear = &mut self.ear;
+        let mut is_read = false;
+        let appended = contact.log.append(event, |log| {
+            let words = ear.listen(log, event);
+            is_read = words.is_some();
+            words
+        });
         self.counts.contact_bytes += (contact.log.memory() - memory) as u64;
         if appended == Appended::Repeat {
             return Applied::Repeat;
@@ -209,7 +231,26 @@ impl Correlator {
         }
         if event.kind == Kind::Message {
             if event.is_final {
-                facts.messages.push(&message_row(event, &mut self.slots));
+                let mut row = message_row(event, &mut self.slots);
+                if is_read {
+                    row.sentiment = Some(self.ear.score());
+                    row.hits = (!self.ear.hits.is_empty()).then_some(&*self.ear.hits);
+                }
+                facts.messages.push(&row);
+                if is_read {
+                    let own = event.queue.as_deref();
+                    self.heard.push(Heard {
+                        time: event.time,
+                        speaker: event.speaker.unwrap_or(Speaker::System),
+                        // Looked up only where somebody counts by it.
+                        queue: match self.ear.categories.is_empty() {
+                            true => None,
+                            false => own.or_else(|| contact.log.latest_queue()).map(Box::from),
+                        },
+                        score: self.ear.score(),
+                        categories: std::mem::take(&mut self.ear.categories),
+                    });
+                }
                 if let Some(utterance) = event.utterance.as_deref() {
                     contact.drop_partial(utterance);
                 }
@@ -343,6 +384,9 @@ impl Correlator {
         });
         self.dirty = dirty;
 
+        for heard in self.heard.drain(..) {
+            observer.heard(&heard);
+        }
         let horizon = self.horizon();
         for agent_id in std::mem::take(&mut self.dirty_agents) {
             if let Some(agent) = self.agents.get_mut(&agent_id) {
@@ -379,8 +423,7 @@ impl Correlator {
         let was_open = settled_len > 0 && contact.forget_at.is_none();
         let Contact { key, log, .. } = &*contact;
         let (options, slots) = (&self.options, &mut self.slots);
-        let (old, new) =
-            fold_both(key, log, (settled_len as usize, settled_at), watermark, options, slots);
+        let (old, new) = fold_both(key, log, (settled_len as usize, settled_at), watermark, options, slots);
         let (mut written, mut counted) = (contact.written, contact.counted);
         // A new event changes the revision at least; without one a time-out may have changed something.
         if settled_len as usize != log.bytes.len() || old.rows != new.rows {

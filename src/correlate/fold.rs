@@ -14,6 +14,7 @@ use super::flags::Flags;
 use super::log::{Entry, Log};
 use super::options::Options;
 use super::rows::Rows;
+use super::words::Running;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Kind, Speaker};
 use crate::facts::{ContactRow, HandlingRow, LegRow};
 use crate::kpi::Outcome;
@@ -231,7 +232,8 @@ pub(super) fn fold<'a>(
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> Folded<'a> {
-    fold_events(key, log.events(upto).first(usize::MAX), log.count_upto(upto), watermark, options, slots)
+    let whole = Whole { key, keywords: log.keywords(upto), revision: log.count_upto(upto) };
+    fold_events(whole, log.events(upto).first(usize::MAX), watermark, options, slots)
 }
 
 /// The rows of a contact before and after its newest events: as its log was at `before` (length and watermark; nothing
@@ -247,17 +249,30 @@ pub(super) fn fold_both<'a>(
     let (events, older) = log.events_since(before.0);
     let old = match older {
         _ if before.0 == 0 => Folded { rows: Rows::default(), deadline: None },
-        Some(older) => fold_events(key, events.first(older), older as u32, before.1, options, slots),
+        Some(older) => {
+            let whole = Whole { key, keywords: log.keywords(before.0), revision: older as u32 };
+            fold_events(whole, events.first(older), before.1, options, slots)
+        }
         None => fold(key, log, before.0, before.1, options, slots),
     };
-    (old, fold_events(key, events.first(usize::MAX), log.count, watermark, options, slots))
+    let whole = Whole { key, keywords: log.keywords(log.bytes.len()), revision: log.count };
+    (old, fold_events(whole, events.first(usize::MAX), watermark, options, slots))
 }
 
-/// The rows that these events make, which come in the contact's order; `revision` is the number of entries behind them.
-fn fold_events<'a>(
+/// What is known of a contact besides its events.
+struct Whole<'a> {
+    /// Its id.
     key: &'a str,
-    events: impl Iterator<Item = Entry<'a>> + Clone,
+    /// What was found in its messages.
+    keywords: Option<&'a str>,
+    /// Entries of its log.
     revision: u32,
+}
+
+/// The rows that these events make, which come in the contact's order.
+fn fold_events<'a>(
+    Whole { key, keywords, revision }: Whole<'a>,
+    events: impl Iterator<Item = Entry<'a>> + Clone,
     watermark: Millis,
     options: &'a Options,
     slots: &mut SlotCache,
@@ -283,6 +298,7 @@ fn fold_events<'a>(
     let mut started_at = None;
     let mut bot_outcome = None;
     let mut messages = 0;
+    let (mut customer, mut agent) = (Running::default(), Running::default());
     for event in events.clone() {
         last_at = event.time;
         channel = channel.or(event.channel);
@@ -300,7 +316,14 @@ fn fold_events<'a>(
                 contact.resolved = event.resolved.or(contact.resolved);
                 contact.disposition = event.label.or(contact.disposition);
             }
-            Kind::Message if event.is_final => messages += 1,
+            Kind::Message if event.is_final => {
+                messages += 1;
+                match (event.speaker(), event.score) {
+                    (Some(Speaker::Customer), Some(score)) => customer.add(score),
+                    (Some(Speaker::Agent), Some(score)) => agent.add(score),
+                    _ => {}
+                }
+            }
             _ => {}
         }
         course.apply(&event);
@@ -455,6 +478,10 @@ fn fold_events<'a>(
         }
     };
     contact.messages = Some(messages);
+    contact.sentiment_customer = customer.value();
+    contact.sentiment_lowest = customer.lowest();
+    contact.sentiment_agent = agent.value();
+    contact.keywords = keywords.filter(|_| messages > 0);
     contact.first_response_ms = course.talks.first().and_then(|talk| {
         let replies = events.filter(|event| {
             event.kind == Kind::Message && event.is_final && event.speaker() == Some(Speaker::Agent)

@@ -15,6 +15,7 @@ use hashbrown::{HashMap, HashSet, HashTable};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::words::Words;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Event, Kind, LeaveReason, Speaker};
 use crate::time::Millis;
 
@@ -49,6 +50,8 @@ const DIRECTION: u32 = 1 << 13;
 const UTTERANCE: u32 = 1 << 14;
 /// A hash of the document and its version stand at the end, after the fields.
 const RECORD: u32 = 1 << 15;
+/// Words: the score of a message, its beginning and its end.
+const WORDS: u32 = 1 << 16;
 
 /// Finds entries of a long log.
 #[derive(Debug, Default, Clone)]
@@ -100,7 +103,7 @@ pub(super) struct Entry<'a> {
     pub(super) agent: Option<&'a str>,
     pub(super) customer: Option<&'a str>,
     pub(super) tier: Option<&'a str>,
-    /// Topic of `started`, disposition of `wrapped`.
+    /// Topic of `started`, disposition of `wrapped`; of a message, the contact's keywords after it came.
     pub(super) label: Option<&'a str>,
     /// Queue, else agent, that a `transferred` names.
     pub(super) to: Option<&'a str>,
@@ -112,17 +115,24 @@ pub(super) struct Entry<'a> {
     pub(super) is_final: bool,
     /// Hash and version of the document that the event was read from.
     record: Option<(u64, i64)>,
+    /// Sentiment of a message in thousandths, its beginning and its end (see [`Words`]).
+    pub(super) score: Option<i16>,
+    head: &'a str,
+    tail: &'a str,
 }
 
 impl Entry<'_> {
     fn order(&self, other: &Entry<'_>) -> Ordering {
-        let known = self.time.cmp(&other.time).then(self.kind.cmp(&other.kind)).then_with(|| self.id.cmp(other.id));
+        let known =
+            self.time.cmp(&other.time).then(self.kind.cmp(&other.kind)).then_with(|| self.id.cmp(other.id));
         known.then_with(|| self.content().cmp(&other.content()))
     }
 
     /// What tells entries of one id, time and kind apart, and puts them in order.
     fn content(&self) -> Content<'_> {
-        let texts = [self.queue, self.department, self.agent, self.customer, self.tier, self.label, self.to];
+        // A message's label was not said by the event.
+        let label = self.label.filter(|_| self.kind != Kind::Message);
+        let texts = [self.queue, self.department, self.agent, self.customer, self.tier, label, self.to];
         let codes = [self.channel.map(|channel| channel as u8), self.direction.map(|to| to as u8), self.code];
         (texts, codes, self.resolved, self.dial_ms, self.is_final)
     }
@@ -174,7 +184,10 @@ fn content_of<'a>(event: &'a Event<'_>) -> Content<'a> {
 }
 
 /// The events of a log in order.
-#[expect(clippy::large_enum_variant, reason = "it stays on the stack, where nearly every contact's events fit")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it stays on the stack, where nearly every contact's events fit"
+)]
 pub(super) enum Events<'a> {
     /// All at hand.
     Few(SmallVec<[Entry<'a>; 16]>),
@@ -296,8 +309,12 @@ impl Log {
         log
     }
 
-    /// Appends one event unless it is a repeat.
-    pub(super) fn append(&mut self, event: &Event<'_>) -> Appended {
+    /// Appends one event unless it is a repeat. `words` is asked for what a message says, once it is known to be new.
+    pub(super) fn append(
+        &mut self,
+        event: &Event<'_>,
+        words: impl FnOnce(&Log) -> Option<Words>,
+    ) -> Appended {
         if self.bytes.is_empty() {
             self.base = event.time;
         }
@@ -339,8 +356,9 @@ impl Log {
         }
         // Versions are sorted out together with ids that stand twice.
         self.conflicts |= appended == Appended::Conflict || record.is_some();
+        let words = words(self);
         let begin = self.bytes.len() as u32;
-        self.write(event, id);
+        self.write(event, id, words.as_ref());
         self.count += 1;
         if self.index.is_some() {
             self.index_one(begin);
@@ -370,8 +388,11 @@ impl Log {
         index.ids.insert_unique(hash(&begin), begin, hash);
     }
 
-    fn write(&mut self, event: &Event<'_>, id: Id<'_>) {
-        let (texts, [channel, direction, code], resolved, dial_ms, is_final) = content_of(event);
+    fn write(&mut self, event: &Event<'_>, id: Id<'_>, words: Option<&Words>) {
+        let (mut texts, [channel, direction, code], resolved, dial_ms, is_final) = content_of(event);
+        if event.kind == Kind::Message {
+            texts[Field::Label as usize] = words.and_then(|words| words.keywords.as_deref());
+        }
         let fields = [
             Field::Queue,
             Field::Department,
@@ -423,6 +444,15 @@ impl Log {
             mask |= DIRECTION;
             values.push(direction);
         }
+        if let Some(words) = words {
+            mask |= WORDS;
+            put(&mut values, zigzag(i64::from(words.score)));
+            for edge in [&words.head, &words.tail] {
+                put(&mut values, edge.len() as u64);
+                values.extend_from_slice(edge.as_bytes());
+            }
+        }
+        // Last: `has_final` looks for it at the end.
         if let Some(utterance) = event.utterance.as_deref() {
             mask |= UTTERANCE;
             values.extend_from_slice(&(xxh3_64(utterance.as_bytes()) as u32).to_le_bytes());
@@ -545,6 +575,45 @@ impl Log {
         }
     }
 
+    /// The contact's keywords as of the first bytes of the log: those that the latest message to come brought along.
+    pub(super) fn keywords(&self, upto: usize) -> Option<&str> {
+        let labelled = |raw: &Raw<'_>| get(raw.rest).0 & (1 << Field::Label as u32) != 0;
+        let messages = raw_entries(&self.bytes[..upto]).filter(|raw| raw.kind == Kind::Message as u8);
+        messages.filter(labelled).last().and_then(|raw| self.entry(raw).label)
+    }
+
+    /// The queue that the contact entered last, in the order of arrival.
+    pub(super) fn latest_queue(&self) -> Option<&str> {
+        let queued = raw_entries(&self.bytes).filter(|raw| raw.kind == Kind::Queued as u8);
+        queued.filter_map(|raw| self.entry(raw).queue).last()
+    }
+
+    /// Ends and beginnings of utterances by the same speaker near a new message that may hold a phrase together with
+    /// it: pairs of an end and the beginning that followed it. `head` and `tail` are the new message's own.
+    pub(super) fn beside<'a>(
+        &'a self,
+        event: &Event<'_>,
+        within: Millis,
+        head: &'a str,
+        tail: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let (speaker, time) = (event.speaker.unwrap_or(Speaker::System), event.time);
+        let id = event.id.as_bytes().to_vec();
+        let since = time.wrapping_sub(self.base);
+        let near = raw_entries(&self.bytes).filter(move |raw| {
+            raw.kind == Kind::Message as u8 && raw.time.saturating_sub(since).saturating_abs() <= within
+        });
+        near.filter_map(move |raw| {
+            let other = self.entry(raw);
+            if other.speaker().unwrap_or(Speaker::System) != speaker || other.score.is_none() {
+                return None;
+            }
+            let earlier = (other.time, &*other.id.text()) < (time, &*id);
+            let (before, after) = if earlier { (other.tail, head) } else { (tail, other.head) };
+            (!before.is_empty() && !after.is_empty()).then_some((before, after))
+        })
+    }
+
     /// Entries in the first bytes of the log: the revision of rows made from them.
     pub(super) fn count_upto(&self, upto: usize) -> u32 {
         if upto == self.bytes.len() { self.count } else { raw_entries(&self.bytes[..upto]).count() as u32 }
@@ -595,8 +664,25 @@ impl Log {
             rest = after;
             dial_ms = Some(unzigzag(dial));
         }
-        let direction =
-            if mask & DIRECTION != 0 { rest.first().copied().and_then(Direction::from_code) } else { None };
+        let mut direction = None;
+        if mask & DIRECTION != 0
+            && let Some((&code, after)) = rest.split_first()
+        {
+            direction = Direction::from_code(code);
+            rest = after;
+        }
+        let (mut score, mut edges) = (None, [""; 2]);
+        if mask & WORDS != 0 {
+            let (value, after) = get(rest);
+            rest = after;
+            score = i16::try_from(unzigzag(value)).ok();
+            for edge in &mut edges {
+                let (len, after) = get(rest);
+                let (bytes, after) = after.split_at_checked(len as usize).unwrap_or_default();
+                *edge = std::str::from_utf8(bytes).unwrap_or_default();
+                rest = after;
+            }
+        }
         let [queue, department, agent, customer, tier, label, to] = texts;
         Entry {
             time: self.base.wrapping_add(raw.time),
@@ -616,6 +702,9 @@ impl Log {
             dial_ms,
             is_final: mask & PARTIAL == 0,
             record: raw.record(),
+            score,
+            head: edges[0],
+            tail: edges[1],
         }
     }
 }

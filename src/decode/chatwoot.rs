@@ -200,8 +200,8 @@ fn updated(record: &Map<String, Value>, out: &mut Out) -> Result<(), Reject> {
         return Ok(());
     };
     if before.and_then(text).is_some() {
-        // From one agent to another, or back into the inbox.
-        conversation.add(out, format!("transferred-{time}"), Kind::Transferred, time);
+        // From one agent to another, or back into the inbox. The one lets go of it a moment before the other has it.
+        conversation.add(out, format!("transferred-{time}"), Kind::Transferred, time - 1);
     }
     match now.and_then(text) {
         Some(id) => conversation.answered(out, conversation.assignee.clone().unwrap_or(id), time),

@@ -182,6 +182,8 @@ fn contact(
 
     // How it began, and what that says about the link before.
     if let Some(initiated) = initiated {
+        // A moment before this link is queued or answered, which may be in the same second.
+        let before = initiated - 1;
         match (method.as_str(), &previous) {
             (
                 "INBOUND" | "OUTBOUND" | "EXTERNAL_OUTBOUND" | "API" | "WEBRTC_API" | "AGENT_REPLY" | "FLOW",
@@ -192,13 +194,13 @@ fn contact(
                 event.direction = Some(direction(&method, channel(record)));
             }
             ("QUEUE_TRANSFER" | "CALLBACK", Some(previous)) => {
-                let event = out.event(format!("{previous}-ended"), Kind::LeftQueue, initiated);
+                let event = out.event(format!("{previous}-ended"), Kind::LeftQueue, before);
                 event.leave_reason =
                     Some(if method == "CALLBACK" { LeaveReason::Callback } else { LeaveReason::Overflow });
             }
             // A contact record of the link before tells it better.
             ("TRANSFER", Some(previous)) if kind.is_some() => {
-                out.event(format!("{previous}-ended"), Kind::Transferred, initiated);
+                out.event(format!("{previous}-ended"), Kind::Transferred, before);
             }
             _ => {}
         }

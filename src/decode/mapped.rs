@@ -214,7 +214,7 @@ impl Mapping {
         }
         let text = Value::Object(canonical_record).to_string();
         let (mut extra, mut unknown) = (Vec::new(), 0);
-        canonical::decode(&text, Parser::Sonic, &mut extra, &mut unknown).map(Event::into_owned)
+        canonical::decode(&text, Parser::Plain, &mut extra, &mut unknown).map(Event::into_owned)
     }
 }
 

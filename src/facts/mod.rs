@@ -263,7 +263,8 @@ macro_rules! finish_cells {
 
 macro_rules! push_cell {
     (Time, $cells:expr, $value:expr) => {
-        $cells.append_option($value.map(|ms| ms * 1000))
+        // A time that no column can hold (a producer's clock gone mad) is none.
+        $cells.append_option($value.and_then(|ms: i64| ms.checked_mul(1000)))
     };
     ($kind:ident, $cells:expr, $value:expr) => {
         $cells.append_option($value)

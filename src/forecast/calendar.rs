@@ -185,7 +185,8 @@ pub fn weekday(date: i32) -> usize {
 
 /// Year, month (1 to 12) and day (1 to 31) of a date; far beyond every calendar, of the nearest day inside.
 pub fn civil(date: i32) -> (i32, u32, u32) {
-    let date = NaiveDate::from_epoch_days(date).unwrap_or(if date < 0 { NaiveDate::MIN } else { NaiveDate::MAX });
+    let date =
+        NaiveDate::from_epoch_days(date).unwrap_or(if date < 0 { NaiveDate::MIN } else { NaiveDate::MAX });
     (date.year(), date.month(), date.day())
 }
 

@@ -186,8 +186,11 @@ impl BackTest {
         }
         for ahead in 1..=horizon {
             let weights = &chosen.weights[band_of(step, ahead)];
-            let mut values: Vec<(f64, f64)> =
-                singles.iter().zip(weights).map(|((_, said), (_, weight))| (said[ahead - 1], *weight)).collect();
+            let mut values: Vec<(f64, f64)> = singles
+                .iter()
+                .zip(weights)
+                .map(|((_, said), (_, weight))| (said[ahead - 1], *weight))
+                .collect();
             chosen.values.push(weighted_median(&mut values));
         }
         chosen

@@ -201,9 +201,8 @@ fn last_year(daily: &Daily, profile: &Profile, level: f64, horizon: usize) -> Op
     }
     let end = daily.end();
     let around = |date: i32| {
-        let mut near: Vec<f64> = (date - 7..=date + 7)
-            .filter_map(|date| profile.level_of(date, daily.at(date)?))
-            .collect();
+        let mut near: Vec<f64> =
+            (date - 7..=date + 7).filter_map(|date| profile.level_of(date, daily.at(date)?)).collect();
         super::accuracy::median(&mut near)
     };
     let here = around(end - 8 - 364)?;

@@ -14,7 +14,12 @@ const TREND_BOUNDS: (f64, f64) = (0.4, 2.5);
 
 /// The month n from the same month last year, n−3, n−2 and n−1. What is not known leaves the sum, and the other weights are
 /// made to add up to 1 again; `None` where none is known.
-pub fn month(last_year: Option<f64>, three_ago: Option<f64>, two_ago: Option<f64>, last: Option<f64>) -> Option<f64> {
+pub fn month(
+    last_year: Option<f64>,
+    three_ago: Option<f64>,
+    two_ago: Option<f64>,
+    last: Option<f64>,
+) -> Option<f64> {
     let terms = [last_year, three_ago, two_ago, last];
     let known = || WEIGHTS.iter().zip(terms).filter_map(|(weight, term)| Some((weight, term?)));
     let weights: f64 = known().map(|(weight, _)| weight).sum();
@@ -92,7 +97,8 @@ mod tests {
     #[test]
     fn the_formula_is_the_hand_calculation() {
         // 0.055·36,000 + 0.185·30,000 + 0.315·32,000 + 0.445·34,000 = 1,980 + 5,550 + 10,080 + 15,130.
-        let forecast = month(Some(36_000.0), Some(30_000.0), Some(32_000.0), Some(34_000.0)).expect("all known");
+        let forecast =
+            month(Some(36_000.0), Some(30_000.0), Some(32_000.0), Some(34_000.0)).expect("all known");
         assert!((forecast - 32_740.0).abs() < 1e-9, "{forecast}");
         assert!((WEIGHTS.iter().sum::<f64>() - 1.0).abs() < 1e-12);
     }

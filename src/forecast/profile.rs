@@ -229,12 +229,9 @@ impl Profile {
     pub fn factor(&self, date: i32) -> f64 {
         match self.calendar.day(date) {
             DayKind::Closed => 0.0,
-            DayKind::Holiday(name) => self
-                .special
-                .get(name)
-                .copied()
-                .or(self.holiday)
-                .unwrap_or(self.weekdays[6]),
+            DayKind::Holiday(name) => {
+                self.special.get(name).copied().or(self.holiday).unwrap_or(self.weekdays[6])
+            }
             DayKind::Ordinary | DayKind::MovedWorkingDay => {
                 // Of several events at once the strongest is felt: they often are one story under several names.
                 let felt = self.calendar.felt(date);

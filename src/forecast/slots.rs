@@ -31,8 +31,8 @@ const COLD_FACTOR: f64 = 2.0;
 const COLD_WEEK: [f64; 7] = [1.0, 1.0, 1.0, 1.0, 1.0, 0.7, 0.6];
 /// The hours assumed in a cold start: a hotline that is open round the clock, two humps by day.
 const COLD_HOURS: [f64; 24] = [
-    0.6, 0.4, 0.3, 0.3, 0.3, 0.4, 0.8, 1.8, 4.5, 8.0, 9.0, 8.5, 7.0, 6.5, 7.5, 8.0, 7.5, 6.5, 5.5, 5.0, 4.5, 3.5, 2.2,
-    1.2,
+    0.6, 0.4, 0.3, 0.3, 0.3, 0.4, 0.8, 1.8, 4.5, 8.0, 9.0, 8.5, 7.0, 6.5, 7.5, 8.0, 7.5, 6.5, 5.5, 5.0, 4.5,
+    3.5, 2.2, 1.2,
 ];
 
 /// What one slot had.
@@ -151,8 +151,11 @@ pub fn learn(history: &History, calendar: &Calendar, today: i32, plan: Plan) -> 
         aht,
         cold: None,
     };
-    let singles =
-        if daily.values.len() < DAYS_MIN { Vec::new() } else { predict(&daily, Step::Day, calendar, plan.horizon) };
+    let singles = if daily.values.len() < DAYS_MIN {
+        Vec::new()
+    } else {
+        predict(&daily, Step::Day, calendar, plan.horizon)
+    };
     if singles.is_empty() {
         learned.cold = Some(Cold::learn(history, today, plan.horizon));
     } else {
@@ -252,7 +255,11 @@ fn shapes(history: &History, calendar: &Calendar, today: i32) -> Vec<Vec<f64>> {
     let all = normal(&sums[7]);
     let mut shapes: Vec<Vec<f64>> = sums[..7]
         .iter()
-        .map(|of_day| normal(&of_day.iter().zip(&all).map(|(sum, share)| sum + SHAPE_SHRINK * share).collect::<Vec<_>>()))
+        .map(|of_day| {
+            normal(
+                &of_day.iter().zip(&all).map(|(sum, share)| sum + SHAPE_SHRINK * share).collect::<Vec<_>>(),
+            )
+        })
         .collect();
     shapes.push(all);
     shapes
@@ -277,7 +284,9 @@ impl Aht {
         let with = |today, shaped| Aht::of_days(history, today, shaped);
         let (mut flat, mut shaped) = (Accuracy::default(), Accuracy::default());
         for date in today - AHT_TRIALS as i32..today {
-            let (Some(day), Some(plain), Some(fine)) = (history.day(date), with(date, false), with(date, true)) else {
+            let (Some(day), Some(plain), Some(fine)) =
+                (history.day(date), with(date, false), with(date, true))
+            else {
                 continue;
             };
             for (slot, cell) in day.iter().enumerate().filter(|(_, cell)| cell.handled > 0.0) {
@@ -292,7 +301,8 @@ impl Aht {
 
     fn of_days(history: &History, today: i32, shaped: bool) -> Option<Aht> {
         let mut all = Cell::default();
-        let mut sums = [vec![Cell::default(); history.slots_per_day], vec![Cell::default(); history.slots_per_day]];
+        let mut sums =
+            [vec![Cell::default(); history.slots_per_day], vec![Cell::default(); history.slots_per_day]];
         for date in today - AHT_DAYS as i32..today {
             for (slot, cell) in history.day(date).unwrap_or_default().iter().enumerate() {
                 let sum = &mut sums[usize::from(weekday(date) >= 5)][slot];
@@ -354,7 +364,8 @@ impl Cold {
             return Vec::new();
         }
         let level = came / weight;
-        let blended: Vec<f64> = (0..slots).map(|slot| self.seen[slot] + COLD_SHRINK * cold_share(slot, slots)).collect();
+        let blended: Vec<f64> =
+            (0..slots).map(|slot| self.seen[slot] + COLD_SHRINK * cold_share(slot, slots)).collect();
         let shape = normal(&blended);
         let mut all = Vec::new();
         for ahead in 0..self.horizon {
@@ -496,7 +507,8 @@ mod tests {
         assert_eq!((slots[0].date, slots[0].slot), (today, 20));
         assert!(slots[0].contacts > 20.5 && slots[0].contacts < 40.0, "{:?}", slots[0]);
         // Tomorrow is as it was.
-        let tomorrow = slots.iter().find(|slot| slot.date == today + 1 && slot.slot == 20).expect("it is there");
+        let tomorrow =
+            slots.iter().find(|slot| slot.date == today + 1 && slot.slot == 20).expect("it is there");
         assert!((tomorrow.contacts - 20.0).abs() < 0.1);
     }
 
@@ -510,7 +522,8 @@ mod tests {
         let mut today = vec![Cell::default(); 21];
         today[20] = cell(45.0, 240.0);
         let slots = learned.slots(&today);
-        let total: f64 = slots.iter().filter(|slot| slot.date == monday() + 1).map(|slot| slot.contacts).sum();
+        let total: f64 =
+            slots.iter().filter(|slot| slot.date == monday() + 1).map(|slot| slot.contacts).sum();
         let share = 9.0 / COLD_HOURS.iter().sum::<f64>() / 2.0;
         assert!((total - 45.0 / share).abs() < 1e-6, "{total}");
         assert_eq!(slots[0].model, Model::ColdStart);

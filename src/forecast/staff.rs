@@ -107,7 +107,13 @@ pub fn outlook(on_seat: f64, contacts: f64, aht_seconds: f64, slot_seconds: f64,
     }
     let n = places.floor() as i64;
     Outlook {
-        service_level: erlang_c_service_level(n, contacts, aht_seconds, slot_seconds, rule.target_wait_seconds),
+        service_level: erlang_c_service_level(
+            n,
+            contacts,
+            aht_seconds,
+            slot_seconds,
+            rule.target_wait_seconds,
+        ),
         asa_seconds: erlang_c_asa(n, contacts, aht_seconds, slot_seconds),
         abandon: erlang_a_abandon(n, contacts, aht_seconds, slot_seconds, rule.patience_seconds),
         occupancy,

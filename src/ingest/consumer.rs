@@ -67,6 +67,7 @@ pub struct Lag {
 /// Where records go. Called on the consumer's thread: what blocks here, blocks reading.
 pub trait Sink: Send + Sync {
     /// Partitions have been given to this member. Returns where each starts, in the same order, from the durable record.
+    /// None are given where the group has fewer partitions than members.
     ///
     /// May block for seconds: the group waits. An error ends the consumer.
     fn assigned(&self, partitions: &[Place]) -> Result<Vec<Start>, String>;

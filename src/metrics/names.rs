@@ -82,6 +82,9 @@ metrics! {
     FIRST_RESPONSE Histogram "first_response_seconds" ["queue", "channel"] "seconds"
         "Time from the first answer of a contact to the first message of an agent after it."
 
+    KEYWORD_HITS Counter "keyword_hits_total" ["category", "speaker", "queue"] "hits"
+        "Phrases of the lexicons' categories in messages, negated ones left out; the queue is that of the message, else the one the contact entered last."
+
     LEGS_WAITING Gauge "legs_waiting" ["queue", "channel"] "legs"
         "Legs that wait now."
     LONGEST_WAIT Gauge "longest_wait_seconds" ["queue", "channel"] "seconds"
@@ -102,6 +105,8 @@ metrics! {
         "Mean wait of the legs answered in the window."
     ROLLING_AHT Gauge "rolling_aht_seconds" ["queue", "channel", "window"] "seconds"
         "Mean handle time of the handlings closed in the window, outbound ones left out."
+    ROLLING_SENTIMENT Gauge "rolling_sentiment_score" ["speaker", "window"] "-1 to 1"
+        "Mean sentiment of the utterances in the window that have any, by speaker."
     SLOT_OFFERED Gauge "slot_offered" ["queue", "channel"] "legs"
         "Legs that entered the queue in the running slot."
     SLOT_ANSWERED Gauge "slot_answered" ["queue", "channel"] "legs"

@@ -7,7 +7,7 @@ use prometheus::{Registry, TextEncoder};
 
 use super::names::{self, Metric, MetricKind};
 use super::stats::Stats;
-use crate::event::AgentStateName;
+use crate::event::{AgentStateName, Speaker};
 use crate::kpi::{Outcome, ServiceLevel, Totals, kpi};
 use crate::time::Millis;
 use crate::window::{Histogram, ROLLING, Series, SeriesKey, Summary};
@@ -52,6 +52,7 @@ impl Metrics {
         for (state, agents) in AgentStateName::ALL.iter().zip(summary.agents) {
             families.gauge(&names::AGENTS, &[state.as_str()], agents as f64);
         }
+        families.words(summary);
         families.counter(&names::FOLDED, &[], summary.folded);
         families.pipeline(stats);
         families.gauge(&names::BUILD_INFO, &[&self.version], 1.0);
@@ -119,6 +120,18 @@ impl Families {
             self.gauge_if(&names::ROLLING_SERVICE_LEVEL, &labels, figure("service_level", totals));
             self.gauge_if(&names::ROLLING_ASA, &labels, figure("asa_seconds", totals));
             self.gauge_if(&names::ROLLING_AHT, &labels, figure("aht_seconds", totals));
+        }
+    }
+
+    /// What was said.
+    fn words(&mut self, summary: &Summary) {
+        for (key, &times) in &summary.keywords {
+            self.counter(&names::KEYWORD_HITS, &[&key.category, key.speaker.as_str(), &key.queue], times);
+        }
+        for (window, moods) in ROLLING.iter().zip(&summary.moods) {
+            for (speaker, mood) in Speaker::ALL.iter().zip(moods) {
+                self.gauge_if(&names::ROLLING_SENTIMENT, &[speaker.as_str(), window.name], mood.mean());
+            }
         }
     }
 

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::story::{Stories, Story, Turn};
+use super::story::{Stories, Story, Turn, Way};
 use super::{Speech, Spoken, seconds};
-use crate::event::{Channel, Event, Kind, LeaveReason, Speaker};
+use crate::event::{Channel, Event, Kind, Speaker};
 use crate::time::format_time;
 
 #[derive(Debug, Default)]
@@ -69,33 +69,22 @@ impl Speech for Chatwoot {
                 say("conversation_created", body, Value::Null);
             }
             Turn::Queued(leg) => {
-                let closed = matches!(
-                    story.legs[leg - 1].left,
-                    Some((_, super::story::Way::Left(_) | super::story::Way::Ended(_)))
-                );
                 let body = conversation(story, event, team, None, "open");
-                if closed {
+                if leg > 0 && matches!(story.legs[leg - 1].left, Some((_, Way::Left(_) | Way::Ended(_)))) {
                     say("conversation_status_changed", body, status("resolved", "open"));
                 } else {
-                    say("conversation_updated", body, assignee(None, None));
+                    // An agent gives it back, for another team; it is told when it waits there.
+                    let before = story.talks.last().map(|talk| talk.agent.as_str());
+                    say("conversation_updated", body, assignee(before, None));
                 }
             }
             Turn::Answered(talk) => {
                 let agent = &story.talks[talk].agent;
+                // From agent to agent, nothing lies between.
+                let direct = story.talks[talk].leg.is_none();
+                let before = talk.checked_sub(1).filter(|_| direct).map(|before| story.talks[before].agent.as_str());
                 let body = conversation(story, event, team, Some(agent), "open");
-                say("conversation_updated", body, assignee(None, Some(agent)));
-            }
-            Turn::Transferred(talk) => {
-                let agent = story.talks[talk].agent.clone();
-                let body = conversation(story, event, None, None, "open");
-                say("conversation_updated", body, assignee(Some(&agent), None));
-            }
-            Turn::Left(_, LeaveReason::Overflow) if talker.is_none() => {
-                say(
-                    "conversation_status_changed",
-                    conversation(story, event, team, None, "resolved"),
-                    status("open", "resolved"),
-                );
+                say("conversation_updated", body, assignee(before, Some(agent)));
             }
             Turn::Left(..) | Turn::Ended(Some(_), _) => {
                 say(

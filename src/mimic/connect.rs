@@ -143,6 +143,10 @@ fn records(story: &Story, written: Millis, out: &mut Vec<Spoken>) {
                 "AfterContactWorkStartTimestamp": talk.ended.map(|(ended, _, _)| stamp(ended)),
                 "AfterContactWorkEndTimestamp": talk.wrapped.map(stamp),
             });
+            if let (None, Some(queue)) = (leg, &talk.queue) {
+                // It is of a queue without having waited there.
+                record["Queue"] = json!({ "Name": queue });
+            }
             if talk.dial_ms > 0 {
                 record["InitiationTimestamp"] = stamp(talk.since - talk.dial_ms).into();
             }

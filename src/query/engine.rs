@@ -123,7 +123,7 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_table_factories(Default::default())
             .build();
-        functions::register(&mut template, options.grid)?;
+        functions::register(&mut template, options.grid, options.reader.clone())?;
 
         let turns = options.max_concurrent.clamp(1, Semaphore::MAX_PERMITS / WAITING_PER_RUNNING);
         Ok(Self {

@@ -100,7 +100,10 @@ async fn forecasts_are_held_against_what_came() {
     let mut rows = roster();
     rows.forecasts = Default::default();
     // Of the morning's eight in the slot from nine: ten expected the day before, nine a week before, eleven during the day.
-    let with = |minutes, contacts| ForecastRow { aht_seconds: Some(170.0), ..told("sales", 0, minutes, contacts, 2) };
+    let with = |minutes, contacts| ForecastRow {
+        aht_seconds: Some(170.0),
+        ..told("sales", 0, minutes, contacts, 2)
+    };
     rows.forecasts.push(&with(60, 10.0));
     rows.forecasts.push(&with(6 * 24 * 60, 9.0));
     rows.forecasts.push(&ForecastRow { kind: Some("intraday"), ..with(0, 11.0) });
@@ -136,12 +139,16 @@ async fn a_plan_is_judged_in_five_dimensions() {
     // Yesterday's late shift ended eight hours before; that day is another row.
     let late = shift("late", "agent1", None, -16 * 60, -8 * 60);
     rows.shifts.push(&late);
-    let short_notice = ShiftRow { published_at: Some(at(NINE) - 60 * MINUTE), ..shift("new", "new", None, 0, 0) };
+    let short_notice =
+        ShiftRow { published_at: Some(at(NINE) - 60 * MINUTE), ..shift("new", "new", None, 0, 0) };
     rows.shifts.push(&short_notice);
     let engine = engine(cut(rows, Facts::default(), "2026-11-20T00:30:00Z"));
     let rows = ask(&engine, "SELECT * FROM schedule_score WHERE department = '(all)' AND start = local_day(now()) AND period = 'day'").await;
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
-    assert_eq!((&row["forecast_score"], &row["slots"], &row["failing_slots"]), (&Value::Null, &json!(2), &json!(1)));
+    assert_eq!(
+        (&row["forecast_score"], &row["slots"], &row["failing_slots"]),
+        (&Value::Null, &json!(2), &json!(1))
+    );
     near(&row["fit"], 4.0 / 28.0);
     near(&row["over"], 2.0 / 28.0);
     near(&row["under"], 2.0 / 28.0);
@@ -155,7 +162,9 @@ async fn a_plan_is_judged_in_five_dimensions() {
     near(&row["overloaded_share"], 0.0);
     let satisfied = (13.0 / 17.0 + 0.0 + 16.0 / 17.0) / 3.0;
     near(&row["score"], 100.0 * (24.0 / 28.0 + satisfied + 0.5 + 1.0) / 4.0);
-    let week = ask(&engine, "SELECT shifts FROM schedule_score WHERE department = '(all)' AND period = 'week'").await;
+    let week =
+        ask(&engine, "SELECT shifts FROM schedule_score WHERE department = '(all)' AND period = 'week'")
+            .await;
     assert_eq!(week, [json!({ "shifts": 18 })]);
 }
 
@@ -182,7 +191,13 @@ async fn the_running_slot_is_told_to_its_end() {
 }
 
 /// A state of an agent from so many minutes after nine.
-fn state<'a>(id: &'a str, agent: &'a str, state: &'a str, from: i64, until: Option<i64>) -> AgentStateRow<'a> {
+fn state<'a>(
+    id: &'a str,
+    agent: &'a str,
+    state: &'a str,
+    from: i64,
+    until: Option<i64>,
+) -> AgentStateRow<'a> {
     AgentStateRow {
         agent_id: Some(agent),
         id: Some(id),
@@ -218,7 +233,13 @@ async fn who_keeps_to_the_plan() {
 }
 
 /// A contact that an agent answered so many minutes after nine, its customer's sentiment, and whether it was resolved.
-fn met<'a>(id: &'a str, customer: &'a str, agent: &'a str, minutes: i64, mood: Option<f64>) -> ContactRow<'a> {
+fn met<'a>(
+    id: &'a str,
+    customer: &'a str,
+    agent: &'a str,
+    minutes: i64,
+    mood: Option<f64>,
+) -> ContactRow<'a> {
     let started_at = at(NINE) + minutes * MINUTE;
     ContactRow {
         contact_id: Some(id),
@@ -244,8 +265,9 @@ fn met<'a>(id: &'a str, customer: &'a str, agent: &'a str, minutes: i64, mood: O
 async fn who_needs_a_pause() {
     let mut rows = Facts::default();
     // Pleasant, unknown, then three unpleasant in a row: by mood, by a complaint, by a survey.
-    for (at, (id, mood)) in
-        [("1", Some(0.5)), ("2", None), ("3", Some(-0.4)), ("4", None), ("5", Some(0.1))].into_iter().enumerate()
+    for (at, (id, mood)) in [("1", Some(0.5)), ("2", None), ("3", Some(-0.4)), ("4", None), ("5", Some(0.1))]
+        .into_iter()
+        .enumerate()
     {
         rows.contacts.push(&met(id, "x", "li", 10 * at as i64, mood));
         rows.handlings.push(&handling(id, "li", 600 * at as i64, 60, Some(0)));
@@ -312,7 +334,8 @@ async fn a_month_of_an_agent_stands_beside_the_team() {
     assert_eq!((&li["csat"], &li["small_n"]), (&Value::Null, &json!(true)));
     assert_eq!((&li["trains_in"], &wu["trains_in"]), (&json!("handle time; resolution"), &Value::Null));
     assert_eq!(li["aht_before_seconds"], Value::Null);
-    let quarters = ask(&engine, "SELECT start FROM agent_month WHERE period = 'quarter' AND agent_id = 'li'").await;
+    let quarters =
+        ask(&engine, "SELECT start FROM agent_month WHERE period = 'quarter' AND agent_id = 'li'").await;
     assert_eq!(quarters, [json!({ "start": "2026-09-30T16:00:00.000Z" })]);
 }
 
@@ -368,7 +391,10 @@ async fn a_surge_is_seen_with_its_size() {
     let rows = ask(&engine, "SELECT * FROM surges").await;
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((&row["start"], &row["slots"]), (&json!("2026-11-20T01:00:00.000Z"), &json!(2)));
-    assert_eq!((&row["contacts"], &row["expected"], &row["lasts"]), (&json!(100), &json!(15.0), &json!(true)));
+    assert_eq!(
+        (&row["contacts"], &row["expected"], &row["lasts"]),
+        (&json!(100), &json!(15.0), &json!(true))
+    );
     near(&row["times"], 100.0 / 15.0);
     near(&row["deviations"], (50.0 / 11.0_f64.sqrt()).max(35.0 / 5.25_f64.sqrt()));
     near(&row["next_expected"], 40.0);
@@ -421,7 +447,10 @@ async fn what_the_bot_could_not_settle() {
     let engine = engine(cut(rows, Facts::default(), "2026-11-23T04:00:00Z"));
     let rows = ask(&engine, "SELECT * FROM bot_handover ORDER BY topic").await;
     let bill = &rows[0];
-    assert_eq!((&bill["bot_contacts"], &bill["handover"], &bill["returned_24h"]), (&json!(3), &json!(1), &json!(1)));
+    assert_eq!(
+        (&bill["bot_contacts"], &bill["handover"], &bill["returned_24h"]),
+        (&json!(3), &json!(1), &json!(1))
+    );
     near(&bill["failure_share"], 2.0 / 3.0);
     near(&bill["common_share"], 0.75);
     assert_eq!((&bill["keywords"], &rows[1]["keywords"]), (&json!("fee:乱扣费"), &Value::Null));

@@ -6,6 +6,7 @@
 //! that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
 //! Invariant: everything has a bound: connections, headers, bodies, and the time that each may take.
 
+mod events;
 mod guard;
 mod health;
 mod listen;
@@ -30,6 +31,7 @@ use tower_http::compression::CompressionLayer;
 use crate::query::Engine;
 use crate::time::Clock;
 
+pub use events::{Batch, Intake, Refusal, Taken};
 pub use health::Health;
 pub use listen::run;
 
@@ -67,6 +69,8 @@ pub struct Site {
     pub live: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Whether the service lives, and is caught up.
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
+    /// Takes records into Kafka; `None`: none are taken.
+    pub intake: Option<Intake>,
     /// The centre's present; names the ticks of the stream.
     pub clock: Arc<dyn Clock>,
 }
@@ -99,6 +103,7 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/api/v1/live", "get", get(live::now)),
         ("/api/v1/stream", "get", get(live::stream)),
         ("/api/v1/sql", "post", post(sql::answer)),
+        ("/api/v1/events", "post", post(events::take)),
         ("/api/v1/openapi.json", "get", get(openapi)),
     ]
 }

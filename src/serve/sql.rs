@@ -70,7 +70,7 @@ async fn question(request: Request) -> Result<Question, Response> {
     })
 }
 
-fn unread(error: &BytesRejection) -> Response {
+pub(super) fn unread(error: &BytesRejection) -> Response {
     let message = match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
         _ => "the body could not be read".to_owned(),

@@ -59,6 +59,7 @@ async fn start(ready: bool) -> Running {
             ready,
             reasons: vec!["partition 3 is behind".to_owned()],
         }),
+        intake: Some(Arc::new(|batch| Box::pin(async move { intake(batch) }))),
         clock: Arc::new(Still),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -293,8 +294,59 @@ async fn only_loopback_is_served() {
         metrics: Arc::new(String::new),
         live: Arc::new(|| Value::Null),
         health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
+        intake: None,
         clock: Arc::new(Still),
     };
     let refused = run(listener, site, running.stop.clone()).await.expect_err("an address for everybody");
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+/// Takes records that look like objects; a format named after a refusal is refused so.
+fn intake(batch: Batch) -> Result<Taken, Refusal> {
+    match batch.format.as_deref() {
+        Some("busy") => return Err(Refusal::Busy),
+        Some("down") => return Err(Refusal::Outside("no broker answers".to_owned(), None)),
+        Some("morse") => return Err(Refusal::Unknown("unknown format `morse`".to_owned(), "there are: a".to_owned())),
+        _ => {}
+    }
+    let mut taken = Taken::default();
+    for (at, record) in batch.records.iter().enumerate() {
+        if record.starts_with(b"{") {
+            taken.accepted += 1;
+        } else {
+            taken.rejected.push((at + 1, "not_object", "it is none".to_owned()));
+        }
+    }
+    Ok(taken)
+}
+
+#[tokio::test]
+async fn events_are_taken_once_the_brokers_have_them_and_bad_ones_are_named() {
+    let running = start(true).await;
+    let post = |query: &str, kind: &str, body: String| {
+        let request = running.client.post(running.url(&format!("/api/v1/events{query}")));
+        send(request.header("content-type", kind).body(body))
+    };
+    let (status, _, body) = post("", "application/x-ndjson", "{}\n7\n{}\n".to_owned()).await;
+    let told: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert_eq!((&told["accepted"], &told["rejects"][0]["line"]), (&json!(2), &json!(2)));
+    assert_eq!(post("", "application/json", "[{},{}]".to_owned()).await.0, StatusCode::ACCEPTED);
+    assert_eq!(post("?format=x&topic=t&key=k", "application/json", "{}".to_owned()).await.0, StatusCode::ACCEPTED);
+    assert_eq!(post("", "application/x-ndjson", "7\n".to_owned()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post("", "text/plain", String::new()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post("?what=x", "application/json", "{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post("?format=morse", "application/json", "{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post("", "image/png", "x".to_owned()).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let (status, headers, _) = post("?format=busy", "application/json", "{}".to_owned()).await;
+    assert_eq!((status, headers["retry-after"].as_bytes()), (StatusCode::TOO_MANY_REQUESTS, b"1".as_slice()));
+    let (status, headers, _) = post("?format=down", "application/json", "{}".to_owned()).await;
+    assert_eq!((status, headers["retry-after"].as_bytes()), (StatusCode::SERVICE_UNAVAILABLE, b"1".as_slice()));
+    let many = "{}\n".repeat(10_001);
+    assert_eq!(post("", "application/x-ndjson", many).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    assert_eq!(post("", "application/json", large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    let foreign = running.client.post(running.url("/api/v1/events")).header("origin", "http://evil.example");
+    let (status, _, _) = send(foreign.header("content-type", "text/plain").body("{}")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
 }

@@ -15,7 +15,8 @@ fn lake() -> &'static Path {
         callpulse(simulate.iter().map(PathBuf::from).chain([events.clone()])).ok();
         let lake = dir.path().join("lake");
         callpulse([Path::new("replay"), "--data-dir".as_ref(), &lake, &events]).ok();
-        callpulse([Path::new("forecast"), "--data-dir".as_ref(), &lake, "--format".as_ref(), "csv".as_ref()]).ok();
+        callpulse([Path::new("forecast"), "--data-dir".as_ref(), &lake, "--format".as_ref(), "csv".as_ref()])
+            .ok();
         dir
     });
     dir.path()
@@ -50,18 +51,18 @@ fn every_question_of_a_manager_has_an_answer() {
 
 #[test]
 fn a_version_is_kept_and_needs_what_erlang_says() {
-    let versions = ask("SELECT made_at, COUNT(*) AS n, COUNT(DISTINCT queue) AS queues FROM forecasts GROUP BY made_at");
+    let versions =
+        ask("SELECT made_at, COUNT(*) AS n, COUNT(DISTINCT queue) AS queues FROM forecasts GROUP BY made_at");
     assert_eq!(versions.len(), 1, "{versions:?}");
     assert!(versions[0]["queues"].as_i64() > Some(1), "{versions:?}");
-    let wrong = ask(
-        "SELECT queue, contacts, aht_seconds, agents_on_seat FROM forecasts \
+    let wrong = ask("SELECT queue, contacts, aht_seconds, agents_on_seat FROM forecasts \
          WHERE target_wait_seconds IS NOT NULL AND contacts > 0 AND agents_on_seat <> CAST(ceil(CAST(GREATEST( \
            erlang_c_agents(contacts, aht_seconds, slot_ms / 1000.0, target_wait_seconds, service_level_target), \
-           CAST(ceil(load_erlangs / occupancy_cap - 0.000000001) AS BIGINT)) AS DOUBLE) / places) AS BIGINT)",
-    );
+           CAST(ceil(load_erlangs / occupancy_cap - 0.000000001) AS BIGINT)) AS DOUBLE) / places) AS BIGINT)");
     assert_eq!(wrong, Vec::<serde_json::Value>::new());
     // Each day's slots are there once.
-    let twice = ask("SELECT slot_start, queue, channel FROM forecasts GROUP BY 1, 2, 3, made_at HAVING COUNT(*) > 1");
+    let twice =
+        ask("SELECT slot_start, queue, channel FROM forecasts GROUP BY 1, 2, 3, made_at HAVING COUNT(*) > 1");
     assert_eq!(twice, Vec::<serde_json::Value>::new());
 }
 
@@ -72,7 +73,8 @@ fn another_roster_closes_a_gap() {
          fails FROM staff_slot \
          WHERE slot_start >= local_clock(now(), 1, 0) AND contacts > 1 AND fails ORDER BY gap, slot_start, queue LIMIT 1",
     )[0];
-    let (slot, queue) = (worst["slot_start"].as_str().expect("a time"), worst["queue"].as_str().expect("a queue"));
+    let (slot, queue) =
+        (worst["slot_start"].as_str().expect("a time"), worst["queue"].as_str().expect("a queue"));
     assert!(worst["gap"].as_f64() < Some(0.0), "{worst}");
     // The file replaces the roster as a whole, so that it must hold everybody whom the queue needs.
     let needed = worst["needed"].as_i64().expect("a number");
@@ -100,7 +102,11 @@ fn another_roster_closes_a_gap() {
     let rows: Vec<serde_json::Value> = serde_json::from_str(&ran.ok()).expect("rows");
     let row = rows
         .iter()
-        .find(|row| row["slot_start"] == worst["slot_start"] && row["queue"] == worst["queue"] && row["channel"] == worst["channel"])
+        .find(|row| {
+            row["slot_start"] == worst["slot_start"]
+                && row["queue"] == worst["queue"]
+                && row["channel"] == worst["channel"]
+        })
         .expect("the slot is there");
     assert!(row["gap_after"].as_f64() > Some(-1e-9), "{row}");
     assert!(row["agents_staffed_after"].as_f64() >= row["agents_required"].as_f64(), "{row}");
@@ -117,8 +123,14 @@ fn a_series_is_back_tested_without_a_lake() {
         csv.push_str(&format!("2026-{month:02}-{date:02},{}\n", 100 + (day % 7) * 10 + (day * 37) % 11));
     }
     std::fs::write(&file, csv).expect("the series is written");
-    let arguments: [&Path; 6] =
-        ["forecast".as_ref(), "--backtest".as_ref(), "--history".as_ref(), &file, "--set".as_ref(), "forecast.calendar=none".as_ref()];
+    let arguments: [&Path; 6] = [
+        "forecast".as_ref(),
+        "--backtest".as_ref(),
+        "--history".as_ref(),
+        &file,
+        "--set".as_ref(),
+        "forecast.calendar=none".as_ref(),
+    ];
     let out = callpulse(arguments).ok();
     for name in ["hand", "seasonal_naive", "ets", "mstl", "chosen"] {
         assert!(out.lines().any(|line| line.starts_with(name)), "{name}\n{out}");

@@ -13,6 +13,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("forecast", 0),
     ("simulate", 0),
     ("event", 1),
+    ("text", 2),
     ("facts", 2),
     ("privacy", 2),
     ("correlate", 3),
@@ -34,7 +35,7 @@ const NEXT_DOOR: &[(&str, &str)] = &[("query", "lake"), ("serve", "query")];
 
 /// The core: no thread, no clock, no socket, no wire format.
 const CORE: &[&str] =
-    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy"];
+    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy", "text"];
 /// What the core does without.
 const NOT_IN_CORE: &[&str] = &[
     "tokio",
@@ -61,7 +62,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["app"]),
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "text"]),
     ("augurs", &["forecast"]),
 ];
 

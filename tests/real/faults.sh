@@ -78,7 +78,7 @@ check_config() {
     "$callpulse" run -c "$work/wrong.toml" > "$work/wrong.out" 2>&1 || code=$?
     [ "$code" -eq 78 ] || fail "config: exit code $code"
     local told
-    for told in 'wrong.toml:1' 'wrong.toml:2' 'wrong.toml:4' 'lateness_secs'; do
+    for told in 'wrong.toml, line 1' 'wrong.toml, line 2' 'wrong.toml, line 4' 'lateness_secs'; do
         grep -q "$told" "$work/wrong.out" || { cat "$work/wrong.out" >&2; fail "config: \`$told\` is not named"; }
     done
     say "config: refused as a whole with code 78, each error with its line and a hint"

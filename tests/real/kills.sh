@@ -86,12 +86,12 @@ metric() {
 }
 
 # The producer: the set in pieces, so that it lasts as long as the kills.
-pieces=$((kills * 2))
+pieces=$((kills * 4))
 split -n "l/$pieces" -a 4 "$work/keyed" "$work/piece."
 (
     for piece in "$work"/piece.*; do
         kcat -P -b "$brokers" -t calls -K $'\t' -z lz4 -X partitioner=murmur2_random -l "$piece"
-        sleep 0.7
+        sleep 1.3
     done
 ) > "$work/producer.log" 2>&1 &
 producer=$!
@@ -100,8 +100,15 @@ start_instance 0
 start_instance 1
 done_kills=0 busy=0
 while [ "$done_kills" -lt "$kills" ]; do
-    sleep "$((RANDOM % 3)).$((RANDOM % 10))"
     n=$((RANDOM % 2))
+    # Mostly when it has begun to read, sometimes while it starts or takes partitions on.
+    if [ $((RANDOM % 4)) -ne 0 ]; then
+        for _ in $(seq 40); do
+            [ "$(metric $n records_consumed_total)" -eq 0 ] || break
+            sleep 0.5
+        done
+    fi
+    sleep "$((RANDOM % 3)).$((RANDOM % 10))"
     [ "$(metric $n records_consumed_total)" -eq 0 ] || busy=$((busy + 1))
     if ! kill -0 "${services[n]}" 2> /dev/null; then
         wait "${services[n]}" || fail "instance $n ended by itself with $?"
@@ -122,6 +129,7 @@ while [ "$done_kills" -lt "$kills" ]; do
     [ $((done_kills % 10)) -ne 0 ] || say "$done_kills kills"
 done
 say "$done_kills kills, $busy of them after the instance had read something"
+[ "$((busy * 3))" -ge "$done_kills" ] || fail "too few of the kills met an instance that reads"
 wait "$producer" || fail "the producer"
 producer=
 

@@ -33,11 +33,14 @@ pub(super) fn series(path: &Path) -> Result<Series, Failure> {
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let mut fields = line.split([',', ';', '\t']).map(|field| field.trim().trim_matches('"'));
         let (time, count) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-        match (When::read(time), count.parse::<f64>().ok().filter(|count| count.is_finite() && *count >= 0.0)) {
+        match (When::read(time), count.parse::<f64>().ok().filter(|count| count.is_finite() && *count >= 0.0))
+        {
             (Some(when), Some(count)) => rows.push((when, count)),
             _ if rows.is_empty() && at == 0 => {}
             (None, _) => return Err(fault(path, at + 1, &format!("`{time}` is no time"), TIMES)),
-            (_, None) => return Err(fault(path, at + 1, &format!("`{count}` is no count"), "a number from 0 on")),
+            (_, None) => {
+                return Err(fault(path, at + 1, &format!("`{count}` is no count"), "a number from 0 on"));
+            }
         }
     }
     let Some((first, _)) = rows.first() else {
@@ -49,9 +52,17 @@ pub(super) fn series(path: &Path) -> Result<Series, Failure> {
     }
     Ok(match first {
         When::Minute(..) => {
-            let whole = rows.iter().all(|(when, _)| matches!(when, When::Minute(_, minute) if minute % 60 == 0));
-            let half = rows.iter().all(|(when, _)| matches!(when, When::Minute(_, minute) if minute % 30 == 0));
-            let length = if whole { 60 } else if half { 30 } else { 15 };
+            let whole =
+                rows.iter().all(|(when, _)| matches!(when, When::Minute(_, minute) if minute % 60 == 0));
+            let half =
+                rows.iter().all(|(when, _)| matches!(when, When::Minute(_, minute) if minute % 30 == 0));
+            let length = if whole {
+                60
+            } else if half {
+                30
+            } else {
+                15
+            };
             let mut history = History::new(24 * 60 / length);
             for (when, count) in rows {
                 if let When::Minute(date, minute) = when {
@@ -103,13 +114,16 @@ impl When {
             }
             None => (text, None),
         };
-        let numbers = |by: char| day.split(by).map(|part| part.parse::<i32>().ok()).collect::<Option<Vec<i32>>>();
+        let numbers =
+            |by: char| day.split(by).map(|part| part.parse::<i32>().ok()).collect::<Option<Vec<i32>>>();
         let date = match (numbers('-').as_deref(), numbers('/').as_deref()) {
             (Some([year, month]), _) if (1..=12).contains(month) && minute.is_none() => {
                 return Some(When::Month(year.checked_mul(12)? + month - 1));
             }
             (Some([year, month, day]), _) => date(*year, *month, *day)?,
-            (_, Some([month, day, year])) => date(if *year < 100 { 2_000 + year } else { *year }, *month, *day)?,
+            (_, Some([month, day, year])) => {
+                date(if *year < 100 { 2_000 + year } else { *year }, *month, *day)?
+            }
             _ => return None,
         };
         Some(minute.map_or(When::Day(date), |minute| When::Minute(date, minute)))
@@ -177,14 +191,29 @@ pub(super) fn roster(path: &Path, grid: &Grid) -> Result<ShiftRows, Failure> {
             None => Ok(None),
             Some("true" | "1" | "yes") => Ok(Some(true)),
             Some("false" | "0" | "no") => Ok(Some(false)),
-            Some(other) => Err(fault(path, row.0, &format!("`{other}` is neither true nor false"), "write true or false")),
+            Some(other) => Err(fault(
+                path,
+                row.0,
+                &format!("`{other}` is neither true nor false"),
+                "write true or false",
+            )),
         };
         let (start, end) = (time("start")?, time("end")?);
         let (Some(agent), Some(from), Some(until)) = (text("agent_id"), start, end) else {
-            return Err(fault(path, row.0, "a shift needs `agent_id`, `start` and `end`", "fill the three columns"));
+            return Err(fault(
+                path,
+                row.0,
+                "a shift needs `agent_id`, `start` and `end`",
+                "fill the three columns",
+            ));
         };
         if until <= from {
-            return Err(fault(path, row.0, "the shift ends before it starts", "a night shift ends on the next day"));
+            return Err(fault(
+                path,
+                row.0,
+                "the shift ends before it starts",
+                "a night shift ends on the next day",
+            ));
         }
         let paid = match text("paid_minutes") {
             None => None,
@@ -196,7 +225,8 @@ pub(super) fn roster(path: &Path, grid: &Grid) -> Result<ShiftRows, Failure> {
         let id = given.unwrap_or_else(|| format!("{agent}-{from}"));
         let queues = text("queues").map(|text| {
             let names = text.trim_matches(['[', ']']).split([';', '|', ',']);
-            let names: Vec<&str> = names.map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty()).collect();
+            let names: Vec<&str> =
+                names.map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty()).collect();
             serde_json::Value::from(names).to_string()
         });
         rows.push(&ShiftRow {
@@ -230,7 +260,8 @@ impl Table {
     fn read(path: &Path, needed: &[&[&str]]) -> Result<Table, Failure> {
         let text = read(path)?;
         let text = text.trim_start_matches('\u{feff}');
-        let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+        let mut reader =
+            csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
         let wrong = |error: csv::Error| {
             let line = error.position().map_or(1, |at| at.line() as usize);
             fault(path, line, &format!("no line of a CSV: {error}"), "separate fields by commas")
@@ -299,15 +330,21 @@ mod tests {
 
         let wrong = file("day,n\n2026-11-22,5\n2026-11-31,5\n");
         let failure = series(wrong.path()).expect_err("there is no such day");
-        assert!(failure.message.contains("`2026-11-31` is no time") && failure.message.ends_with(":3"), "{failure}");
+        assert!(
+            failure.message.contains("`2026-11-31` is no time") && failure.message.ends_with(":3"),
+            "{failure}"
+        );
     }
 
     #[test]
     fn own_events_have_a_start_and_a_kind() {
-        let given = file("start_date,end_date,event,feature\n11/1/2023,,bills,bill\n2024-04-01,5/1/2024,\"a, b\",window\n");
+        let given = file(
+            "start_date,end_date,event,feature\n11/1/2023,,bills,bill\n2024-04-01,5/1/2024,\"a, b\",window\n",
+        );
         let events = events(given.path()).expect("it is right");
         let bill = OwnEvent { start: date(2023, 11, 1), end: None, kind: "bill".to_owned() };
-        let window = OwnEvent { start: date(2024, 4, 1), end: Some(date(2024, 5, 1)), kind: "window".to_owned() };
+        let window =
+            OwnEvent { start: date(2024, 4, 1), end: Some(date(2024, 5, 1)), kind: "window".to_owned() };
         assert_eq!(events, [bill, window]);
         let failure = self::events(file("start,name\n").path()).expect_err("no kind");
         assert!(failure.message.contains("the column `kind` is missing"), "{failure}");
@@ -322,10 +359,16 @@ mod tests {
         assert_eq!(rows.len(), 1);
         let batch = rows.finish();
         let queues = batch.column_by_name("queues").expect("a column");
-        assert_eq!(arrow::util::display::array_value_to_string(queues, 0).expect("a value"), r#"["sales","support"]"#);
+        assert_eq!(
+            arrow::util::display::array_value_to_string(queues, 0).expect("a value"),
+            r#"["sales","support"]"#
+        );
         let wrong = "agent_id,start,end\nli,2026-11-23T08:00:00+08:00,2026-11-23T07:00:00+08:00\n";
         let failure = roster(file(wrong).path(), &grid).expect_err("it ends before it starts");
         assert_eq!(failure.code, 78);
-        assert!(failure.message.contains("ends before it starts") && failure.message.ends_with(":2"), "{failure}");
+        assert!(
+            failure.message.contains("ends before it starts") && failure.message.ends_with(":2"),
+            "{failure}"
+        );
     }
 }

@@ -8,8 +8,8 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use tokio_util::sync::CancellationToken;
 
-use super::make::{self, AllLearned, Key, Options, Past, Version};
 use super::OF_SERVICE;
+use super::make::{self, AllLearned, Key, Options, Past, Version};
 use crate::app::board::Board;
 use crate::event::Channel;
 use crate::facts::FORECASTS;
@@ -32,7 +32,13 @@ pub(in crate::app) async fn run(
     options: Options,
     stop: CancellationToken,
 ) {
-    let mut state = State { pasts: BTreeMap::new(), learned: AllLearned::new(), day: None, slot_end: Millis::MIN };
+    let mut state = State {
+        pasts: BTreeMap::new(),
+        learned: AllLearned::new(),
+        day: None,
+        slot_end: Millis::MIN,
+        roster: None,
+    };
     loop {
         let pause = match step(&board, &engine, clock.as_ref(), &options, &mut state).await {
             Ok(()) => LOOK_EVERY,
@@ -56,6 +62,8 @@ struct State {
     day: Option<i32>,
     /// The end of the slot for which was forecast last.
     slot_end: Millis,
+    /// What the roster was when the plan was last shown.
+    roster: Option<[i64; 3]>,
 }
 
 async fn step(
@@ -99,9 +107,27 @@ async fn step(
             tracing::debug!(rows = count, ?version, "a forecast was made");
         }
         state.slot_end = options.grid.slot(now).end;
+        state.roster = None;
     }
-    board.show_plans(plans(engine, clock.now()).await.map_err(say)?);
+    let roster = roster(engine).await.map_err(say)?;
+    if state.roster != Some(roster) {
+        board.show_plans(plans(engine, clock.now()).await.map_err(say)?);
+        state.roster = Some(roster);
+    }
     Ok(())
+}
+
+/// Numbers that change with every change of the roster; cheap to ask for, other than who serves what.
+async fn roster(engine: &Engine) -> Result<[i64; 3], query::Error> {
+    let sql = "SELECT COUNT(*) AS shifts, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS revisions, \
+        COUNT(cancelled_at) AS cancelled FROM shifts";
+    let mut found = [0; 3];
+    for batch in engine.query(sql).await?.collect().await?.iter().filter(|batch| batch.num_rows() > 0) {
+        for (at, number) in found.iter_mut().enumerate() {
+            *number = batch.column(at).as_primitive::<Int64Type>().value(0);
+        }
+    }
+    Ok(found)
 }
 
 /// What is planned for the running slot.

@@ -115,12 +115,12 @@ fn add(pasts: &mut BTreeMap<Key, Past>, batch: &RecordBatch, options: &Options) 
         let text = |at: usize| texts[at].is_valid(row).then(|| texts[at].value(row).to_owned());
         let number = |at: usize| if numbers[at].is_valid(row) { numbers[at].value(row) as f64 } else { 0.0 };
         let (Some(channel), Some(queue)) = (text(0), text(1)) else { continue };
-        let past = pasts.entry(Key { queue, channel }).or_insert_with(|| Past {
-            department: text(2),
-            history: History::new(options.slots_per_day()),
-        });
+        let past = pasts
+            .entry(Key { queue, channel })
+            .or_insert_with(|| Past { department: text(2), history: History::new(options.slots_per_day()) });
         let (date, slot) = options.place(times.value(row).div_euclid(1_000));
-        let cell = Cell { contacts: number(0), handled: number(1), handle_seconds: number(2) / SECOND as f64 };
+        let cell =
+            Cell { contacts: number(0), handled: number(1), handle_seconds: number(2) / SECOND as f64 };
         past.history.add(date, slot, cell);
     }
 }
@@ -129,7 +129,12 @@ fn add(pasts: &mut BTreeMap<Key, Past>, batch: &RecordBatch, options: &Options) 
 pub(super) type AllLearned = BTreeMap<Key, (Option<String>, Learned)>;
 
 /// Learns from the days before the one of `now`. Takes seconds for a centre with a long past.
-pub(super) fn learn_all(pasts: &BTreeMap<Key, Past>, options: &Options, now: Millis, plan: Plan) -> AllLearned {
+pub(super) fn learn_all(
+    pasts: &BTreeMap<Key, Past>,
+    options: &Options,
+    now: Millis,
+    plan: Plan,
+) -> AllLearned {
     let today = options.grid.date(now);
     pasts
         .iter()
@@ -183,7 +188,8 @@ pub(super) fn rows(
                 }
                 let Some(forecast) = day.iter().find(|forecast| forecast.slot == place) else { continue };
                 // A repeated hour has its contacts in two slots of the same place.
-                let twice = slots.iter().filter(|other| options.place(other.start).1 == place).count().max(1) as f64;
+                let twice =
+                    slots.iter().filter(|other| options.place(other.start).1 == place).count().max(1) as f64;
                 let contacts = forecast.contacts / twice;
                 let seconds = slot.length_ms() as f64 / SECOND as f64;
                 let need = forecast.aht_seconds.and_then(|aht| need(contacts, aht, seconds, &rule));

@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::command::print;
 use super::sql::{Directory, of_query};
-use super::{Failure, settings};
+use super::{Failure, lexicons, settings};
 use crate::config::Config;
 use crate::facts::{FORECASTS, SHIFTS};
 use crate::forecast::{Calendar, Country, Plan, Rule, Step, Work, back_test};
@@ -48,7 +48,11 @@ pub(super) struct Request {
 ///
 /// # Errors
 /// The file of own events is wrong.
-pub(super) fn options(config: &Config, horizon: Option<usize>, events: Option<&Path>) -> Result<Options, Failure> {
+pub(super) fn options(
+    config: &Config,
+    horizon: Option<usize>,
+    events: Option<&Path>,
+) -> Result<Options, Failure> {
     let from = &config.forecast;
     let percent = |value: i64| value as f64 / 100.0;
     let configured = from.events.as_deref().map(Path::new);
@@ -92,7 +96,7 @@ pub(super) async fn forecast(config: &Config, request: Request) -> Result<(), Fa
         return of_file(path, &options);
     }
     let format: Format = request.format.parse().map_err(Failure::usage)?;
-    let directory = Directory::open(config).await?;
+    let directory = Directory::open(config, &lexicons::shelf(config)?).await?;
     let cut = directory.cut().await.map_err(of_query)?;
     let engine = engine(config, cut.clone())?;
     let now = cut.now;
@@ -100,14 +104,18 @@ pub(super) async fn forecast(config: &Config, request: Request) -> Result<(), Fa
     let pasts = make::read(&engine, &options, request.queue.as_deref(), since).await.map_err(of_query)?;
     if pasts.is_empty() {
         let what = request.queue.as_ref().map_or("any queue".to_owned(), |queue| format!("queue `{queue}`"));
-        return Err(Failure::input(format!("`{}` has no contact of {what}", config.data_dir))
-            .hint("`callpulse replay` or `run` fills a lake; --history FILE back-tests a series without one"));
+        return Err(Failure::input(format!("`{}` has no contact of {what}", config.data_dir)).hint(
+            "`callpulse replay` or `run` fills a lake; --history FILE back-tests a series without one",
+        ));
     }
     if request.backtest {
         for (key, past) in &pasts {
             let title = format!("queue {}, {}", key.queue, key.channel);
             let plan = Plan::usual(Step::Day, options.horizon);
-            print(report::of_slots(&title, &past.history, &options.calendar, options.grid.date(now), plan).as_bytes())?;
+            print(
+                report::of_slots(&title, &past.history, &options.calendar, options.grid.date(now), plan)
+                    .as_bytes(),
+            )?;
         }
         return Ok(());
     }
@@ -162,7 +170,8 @@ async fn what_if(before: &Engine, after: &Engine, now: Millis, format: Format) -
         columns.push((format!("{name}_after"), new.column_by_name(name).map(Arc::clone)));
     }
     let columns = columns.into_iter().filter_map(|(name, column)| Some((name, column?, true)));
-    let coverage = RecordBatch::try_from_iter_with_nullable(columns).map_err(|e| Failure::bug(e.to_string()))?;
+    let coverage =
+        RecordBatch::try_from_iter_with_nullable(columns).map_err(|e| Failure::bug(e.to_string()))?;
     write(Answer::of_batch(coverage), format).await?;
 
     let scores = |roster: &str| {
@@ -174,7 +183,8 @@ async fn what_if(before: &Engine, after: &Engine, now: Millis, format: Format) -
         )
     };
     let (old, new) = (rows(before, &scores("before")).await?, rows(after, &scores("after")).await?);
-    let both = concat_batches(&old.schema(), [&old, &new]).map_err(|error| Failure::bug(error.to_string()))?;
+    let both =
+        concat_batches(&old.schema(), [&old, &new]).map_err(|error| Failure::bug(error.to_string()))?;
     match format {
         Format::Table => write(Answer::of_batch(both), format).await,
         _ => {
@@ -225,7 +235,8 @@ impl Source for Still {
 }
 
 fn engine(config: &Config, cut: Cut) -> Result<Engine, Failure> {
-    Engine::new(settings::query(config), Arc::new(Still(cut))).map_err(|error| Failure::bug(error.to_string()))
+    Engine::new(settings::query(config, None), Arc::new(Still(cut)))
+        .map_err(|error| Failure::bug(error.to_string()))
 }
 
 /// The name under which versions of forecasts count their positions in the table.
@@ -233,18 +244,12 @@ const OF_COMMAND: &str = "callpulse/forecast/command";
 /// The same for the service.
 const OF_SERVICE: &str = "callpulse/forecast/service";
 
-/// Appends a version to the lake, and lets readers of the directory see it.
+/// Appends a version to the lake.
 async fn save(config: &Config, rows: RecordBatch) -> Result<(), Failure> {
     let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
     let from = lake.positions(OF_COMMAND, 0).await.map_err(Failure::of_lake)?;
     let from = from.get(FORECASTS.name).copied().unwrap_or(0);
     append(&lake, OF_COMMAND, from, rows).await.map_err(Failure::of_lake)?;
-    if let Some(mut cut) = lake.read_cut().await.map_err(Failure::of_lake)? {
-        if let Some(number) = lake.version().number(FORECASTS.name) {
-            cut.tables.insert(FORECASTS.name.to_owned(), number);
-        }
-        lake.write_cut(&cut).await.map_err(Failure::of_lake)?;
-    }
     Ok(())
 }
 
@@ -260,7 +265,13 @@ fn of_file(path: &Path, options: &Options) -> Result<(), Failure> {
     let text = match input::series(path)? {
         Series::Slots(history) => {
             let end = history.end().unwrap_or_default();
-            report::of_slots(&title, &history, &options.calendar, end, Plan::usual(Step::Day, options.horizon))
+            report::of_slots(
+                &title,
+                &history,
+                &options.calendar,
+                end,
+                Plan::usual(Step::Day, options.horizon),
+            )
         }
         Series::Steps(series, step) => {
             let horizon = if step == Step::Month { options.horizon.min(12) } else { options.horizon };

@@ -33,19 +33,26 @@ pub(super) fn of_slots(title: &str, history: &History, calendar: &Calendar, end:
 }
 
 fn table(out: &mut String, step: Step, rows: &[(Model, [Accuracy; 4])], floor: Option<[Option<f64>; 4]>) {
-    let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.2} %", 100.0 * share));
+    let percent =
+        |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.2} %", 100.0 * share));
     let cell = |accuracy: &Accuracy| match (accuracy.wape(), accuracy.bias()) {
         (Some(wape), Some(bias)) => format!("{:.2} % ({:+.1} %)", 100.0 * wape, 100.0 * bias),
         _ => "-".to_owned(),
     };
     let mut names: Vec<String> = bands(step).iter().map(|band| band.name.to_owned()).collect();
     names.push("all".to_owned());
-    let _ = writeln!(out, "{:<16}{}  pairs", "model", names.iter().map(|name| format!("{name:>20}")).collect::<String>());
+    let _ = writeln!(
+        out,
+        "{:<16}{}  pairs",
+        "model",
+        names.iter().map(|name| format!("{name:>20}")).collect::<String>()
+    );
     let mut whole = 0;
     for (model, by_band) in rows {
         let all = together(by_band);
         whole = whole.max(all.n);
-        let cells: String = by_band.iter().chain([&all]).map(|accuracy| format!("{:>20}", cell(accuracy))).collect();
+        let cells: String =
+            by_band.iter().chain([&all]).map(|accuracy| format!("{:>20}", cell(accuracy))).collect();
         let name = if *model == Model::Blend { "chosen" } else { model.name() };
         let _ = writeln!(out, "{name:<16}{cells}  {}", all.n);
     }
@@ -74,7 +81,9 @@ fn together(by_band: &[Accuracy; 4]) -> Accuracy {
 /// One line: which model leads, and how wrong the choice was on the past.
 pub(super) fn says_of_itself(name: &str, learned: &Learned) -> String {
     if learned.is_cold() {
-        return format!("{name}: less than a week of history; a day's shape is assumed and may be off by half");
+        return format!(
+            "{name}: less than a week of history; a day's shape is assumed and may be off by half"
+        );
     }
     let errors = bands(Step::Day).iter().enumerate().filter_map(|(at, band)| {
         let wape = learned.back_test.wape(Step::Day, at)?;
@@ -84,6 +93,8 @@ pub(super) fn says_of_itself(name: &str, learned: &Learned) -> String {
     let leads = learned.chosen.model(0).name();
     match errors.is_empty() {
         true => format!("{name}: {leads}; too little history to tell the error"),
-        false => format!("{name}: {leads} for the next day; WAPE of days in the back-test: {}", errors.join(", ")),
+        false => {
+            format!("{name}: {leads} for the next day; WAPE of days in the back-test: {}", errors.join(", "))
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -24,11 +25,12 @@ use crate::app::task::{Origin, Rules, Task};
 use crate::correlate::{self, QueueRules};
 use crate::ingest::Place;
 use crate::lake::Lake;
+use crate::text::Reader;
 use crate::time::{Grid, HOUR, MINUTE, SECOND};
 use crate::window;
 
 /// Seeds of an ordinary run of the tests; CI asks for thousands.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 
 /// Everything that may happen, and how often it did.
 const KINDS: [&str; 16] = [
@@ -76,7 +78,8 @@ pub(super) fn rules(correlation: i64) -> Arc<Rules> {
             unordered: false,
         },
         window: window::Options::new(grid),
-        formats: Default::default(),
+        sources: Default::default(),
+        reader: Arc::new(ArcSwap::from_pointee(Reader::new(&[]).expect("no word is wrong"))),
         dead_letters: false,
     })
 }

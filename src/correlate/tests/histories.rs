@@ -151,7 +151,20 @@ fn contact_event(dice: &mut Dice, time: Millis, contact: u64, number: u64) -> Ev
         }
         _ => {
             event.speaker = Some(dice.pick(Speaker::ALL));
-            event.text = text(Some(dice.pick(&["hello", "你好", ""])));
+            let said = [
+                "hello",
+                "你好",
+                "",
+                "谢谢",
+                "太差了",
+                "我要投",
+                "诉你们",
+                "诉",
+                "我要投诉",
+                "不错，我要销",
+                "户口本",
+            ];
+            event.text = text(Some(dice.pick(&said)));
             event.utterance = text(dice.maybe(60, &["u1", "u2", "u3"]));
             event.is_final = event.utterance.is_none() || dice.percent(40);
         }

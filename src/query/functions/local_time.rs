@@ -372,9 +372,7 @@ mod tests {
     #[test]
     fn the_ends_of_time_are_no_trouble() {
         let grid = Grid::new(chrono_tz::Asia::Shanghai, 30).expect("a grid");
-        for piece in
-            [Piece::Slot, Piece::Hour, Piece::Day, Piece::Week, Piece::Month, Piece::Quarter]
-        {
+        for piece in [Piece::Slot, Piece::Hour, Piece::Day, Piece::Week, Piece::Month, Piece::Quarter] {
             for t in [i64::MIN / 1_000, 0, TIME_MAX, i64::MAX / 1_000] {
                 assert!(Pieces::new(grid, piece).of(t).length_ms() >= 0, "{piece:?} {t}");
             }

@@ -6,14 +6,17 @@ mod cover;
 mod erlang;
 mod local_time;
 mod sketch;
+mod words;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+use crate::text::Reader;
 use crate::time::Grid;
 
 /// What the manual says about one function.
@@ -90,6 +93,21 @@ pub static DOCS: &[FunctionDoc] = &[
         example: "SELECT erlang_a_abandon(14, 100, 180, 1800, 120)",
     },
     FunctionDoc {
+        call: "sentiment(text)",
+        means: "Sentiment of a text as said by a customer, -1 to 1, by the lexicons in force; 0 where nothing speaks for either.",
+        example: "SELECT sentiment('太慢了，我要投诉')",
+    },
+    FunctionDoc {
+        call: "keywords(text)",
+        means: "Phrases of the lexicons' categories in a text, whoever says it, as category:phrase separated by semicolons; NULL where there is none.",
+        example: "SELECT keywords('太慢了，我要投诉')",
+    },
+    FunctionDoc {
+        call: "mask(text)",
+        means: "The text with personal data masked, as texts are stored; its length in bytes stays.",
+        example: "SELECT mask('我的电话是13812345678')",
+    },
+    FunctionDoc {
         call: "duration_sketch(ms), merge_sketch(sketch)",
         means: "Aggregates: a sketch of durations, and the sketch of several ones together.",
         example: "SELECT merge_sketch(s) FROM (SELECT duration_sketch(value) AS s FROM generate_series(1, 100))",
@@ -107,8 +125,12 @@ pub static DOCS: &[FunctionDoc] = &[
 ];
 
 /// Adds every function to `state`.
-pub(super) fn register(state: &mut SessionState, grid: Grid) -> Result<(), DataFusionError> {
-    for function in local_time::all(grid).into_iter().chain(erlang::all()) {
+pub(super) fn register(
+    state: &mut SessionState,
+    grid: Grid,
+    reader: Option<Arc<ArcSwap<Reader>>>,
+) -> Result<(), DataFusionError> {
+    for function in local_time::all(grid).into_iter().chain(erlang::all()).chain(words::all(reader)) {
         state.register_udf(Arc::new(function))?;
     }
     state.register_udf(Arc::new(ScalarUDF::from(sketch::SketchSeconds::new())))?;

@@ -12,6 +12,7 @@ mod people;
 mod plan;
 mod score;
 mod surges;
+mod words;
 
 use crate::time::Millis;
 
@@ -65,6 +66,7 @@ pub(super) fn all(options: &Options) -> Vec<View> {
         people::VIEWS,
         surges::VIEWS,
         live::VIEWS,
+        words::VIEWS,
     ];
     for written in written {
         views.extend(written.iter().map(Written::view));

@@ -63,14 +63,14 @@ LEFT JOIN worked AS w ON p.day = w.of_day AND p.agent_id = w.of_agent",
         means: "Each day and week of the roster in five dimensions: forecast, fit, agents' satisfaction, slots that fail, agents' \
                 load; for all together (department '(all)') and per department. Slots that are over are judged by what came of \
                 them, those to come by what is expected. Each dimension is 0 to 1; what nothing is known of is NULL and leaves \
-                the score.",
+                the score, as do fit and slots of days without any shift.",
         columns: &[
             ("period", "", "day or week."),
             ("start", "", "Start of the centre's day, or of its week (Monday)."),
             ("department", "", "The department, or (all)."),
             ("score", "", "100 times the mean of the five dimensions that are known."),
             ("forecast_score", "ratio", "1: 1 - forecast_wape, at least 0."),
-            ("forecast_wape", "ratio", "WAPE of the day's contacts per slot, as told by days before it (horizon 1d)."),
+            ("forecast_wape", "ratio", "WAPE of the day's contacts per slot, as told by the day's newest full forecast (horizon 1d)."),
             ("forecast_within_10_share", "ratio", "Share of slots within 10 %."),
             ("forecast_aht_wape", "ratio", "WAPE of handle times."),
             ("fit_score", "ratio", "2: 1 - fit, at least 0."),
@@ -102,10 +102,14 @@ WITH came AS (
         CAST(COALESCE(agents_required, 0) AS DOUBLE) AS required, expected_occupancy, agents_staffed AS weight,
         slot_start + arrow_cast(slot_length_ms(slot_start), 'Duration(Millisecond)') <= {now} AS is_over, fails, offered, level
     FROM staff_slot LEFT JOIN came ON slot_start = of_slot AND channel = of_channel AND queue = of_queue
+), planned_days AS (
+    SELECT DISTINCT unnest(local_days(start, \"end\")) AS day FROM shifts WHERE cancelled_at IS NULL
 ), judged AS (
-    SELECT slot_start, department, required, agents_staffed, is_over, expected_occupancy, occupancy_cap, weight,
+    SELECT slot_start, department, required, agents_staffed, is_over, occupancy_cap,
+        CASE WHEN NOT is_over AND expected_occupancy IS NOT NULL THEN LEAST(expected_occupancy, 1.0) ELSE 0.0 END AS share,
+        CASE WHEN NOT is_over AND expected_occupancy IS NOT NULL THEN weight ELSE 0.0 END AS weight,
         CASE WHEN NOT is_over THEN fails WHEN offered > 0 THEN level < service_level_target END AS failed
-    FROM staffed
+    FROM staffed WHERE local_day(slot_start) IN (SELECT day FROM planned_days)
 ), teams AS (
     SELECT DISTINCT agent_id AS of_agent, MAX(department) AS team FROM (
         SELECT agent_id, department FROM shifts UNION ALL SELECT agent_id, department FROM handlings
@@ -125,15 +129,12 @@ WITH came AS (
     FROM (SELECT agent_id, since, until, busy, unnest(slots(since, until)) AS slot_start FROM spans) AS pieces
     GROUP BY agent_id, slot_start
 ), cap AS (
-    SELECT COALESCE(MAX(occupancy_cap), 0.85) AS cap FROM staffed
+    SELECT COALESCE(MAX(occupancy_cap), 0.85) AS cap FROM forecasts
 ), occupancy AS (
     SELECT slot_start, COALESCE(team, '(none)') AS department, CAST(busy_ms AS DOUBLE) / CAST(staffed_ms AS DOUBLE) AS share,
         cap AS cap, 1.0 AS weight
     FROM busy CROSS JOIN cap LEFT JOIN teams ON agent_id = of_agent
     WHERE staffed_ms * 2 >= slot_ms AND slot_start + arrow_cast(slot_ms, 'Duration(Millisecond)') <= {now}
-    UNION ALL
-    SELECT slot_start, department, LEAST(expected_occupancy, 1.0), occupancy_cap, weight
-    FROM judged WHERE NOT is_over AND expected_occupancy IS NOT NULL
 ), named AS (
     SELECT *, COALESCE(department, '(none)') AS team,
         LAG(\"end\") OVER (PARTITION BY agent_id, cancelled_at IS NULL ORDER BY start, shift_id) AS last_end
@@ -142,7 +143,8 @@ WITH came AS (
     SELECT local_day(slot_start) AS day, department, abs(agents_staffed - required) AS misfit,
         GREATEST(agents_staffed - required, 0.0) AS too_many, GREATEST(required - agents_staffed, 0.0) AS too_few, required,
         CASE WHEN failed IS NOT NULL THEN 1 ELSE 0 END AS slots, CASE WHEN failed THEN 1 ELSE 0 END AS failing,
-        0.0 AS shares, 0.0 AS squares, 0.0 AS weights, 0.0 AS above,
+        share * weight AS shares, share * share * weight AS squares, weight AS weights,
+        CASE WHEN share > occupancy_cap THEN weight ELSE 0.0 END AS above,
         0 AS shifts, 0 AS preferred_known, 0 AS preferred, 0 AS rest_known, 0 AS rested, 0 AS changes, 0 AS late,
         0.0 AS absolute_error, 0.0 AS contacts, 0 AS told, 0 AS within_10, 0.0 AS aht_error, 0.0 AS aht_sum
     FROM judged
@@ -170,17 +172,12 @@ WITH came AS (
             CASE WHEN aht_wape > 0 THEN aht_absolute_error / aht_wape ELSE 0.0 END AS aht_all
         FROM forecast_accuracy WHERE horizon = '1d'
     ) AS accuracy
-), teamed AS (
-    SELECT * FROM parts
-    UNION ALL
-    SELECT day, '(all)', misfit, too_many, too_few, required, slots, failing, shares, squares, weights, above, shifts,
-        preferred_known, preferred, rest_known, rested, changes, late, absolute_error, contacts, told, within_10, aht_error,
-        aht_sum
-    FROM parts
 ), periods AS (
-    SELECT 'day' AS period, day AS start, teamed.* FROM teamed
-    UNION ALL
-    SELECT 'week', local_week(day), teamed.* FROM teamed
+    SELECT period, CASE WHEN period = 'day' THEN day ELSE local_week(day) END AS start,
+        CASE WHEN every THEN '(all)' ELSE department END AS department, misfit, too_many, too_few, required, slots, failing,
+        shares, squares, weights, above, shifts, preferred_known, preferred, rest_known, rested, changes, late,
+        absolute_error, contacts, told, within_10, aht_error, aht_sum
+    FROM parts CROSS JOIN (VALUES ('day'), ('week')) AS p (period) CROSS JOIN (VALUES (true), (false)) AS t (every)
 ), sums AS (
     SELECT period, start, department, SUM(misfit) AS misfit, SUM(too_many) AS too_many, SUM(too_few) AS too_few,
         SUM(required) AS required, SUM(slots) AS slots, SUM(failing) AS failing, SUM(shares) AS shares,

@@ -6,8 +6,8 @@ pub(super) const VIEWS: &[Written] = &[Written {
     name: "surges",
     means: "Runs of slots of the last 31 days in which a queue and channel had far more contacts than expected: at least half as \
             many again, ten more, and five deviations (Poisson, with a tenth of the expected added for what forecasts are off \
-            by). Expected is what the newest forecast made before the slot says, else the median of the same time of day in the \
-            28 days before. The running slot counts as soon as it is beyond.",
+            by). Expected is what the newest forecast made before the slot says, else the median of the same time of day on \
+            those of the 28 days before on which anybody came then. The running slot counts as soon as it is beyond.",
     columns: &[
         ("start", "", "Start of the first slot."),
         ("until", "", "End of the last slot."),
