@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 # Empty in a centre that is one hour old and without faults.
 QUIET = {
@@ -70,7 +71,10 @@ def main():
                     continue
                 done += 1
                 if statement not in seen:
+                    began = time.monotonic()
                     seen[statement] = asked(callpulse, url, statement)
+                    print(f"{time.monotonic() - began:6.1f} s {board['uid']} / {title}: {seen[statement][1] or 'ok'}",
+                          file=sys.stderr, flush=True)
                 rows, error = seen[statement]
                 where = f"{board['title']} / {title}: {statement}"
                 missing = sorted(name for name in awaited if re.search(rf"\b{name}\b", statement)
@@ -88,7 +92,7 @@ def main():
     if done < 100:
         faults.append(f"only {done} statements: too few were found")
     for fault in faults:
-        print(fault, file=sys.stderr)
+        print(f"fault: {fault}", file=sys.stderr)
     for table, panels in sorted(waits.items()):
         print(f"awaited: table {table} is not in this binary; not tried: {', '.join(sorted(panels))}")
     print(f"{done} statements of SQL panels asked, {len(faults)} faults, {sum(map(len, waits.values()))} panels awaited;"
