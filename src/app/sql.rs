@@ -95,7 +95,7 @@ impl Source for Directory {
 pub(super) async fn local(config: &Config, sql: Option<&str>, format: &str) -> Result<(), Failure> {
     let format: Format = format.parse().map_err(Failure::usage)?;
     let directory = Directory::open(config).await?;
-    let engine = Engine::new(settings::query(config), Arc::new(directory))
+    let engine = Engine::new(settings::query_alone(config), Arc::new(directory))
         .map_err(|error| Failure::bug(error.to_string()))?;
     match sql {
         Some(sql) => answer(&engine, sql, format).await,
