@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dice::Dice;
 use super::simulation::rules;
+use crate::access::Access;
 use crate::app::task::{Origin, Task};
 use crate::config::Config;
 use crate::decode::Format;
@@ -347,6 +348,9 @@ async fn mutated_requests_leave_the_site_alive() {
         intake: None,
         alerts: Alerts::none(),
         clock: Arc::new(Still),
+        access: Arc::new(Access::local_only()),
+        tls: None,
+        departments: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
