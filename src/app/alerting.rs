@@ -69,6 +69,8 @@ pub(super) struct Counts {
 pub(super) struct Ends {
     pub(super) said: mpsc::UnboundedReceiver<Said>,
     pub(super) reports: mpsc::UnboundedReceiver<Report>,
+    /// Held, so that reports have no end where there is no target.
+    pub(super) report: mpsc::UnboundedSender<Report>,
     pub(super) post: Post,
     pub(super) outbox: Option<Outbox>,
     pub(super) config: Config,
@@ -121,7 +123,7 @@ impl Alerting {
             counts: Mutex::new(counts),
             fallback: config.alerts.fallback.clone(),
         });
-        let ends = Ends { said: hears, reports, post, outbox: Some(outbox), config: config.clone() };
+        let ends = Ends { said: hears, reports, report, post, outbox: Some(outbox), config: config.clone() };
         Ok((alerting, ends))
     }
 
