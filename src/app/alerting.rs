@@ -27,6 +27,11 @@ use crate::rules::{Rules, Signal};
 use crate::serve;
 use crate::time::{Clock, MINUTE, Millis, format_time};
 
+/// What may wait for the loop; workers that have more to say wait, and reading slows down.
+const SAID_MAX: usize = 4_096;
+/// Reports that may wait for the loop.
+const REPORTS_MAX: usize = 1_024;
+
 /// What is said to the loop.
 pub(super) enum Said {
     /// Signals of a task, and when the records behind them were read.
@@ -50,7 +55,7 @@ pub(super) struct Alerting {
     pub(super) rules: Arc<ArcSwap<Rules>>,
     pub(super) clock: Arc<dyn Clock>,
     context: Arc<Context>,
-    said: mpsc::UnboundedSender<Said>,
+    said: mpsc::Sender<Said>,
     /// Alerts that the lake does not have as they are now.
     uncommitted: Mutex<BTreeMap<String, Alert>>,
     counts: Mutex<Counts>,
@@ -67,8 +72,10 @@ pub(super) struct Counts {
 
 /// What the loop needs.
 pub(super) struct Ends {
-    pub(super) said: mpsc::UnboundedReceiver<Said>,
-    pub(super) reports: mpsc::UnboundedReceiver<Report>,
+    pub(super) said: mpsc::Receiver<Said>,
+    pub(super) reports: mpsc::Receiver<Report>,
+    /// Held, so that reports have no end where there is no target.
+    pub(super) report: mpsc::Sender<Report>,
     pub(super) post: Post,
     pub(super) outbox: Option<Outbox>,
     pub(super) config: Config,
@@ -97,11 +104,11 @@ impl Alerting {
             base_url: base_url.to_owned(),
             key: LinkKey::new(key),
         });
-        let (report, reports) = mpsc::unbounded_channel();
+        let (report, reports) = mpsc::channel(REPORTS_MAX);
         let post = Post::start(settings::targets(config), &context, &report).map_err(|why| {
             Failure::config(why).hint("see `notify` in config/default.toml, and docs/alerts.md")
         })?;
-        let (said, hears) = mpsc::unbounded_channel();
+        let (said, hears) = mpsc::channel(SAID_MAX);
         let uncommitted = kept.uncommitted.into_iter().map(|a| (a.id().to_owned(), a)).collect();
         let mut counts = Counts::default();
         for target in &config.notify {
@@ -121,25 +128,31 @@ impl Alerting {
             counts: Mutex::new(counts),
             fallback: config.alerts.fallback.clone(),
         });
-        let ends = Ends { said: hears, reports, post, outbox: Some(outbox), config: config.clone() };
+        let ends = Ends { said: hears, reports, report, post, outbox: Some(outbox), config: config.clone() };
         Ok((alerting, ends))
     }
 
     /// Says something to the loop; when that has ended, nobody hears it.
     pub(super) fn say(&self, said: Said) {
-        let _ = self.said.send(said);
+        if let Err(mpsc::error::TrySendError::Full(said)) = self.said.try_send(said) {
+            // Whoever acts on an alert does not wait for the loop.
+            let sender = self.said.clone();
+            tokio::spawn(async move { sender.send(said).await });
+        }
     }
 
     /// A way for workers to say something.
-    pub(super) fn voice(&self) -> mpsc::UnboundedSender<Said> {
+    pub(super) fn voice(&self) -> mpsc::Sender<Said> {
         self.said.clone()
     }
 
     /// Returns when everything that was said before is in the outbox.
     pub(super) async fn sync(&self) {
         let (reply, done) = oneshot::channel();
-        self.say(Said::Sync(reply));
-        let _ = done.await;
+        // Behind everything that was said before.
+        if self.said.send(Said::Sync(reply)).await.is_ok() {
+            let _ = done.await;
+        }
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {

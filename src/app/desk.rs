@@ -50,7 +50,7 @@ struct Loop {
 
 /// Runs the desk until `stop`, and then until everything said is kept.
 pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, stop: CancellationToken) {
-    let Ends { mut said, mut reports, post, outbox, config } = ends;
+    let Ends { mut said, mut reports, report: _held, post, outbox, config } = ends;
     let rules = alerting.rules.load_full();
     let opened = {
         let desk = alerting.desk();

@@ -94,7 +94,7 @@ pub(super) struct Options {
     /// Finds contacts whose events come to more than one task.
     pub split: Arc<Mutex<SplitWatch>>,
     /// Hears what rules say.
-    pub alerts: tokio::sync::mpsc::UnboundedSender<Said>,
+    pub alerts: tokio::sync::mpsc::Sender<Said>,
 }
 
 /// Finds contacts whose events come to more than one task, which tears their rows apart: a producer hashes
@@ -392,10 +392,10 @@ fn tell(task: &mut Task, options: &Options, read: Instant) {
     let signals = task.take_signals();
     if !signals.is_empty() {
         // Nobody hears it any more when the service stops; the next one reads the records again.
-        let _ = options.alerts.send(Said::Signals(signals, read));
+        let _ = options.alerts.blocking_send(Said::Signals(signals, read));
     }
     for shift in task.take_shifts() {
-        let _ = options.alerts.send(Said::Shift(Box::new(shift)));
+        let _ = options.alerts.blocking_send(Said::Shift(Box::new(shift)));
     }
 }
 

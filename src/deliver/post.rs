@@ -1,10 +1,12 @@
 //! The tasks that deliver: one for each target, which paces, merges and tries again.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until};
 
 use super::Context;
@@ -16,6 +18,8 @@ use crate::time::{Clock, SystemClock};
 
 /// Alerts of one message to people at most; further ones follow in the next.
 const MESSAGE_MAX: usize = 50;
+/// Jobs that wait for a target at most; there are fewer alerts open than that.
+const INBOX_MAX: usize = 100_000;
 /// The first pause after a failure; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
@@ -45,10 +49,10 @@ pub struct Report {
     pub result: &'static str,
 }
 
-/// Where jobs go in. The channels have no bound of their own: what goes in is bound by the alerts that are open.
+/// Where jobs go in. Handing one in never waits, so that no target delays another.
 #[derive(Debug)]
 pub struct Post {
-    targets: HashMap<String, UnboundedSender<Job>>,
+    targets: HashMap<String, Arc<Inbox>>,
 }
 
 impl Post {
@@ -59,16 +63,16 @@ impl Post {
     pub fn start(
         targets: Vec<Target>,
         context: &Arc<Context>,
-        reports: &UnboundedSender<Report>,
+        reports: &Sender<Report>,
     ) -> Result<Post, String> {
         let mut senders = HashMap::new();
         for target in targets {
             let name = target.name.clone();
             let courier = Courier::new(target, Arc::clone(context), reports.clone())
                 .map_err(|why| format!("the target `{name}` cannot be used: {why}"))?;
-            let (sender, jobs) = unbounded_channel();
-            tokio::spawn(courier.run(jobs));
-            senders.insert(name, sender);
+            let inbox = Arc::new(Inbox::default());
+            tokio::spawn(courier.run(Arc::clone(&inbox)));
+            senders.insert(name, inbox);
         }
         Ok(Post { targets: senders })
     }
@@ -81,9 +85,59 @@ impl Post {
         Wire::new(target).map(|_| ())
     }
 
-    /// Hands a job to its target; false where there is none of that name.
+    /// Hands a job to its target; false where there is none of that name, or where it has more waiting than it could ever
+    /// tell.
     pub fn send(&self, job: Job) -> bool {
-        self.targets.get(&job.dispatch.target).is_some_and(|target| target.send(job).is_ok())
+        self.targets.get(&job.dispatch.target).is_some_and(|target| target.put(job))
+    }
+}
+
+impl Drop for Post {
+    /// The couriers end when they have nothing more to deliver.
+    fn drop(&mut self) {
+        for inbox in self.targets.values() {
+            inbox.closed.store(true, Ordering::Release);
+            inbox.news.notify_one();
+        }
+    }
+}
+
+/// Jobs that wait for one target.
+#[derive(Debug, Default)]
+struct Inbox {
+    jobs: Mutex<VecDeque<Job>>,
+    news: Notify,
+    closed: AtomicBool,
+}
+
+impl Inbox {
+    fn put(&self, job: Job) -> bool {
+        let mut jobs = self.jobs.lock().expect("no holder of this lock can panic");
+        let room = jobs.len() < INBOX_MAX;
+        if room {
+            jobs.push_back(job);
+        }
+        drop(jobs);
+        self.news.notify_one();
+        room
+    }
+
+    fn take(&self) -> VecDeque<Job> {
+        std::mem::take(&mut *self.jobs.lock().expect("no holder of this lock can panic"))
+    }
+
+    /// What waits, as soon as anything does; `None` when nothing will any more.
+    async fn wait(&self) -> Option<VecDeque<Job>> {
+        loop {
+            let jobs = self.take();
+            if !jobs.is_empty() {
+                return Some(jobs);
+            }
+            if self.closed.load(Ordering::Acquire) {
+                return None;
+            }
+            self.news.notified().await;
+        }
     }
 }
 
@@ -125,7 +179,7 @@ impl Wire {
 struct Courier {
     target: Target,
     context: Arc<Context>,
-    reports: UnboundedSender<Report>,
+    reports: Sender<Report>,
     wire: Wire,
     waiting: VecDeque<(Job, Instant)>,
     /// When messages of the last minute were sent.
@@ -134,11 +188,7 @@ struct Courier {
 }
 
 impl Courier {
-    fn new(
-        target: Target,
-        context: Arc<Context>,
-        reports: UnboundedSender<Report>,
-    ) -> Result<Courier, String> {
+    fn new(target: Target, context: Arc<Context>, reports: Sender<Report>) -> Result<Courier, String> {
         Ok(Courier {
             wire: Wire::new(&target)?,
             target,
@@ -151,29 +201,27 @@ impl Courier {
     }
 
     /// Ends when nobody can hand in anything more and nothing waits.
-    async fn run(mut self, mut jobs: UnboundedReceiver<Job>) {
+    async fn run(mut self, inbox: Arc<Inbox>) {
         let mut pause = PAUSE;
         loop {
             if self.waiting.is_empty() {
-                match jobs.recv().await {
-                    Some(job) => self.take(job),
+                match inbox.wait().await {
+                    Some(jobs) => jobs.into_iter().for_each(|job| self.take(job)),
                     None => return,
                 }
             }
             sleep_until(self.may_send_at()).await;
             // What came meanwhile goes along.
-            while let Ok(job) = jobs.try_recv() {
-                self.take(job);
-            }
+            inbox.take().into_iter().for_each(|job| self.take(job));
             let batch = self.batch();
             match self.deliver(&batch).await {
                 Verdict::Accepted => {
                     pause = PAUSE;
-                    self.report(batch.len(), "accepted");
+                    self.report(batch.len(), "accepted").await;
                 }
                 Verdict::Refused(reason) => {
                     tracing::warn!(target_name = self.target.name, reason, "an alert was refused");
-                    self.report(batch.len(), "failed");
+                    self.report(batch.len(), "failed").await;
                 }
                 verdict @ (Verdict::Later(_) | Verdict::TooFast(_)) => {
                     let (reason, wait) = match verdict {
@@ -189,7 +237,7 @@ impl Courier {
                     );
                     pause = (pause * 2).min(PAUSE_MAX);
                     self.not_before = Instant::now() + wait;
-                    self.give_up_old(batch.len());
+                    self.give_up_old(batch.len()).await;
                 }
             }
         }
@@ -296,9 +344,10 @@ impl Courier {
         robots::judge(&self.target, status, &body)
     }
 
-    fn report(&mut self, count: usize, result: &'static str) {
+    async fn report(&mut self, count: usize, result: &'static str) {
         let merged = self.target.kind.is_read_by_people() && count > 1 && result == "accepted";
-        for (job, _) in self.waiting.drain(..count.min(self.waiting.len())) {
+        let told: Vec<_> = self.waiting.drain(..count.min(self.waiting.len())).collect();
+        for (job, _) in told {
             if job.again {
                 continue;
             }
@@ -306,12 +355,12 @@ impl Courier {
             let id = job.dispatch.alert.id().to_owned();
             let kind = job.dispatch.kind;
             // Nobody to report to: the process is stopping.
-            let _ = self.reports.send(Report { target: self.target.name.clone(), id, kind, result });
+            let _ = self.reports.send(Report { target: self.target.name.clone(), id, kind, result }).await;
         }
     }
 
     /// Gives up, of the first jobs, those that were tried for long enough.
-    fn give_up_old(&mut self, tried: usize) {
+    async fn give_up_old(&mut self, tried: usize) {
         let old = self.waiting.iter().take(tried);
         let old = old.take_while(|(_, since)| since.elapsed() >= self.target.give_up).count();
         if old > 0 {
@@ -320,12 +369,10 @@ impl Courier {
                 alerts = old,
                 "alerts could not be delivered and are given up"
             );
-            self.report(old, "failed");
+            self.report(old, "failed").await;
         }
         // What was only said again is not worth trying for long.
         self.waiting.retain(|(job, _)| !job.again);
-        let pause = self.not_before.duration_since(Instant::now());
-        debug_assert!(pause <= PAUSE_MAX * 2);
     }
 }
 

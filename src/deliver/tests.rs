@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver as Reports, channel};
 
 use super::*;
 use crate::alert::{Alert, Cause, Desk, Dispatch, Kind, Options, Quote, Route};
@@ -184,12 +184,12 @@ fn quick(name: &str, kind: TargetKind, url: &str) -> Target {
     target
 }
 
-fn start(targets: Vec<Target>) -> (Post, UnboundedReceiver<Report>) {
-    let (report, reports) = unbounded_channel();
+fn start(targets: Vec<Target>) -> (Post, Reports<Report>) {
+    let (report, reports) = channel(1_000);
     (Post::start(targets, &context(), &report).expect("targets that can be used"), reports)
 }
 
-async fn next(reports: &mut UnboundedReceiver<Report>) -> Report {
+async fn next(reports: &mut Reports<Report>) -> Report {
     let report = tokio::time::timeout(Duration::from_secs(20), reports.recv()).await;
     report.expect("a report in time").expect("couriers live")
 }

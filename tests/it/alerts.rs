@@ -283,6 +283,37 @@ fn prometheus_alerts_reach_the_person_on_duty_too() {
 }
 
 #[test]
+fn without_any_target_alerts_are_in_the_table_and_on_the_page() {
+    let broker = EmbeddedBroker::start(&[("calls", 1)]).expect("a broker");
+    let place = Place::new();
+    let lake = text(&place.path("lake"));
+    let brokers = format!("kafka.brokers={}", broker.brokers());
+    let mut service = Running::start([
+        "run",
+        "--data-dir",
+        &lake,
+        "--http",
+        "127.0.0.1:0",
+        "--set",
+        &brokers,
+        "--set",
+        "kafka.topics=[{name=\"calls\"}]",
+        "--set",
+        "kafka.dead_letter_topic=",
+        "--set",
+        "lake.commit_secs=1",
+    ]);
+    let address = service.address();
+    let firing = json!({ "alerts": [{ "status": "firing", "labels": { "alertname": "LagGrowing" } }] });
+    let taken = post(&format!("{address}/api/v1/alertmanager"), &firing);
+    assert_eq!((taken.0, taken.1["taken"].as_i64()), (200, Some(1)));
+    service.until("its row in the lake", Duration::from_secs(60), |_| {
+        (place.sql("lake", "select count(*) from alerts").ok().lines().nth(1) == Some("1")).then_some(())
+    });
+    assert!(get(&format!("{address}/api/v1/alerts")).is_some_and(|list| list.contains("LagGrowing")));
+}
+
+#[test]
 fn check_tells_every_fault_of_rules_roster_and_people() {
     let place = Place::new();
     let rules = place.write("rules.toml", "[[rule]]\nname = \"a\"\nwhen = { wiat = { secs = 1 } }\n");
