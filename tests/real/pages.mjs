@@ -245,28 +245,25 @@ const thousand = async () => {
   const page = await open(own);
   await page.waitForFunction(() => document.getElementById("shown").textContent.startsWith("40 of 1"));
   assert.equal(await page.locator("#queues tr").count(), 40);
-  await page.click("#all");
-  await page.waitForFunction((all) => document.querySelectorAll("#queues tr").length >= all, wanted);
-  // How long the page is busy with a tick, with all rows shown.
-  const busy = await page.evaluate(() => new Promise((done) => {
-    let longest = 0;
-    let last = performance.now();
-    const end = last + 5000;
-    const look = () => {
-      const now = performance.now();
-      longest = Math.max(longest, now - last);
-      last = now;
-      if (now < end) setTimeout(look, 0); else done(longest);
-    };
-    look();
-  }));
-  assert.ok(busy < 1000, `with 1,000 queues the page is busy for ${busy} ms`);
+  await page.click("#more");
+  await page.waitForFunction(() => document.querySelectorAll("#queues tr").length === 240);
+  // What a second costs the page in CPU time, so that a busy machine does not count.
+  const tools = await page.context().newCDPSession(page);
+  await tools.send("Performance.enable", { timeDomain: "threadTicks" });
+  const spent = async () => (await tools.send("Performance.getMetrics")).metrics.find(({ name }) => name === "TaskDuration").value;
+  const [before, began] = [await spent(), Date.now()];
+  await sleep(10_000);
+  const busy = (await spent() - before) / ((Date.now() - began) / 1000);
+  assert.ok(busy > 0 && busy < 0.5, `with 1,000 queues the page takes ${busy} s of CPU in a second`);
   await page.fill("#filter", "queue 0777");
   await page.waitForFunction(() => document.querySelectorAll("#queues tr").length === 1);
   await page.fill("#filter", "");
+  await page.selectOption("#order", "name");
+  await page.waitForFunction(() => document.querySelector("#queues th").textContent.startsWith("probe"));
+  await page.click("#fewer");
   await fits(page, "the wallboard with 1,000 queues");
   await axeClean(page, "the wallboard with 1,000 queues");
-  say(`1,000 queues: never busy for more than ${Math.round(busy)} ms, filtered at once`);
+  say(`1,000 queues: ${Math.round(busy * 1000)} ms of CPU a second with 240 rows shown; filtered and ordered`);
   return page;
 };
 

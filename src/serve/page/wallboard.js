@@ -16,7 +16,7 @@ const TEXTS = {
     none: "No queue has had a contact yet.", good: "80 % and more", fair: "60 to 80 %", poor: "below 60 %",
     lag: "Records behind", watermark: "Event time behind", events: "Events",
     filter: "Filter", order: "Order", by_pressure: "Waiting first", by_name: "Name", by_offered: "Offered", by_level: "Lowest service level",
-    shown: (n, all) => (n === all ? `${all} rows` : `${n} of ${all} rows`), all: (n) => `Show all ${n}`, fewer: "Show fewer",
+    shown: (n, all) => (n === all ? `${all} rows` : `${n} of ${all} rows`), more_rows: (n) => `Show ${n} more`, fewer: "Show fewer",
     close: "Close", entered: "Entered", wait: "Wait", outcome: "Outcome", agent: "Agent",
     newest: (queue) => `Newest contacts: ${queue}`, no_contacts: "No contact entered this queue in the last 24 hours.",
     chart: (offered, answered) => `Contacts per slot of today: ${offered} offered, ${answered} answered so far.`,
@@ -39,7 +39,7 @@ const TEXTS = {
     none: "尚无队列有进线。", good: "80% 及以上", fair: "60% 至 80%", poor: "60% 以下",
     lag: "积压记录数", watermark: "事件时间滞后", events: "事件数",
     filter: "筛选", order: "排序", by_pressure: "排队优先", by_name: "名称", by_offered: "进线量", by_level: "服务水平最低",
-    shown: (n, all) => (n === all ? `共 ${all} 行` : `显示 ${n} / ${all} 行`), all: (n) => `显示全部 ${n} 行`, fewer: "收起",
+    shown: (n, all) => (n === all ? `共 ${all} 行` : `显示 ${n} / ${all} 行`), more_rows: (n) => `再显示 ${n} 行`, fewer: "收起",
     close: "关闭", entered: "进入队列", wait: "等待", outcome: "结果", agent: "客服",
     newest: (queue) => `最新联络：${queue}`, no_contacts: "最近 24 小时内该队列没有进线。",
     chart: (offered, answered) => `今日各时段联络量：目前进线 ${offered}，接通 ${answered}。`,
@@ -55,11 +55,12 @@ const TEXTS = {
 };
 const STALE_MS = 2500; // two ticks missed
 const ROWS_AT_FIRST = 40;
+const ROWS_MORE = 200; // a table of all of a thousand rows keeps a small machine busy
 const STATES = ["available", "busy", "acw", "break", "training", "meeting", "other", "offline"];
 
 let live = null;
 let seen = performance.now();
-let wantsAll = false;
+let rowsWanted = ROWS_AT_FIRST;
 let order = [];
 
 // Colour never stands alone: a shape says the same.
@@ -166,14 +167,18 @@ const showQueues = (queues) => {
     const place = (queue) => places.get(rowKey(queue)) ?? order.length;
     fitting.sort((a, b) => place(a) - place(b));
   }
-  const rows = wantsAll ? fitting : fitting.slice(0, ROWS_AT_FIRST);
+  const rows = fitting.slice(0, rowsWanted);
   order = rows.map(rowKey);
   keyed($("queues"), rows, rowKey, newRow, fillRow);
   $("none").hidden = queues.length > 0;
   put($("shown"), queues.length ? say("shown", rows.length, queues.length) : "");
-  $("all").hidden = fitting.length <= ROWS_AT_FIRST;
-  put($("all"), wantsAll ? say("fewer") : say("all", fitting.length));
+  $("more").hidden = fitting.length <= rowsWanted;
+  put($("more"), say("more_rows", Math.min(ROWS_MORE, fitting.length - rowsWanted)));
+  $("fewer").hidden = rowsWanted <= ROWS_AT_FIRST;
 };
+
+/** Whether SQL can be asked: not before a service that starts has its partitions. Some readers are not told of them. */
+const canAsk = () => live !== null && is(live.now) && live.pipeline?.lag !== null;
 
 // ---- the newest contacts of a queue
 
@@ -224,7 +229,7 @@ const showDrill = () => {
 const askNewest = async (turn) => {
   const began = performance.now();
   if (turn !== asking || !chosen) return;
-  if (live && !document.hidden) {
+  if (canAsk() && !document.hidden) {
     const since = new Date(live.now - 24 * 3600 * 1000).toISOString();
     const channel = chosen.channel ? `channel = ${quote(chosen.channel)}` : "channel IS NULL";
     try {
@@ -239,7 +244,7 @@ const askNewest = async (turn) => {
     }
   }
   // A slow answer is not asked for at once again.
-  setTimeout(() => askNewest(turn), live ? Math.max(2000, 3 * (performance.now() - began)) : 200);
+  setTimeout(() => askNewest(turn), canAsk() ? Math.max(2000, 3 * (performance.now() - began)) : 200);
 };
 
 // ---- the slots of the day
@@ -263,7 +268,7 @@ const midnight = (now, zone) => {
 };
 const askSlots = async () => {
   const began = performance.now();
-  if (live && is(live.now) && !document.hidden) {
+  if (canAsk() && !document.hidden) {
     const from = midnight(live.now, live.timezone);
     const today = `slot_start >= TIMESTAMP ${quote(new Date(from).toISOString())}
       AND slot_start < TIMESTAMP ${quote(new Date(from + 26 * HOUR_MS).toISOString())}`;
@@ -286,7 +291,7 @@ const askSlots = async () => {
     }
     showSlots();
   }
-  setTimeout(askSlots, live ? Math.max(15000, 10 * (performance.now() - began)) : 200);
+  setTimeout(askSlots, canAsk() ? Math.max(15000, 10 * (performance.now() - began)) : 200);
 };
 let slotsSign = "";
 /** What the live figures expect of the running slot, where they do. */
@@ -480,7 +485,8 @@ begin(TEXTS, () => { show(); showAlerts(); watch(); });
 $("filter").addEventListener("input", () => show());
 $("order").value = ORDERS[remembered("order")] ? remembered("order") : "pressure";
 $("order").addEventListener("change", () => { remember("order", $("order").value); show(); });
-$("all").addEventListener("click", () => { wantsAll = !wantsAll; show(); });
+$("more").addEventListener("click", () => { rowsWanted += ROWS_MORE; show(); });
+$("fewer").addEventListener("click", () => { rowsWanted = ROWS_AT_FIRST; show(); });
 $("sound").checked = remembered("sound") === "on";
 $("sound").addEventListener("change", () => {
   remember("sound", $("sound").checked ? "on" : "off");
