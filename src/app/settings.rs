@@ -177,7 +177,7 @@ pub(super) fn query(config: &Config, reader: Option<&Shelf>) -> query::Options {
 /// What SQL needs where one person asks a directory and waits: nobody else is kept waiting, so that it may take ten minutes.
 pub(super) fn query_alone(config: &Config, reader: Option<&Shelf>) -> query::Options {
     let mut options = query(config, reader);
-    options.timeout = std::time::Duration::from_secs(600);
+    options.timeout = Duration::from_secs(600);
     options
 }
 
