@@ -423,7 +423,8 @@ impl Task {
 
     fn take_record(&mut self, at: usize, block: &Block, record: &Record) {
         self.count_again();
-        let Task { sources, correlator, facts, slots, rules, dead, reader, watch, signals, shifts, .. } = self;
+        let Task { sources, correlator, facts, slots, rules, dead, reader, watch, signals, shifts, .. } =
+            self;
         let source = &mut sources[at];
         source.next = record.offset + 1;
         let counted = u64::from(record.offset >= source.counted_to);

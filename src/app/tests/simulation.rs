@@ -229,7 +229,9 @@ impl World {
 
     fn answered(&mut self, at: usize, answer: Answer) {
         match answer {
-            Answer::Opened(lake) => self.processes[at].committer = Some(Arc::new(Committer::new(lake, None, None))),
+            Answer::Opened(lake) => {
+                self.processes[at].committer = Some(Arc::new(Committer::new(lake, None, None)))
+            }
             Answer::Adopted(partition, task) => {
                 self.processes[at].adopting.retain(|other| *other != partition);
                 // A process that cannot adopt gives up and is started again; here it tries again.

@@ -149,7 +149,12 @@ pub(super) fn register(
     grid: Grid,
     reader: Option<Arc<ArcSwap<Reader>>>,
 ) -> Result<(), DataFusionError> {
-    for function in local_time::all(grid).into_iter().chain(erlang::all()).chain(postgres::all()).chain(words::all(reader)) {
+    for function in local_time::all(grid)
+        .into_iter()
+        .chain(erlang::all())
+        .chain(postgres::all())
+        .chain(words::all(reader))
+    {
         state.register_udf(Arc::new(function))?;
     }
     state.register_udf(Arc::new(ScalarUDF::from(sketch::SketchSeconds::new())))?;
