@@ -138,7 +138,7 @@ async fn the_pages_bring_everything_themselves() {
 
 #[tokio::test]
 async fn the_examples_have_both_titles_and_are_answered() {
-    let running = start_with(true, Arc::new(Two)).await;
+    let running = start_with(true, Arc::new(Two), Alerts::none()).await;
     let examples = json_of(running.get("/sql-examples.json")).await;
     let examples = examples.as_array().expect("a list");
     assert!(examples.len() >= 10);
@@ -152,7 +152,7 @@ async fn the_examples_have_both_titles_and_are_answered() {
 
 #[tokio::test]
 async fn a_contact_is_told_whole() {
-    let running = start_with(true, Arc::new(Two)).await;
+    let running = start_with(true, Arc::new(Two), Alerts::none()).await;
     let told = json_of(running.get(&path_of("/api/v1/contacts/", OVER))).await;
     assert_eq!(told["contact"]["contact_id"], OVER);
     assert_eq!((&told["now"], &told["timezone"]), (&json!(NOW), &json!("Asia/Shanghai")));
@@ -172,7 +172,7 @@ async fn a_contact_is_told_whole() {
 
 #[tokio::test]
 async fn an_unknown_contact_is_said_to_be_unknown() {
-    let running = start_with(true, Arc::new(Two)).await;
+    let running = start_with(true, Arc::new(Two), Alerts::none()).await;
     let long = "x".repeat(600);
     for id in ["nobody", "' OR '1'='1", "o'brien", "\\' OR 1=1 --", "%", long.as_str()] {
         let (status, _, body) = send(running.get(&path_of("/api/v1/contacts/", id))).await;
@@ -188,7 +188,7 @@ async fn an_unknown_contact_is_said_to_be_unknown() {
 
 #[tokio::test]
 async fn a_contact_that_is_the_same_is_not_told_again() {
-    let running = start_with(true, Arc::new(Two)).await;
+    let running = start_with(true, Arc::new(Two), Alerts::none()).await;
     let path = path_of("/api/v1/contacts/", OVER);
     let (_, headers, _) = send(running.get(&path)).await;
     let tag = headers["etag"].to_str().expect("text").to_owned();
