@@ -14,8 +14,9 @@ use super::Failure;
 use super::board::Board;
 use super::command::stop_signal;
 use super::service::Service;
+use super::telling::Telling;
 use crate::config::Config;
-use crate::ingest::{EmbeddedBroker, Feeder, create_topic};
+use crate::ingest::{EmbeddedBroker, Feeder, create_topic, retention};
 use crate::query::Engine;
 use crate::query::output::{Format, encode};
 use crate::simulate::{Books, Centre, Emitted, Options, Row};
@@ -49,6 +50,7 @@ pub(super) struct Simulation {
     pub(super) contacts: u64,
     pub(super) seed: u64,
     pub(super) start: Option<Millis>,
+    pub(super) told_as: Option<String>,
     pub(super) books: Option<PathBuf>,
 }
 
@@ -190,6 +192,7 @@ fn greet(
     eprintln!(
         "callpulse demo: a simulated centre in {zone}, its present is {present}\n\n\
          \x20 wallboard   {address}/\n\
+         \x20 alerts      {address}/alerts\n\
          \x20 metrics     {address}/metrics\n\
          \x20 live JSON   {address}/api/v1/live\n\
          \x20 PostgreSQL  {postgres}\n\
@@ -397,6 +400,7 @@ async fn differences(engine: &Engine, books: &Books) -> Result<Vec<String>, crat
 /// # Errors
 /// A file that cannot be written, a broker that does not answer.
 pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failure> {
+    let mut telling = Telling::new(request.told_as.as_deref())?;
     let defaults = Options::default();
     let mut centre = Centre::new(Options {
         seed: request.seed,
@@ -417,18 +421,23 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
             let properties = &config.kafka.properties.0;
             create_topic(brokers, properties, &topic, request.partitions)
                 .map_err(|error| Failure::of_ingest(&error))?;
+            warn_of_retention(brokers, properties, &topic, request.start.unwrap_or(defaults.start));
             let feeder = Feeder::new(brokers, properties).map_err(|error| Failure::of_ingest(&error))?;
-            while centre.next_into(&mut event) {
-                feeder
-                    .send(&topic, event.key.as_bytes(), event.payload.as_bytes(), event.time)
-                    .map_err(|error| Failure::of_ingest(&error))?;
+            let mut send = |key: &str, record: &str, time: i64| {
                 sent += 1;
+                feeder
+                    .send(&topic, key.as_bytes(), record.as_bytes(), time)
+                    .map_err(|error| Failure::of_ingest(&error))
+            };
+            while centre.next_into(&mut event) {
+                telling.tell(&event, &mut send)?;
             }
+            telling.end(&mut send)?;
             feeder.flush(Duration::from_secs(120)).map_err(|error| Failure::of_ingest(&error))?;
         }
         None => {
             let out = request.out.as_deref().unwrap_or(Path::new("-"));
-            let written = write_events(&mut centre, out, &mut event, &mut sent);
+            let written = write_events(&mut centre, &mut telling, out, &mut event, &mut sent);
             if let Err(error) = written {
                 if error.kind() == std::io::ErrorKind::BrokenPipe {
                     return Ok(());
@@ -442,7 +451,8 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
             .map_err(|error| Failure::input(format!("`{}` cannot be written: {error}", path.display())))?;
     }
     let secs = began.elapsed().as_secs_f64();
-    eprintln!("{sent} events of {} contacts in {secs:.1} s", request.contacts);
+    let what = if request.told_as.is_some() { "records" } else { "events" };
+    eprintln!("{sent} {what} of {} contacts in {secs:.1} s", request.contacts);
     for incident in centre.incidents() {
         let (from, to) = (format_time(incident.start), format_time(incident.end));
         eprintln!("incident in {} from {from} to {to}: {}", incident.queue, incident.theme);
@@ -450,8 +460,23 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
     Ok(())
 }
 
+/// Says so where the brokers would soon delete what is about to be written: they judge age by a record's own time.
+fn warn_of_retention(brokers: &str, properties: &BTreeMap<String, String>, topic: &str, first: Millis) {
+    match retention(brokers, properties, topic) {
+        Ok(Some(kept)) if first < SystemClock.now().saturating_sub(kept) => eprintln!(
+            "warning: topic `{topic}` keeps records for {} h after their own time, and the first of these events is of {}: \
+             Kafka deletes them soon\nhint: set `retention.ms=-1` for the topic, or begin later with --start",
+            kept / HOUR,
+            format_time(first)
+        ),
+        Ok(_) => {}
+        Err(error) => eprintln!("warning: {error}"),
+    }
+}
+
 fn write_events(
     centre: &mut Centre,
+    telling: &mut Telling,
     path: &Path,
     event: &mut Emitted,
     sent: &mut u64,
@@ -462,11 +487,14 @@ fn write_events(
         Box::new(std::fs::File::create(path)?)
     };
     let mut out = BufWriter::with_capacity(1 << 20, out);
-    while centre.next_into(event) {
-        out.write_all(event.payload.as_bytes())?;
-        out.write_all(b"\n")?;
+    let mut write = |_: &str, record: &str, _: i64| {
         *sent += 1;
+        out.write_all(record.as_bytes()).and_then(|()| out.write_all(b"\n"))
+    };
+    while centre.next_into(event) {
+        telling.tell(event, &mut write)?;
     }
+    telling.end(&mut write)?;
     out.flush()
 }
 

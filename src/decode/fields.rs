@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// Nesting that is kept or skipped inside a record.
 pub(super) const DEPTH_MAX: usize = 64;
@@ -155,16 +155,39 @@ pub(super) fn copy_members<'de, A: MapAccess<'de>, W: Write>(
     depth: usize,
     mut first: bool,
 ) -> Result<bool, A::Error> {
-    while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-        if !first {
-            put(out, b",")?;
-        }
+    while let Some(()) = map.next_key_seed(Name { out: &mut *out, first })? {
         first = false;
-        serde_json::to_writer(&mut *out, &key).map_err(A::Error::custom)?;
         put(out, b":")?;
         map.next_value_seed(Copy { out: &mut *out, depth })?;
     }
     Ok(first)
+}
+
+/// Copies a key, after a comma unless it is the first.
+struct Name<'o, W: Write> {
+    out: &'o mut W,
+    first: bool,
+}
+
+impl<'de, W: Write> DeserializeSeed<'de> for Name<'_, W> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<W: Write> Visitor<'_> for Name<'_, W> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+    fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
+        if !self.first {
+            put(self.out, b",")?;
+        }
+        serde_json::to_writer(self.out, name).map_err(E::custom)
+    }
 }
 
 struct Element<'o, W: Write> {
@@ -230,8 +253,8 @@ impl<'de> Visitor<'de> for Members<'_> {
     fn visit_str<E: Error>(self, _: &str) -> Result<Found, E> {
         Ok(Found::Other)
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Found, A::Error> {
+        Copy { out: &mut std::io::sink(), depth: 1 }.visit_seq(seq)?;
         Ok(Found::Other)
     }
 }

@@ -4,8 +4,10 @@
 //! schema, the SQL columns and the catalogue derive from that declaration. Knows no Delta, no SQL, no I/O.
 
 mod agents;
+mod alerts;
 mod contacts;
 mod documents;
+mod plans;
 mod records;
 
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub use agents::*;
+pub use alerts::*;
 pub use contacts::*;
 pub use documents::*;
+pub use plans::*;
 pub use records::*;
 
 /// The type of a column, as SQL users see it.
@@ -152,12 +156,12 @@ macro_rules! table {
                 self.rows == 0
             }
 
-            /// The rows as a batch; the builder is empty afterwards.
+            /// The rows as a batch; the builder is empty afterwards, with room for as many.
             pub fn finish(&mut self) -> arrow::array::RecordBatch {
-                self.rows = 0;
+                let rows = std::mem::take(&mut self.rows);
                 arrow::array::RecordBatch::try_new(
                     $static.schema(),
-                    vec![$( std::sync::Arc::new(self.$column.finish()) ),+],
+                    vec![$( std::sync::Arc::new($crate::facts::finish_cells!($kind, self.$column, rows)) ),+],
                 )
                 .expect("the columns are built from the table's own declaration")
             }
@@ -234,16 +238,42 @@ macro_rules! new_cells {
     };
 }
 
+/// Takes the cells out and leaves empty ones with room for as many: a busy table grows its buffers once, not at each
+/// flush.
+macro_rules! finish_cells {
+    (Text, $cells:expr, $rows:expr) => {{
+        let bytes = $cells.values_slice().len();
+        std::mem::replace(&mut $cells, arrow::array::StringBuilder::with_capacity($rows, bytes)).finish()
+    }};
+    (Int, $cells:expr, $rows:expr) => {
+        std::mem::replace(&mut $cells, arrow::array::Int64Builder::with_capacity($rows)).finish()
+    };
+    (Float, $cells:expr, $rows:expr) => {
+        std::mem::replace(&mut $cells, arrow::array::Float64Builder::with_capacity($rows)).finish()
+    };
+    (Bool, $cells:expr, $rows:expr) => {
+        std::mem::replace(&mut $cells, arrow::array::BooleanBuilder::with_capacity($rows)).finish()
+    };
+    (Time, $cells:expr, $rows:expr) => {{
+        let cells = arrow::array::TimestampMicrosecondBuilder::with_capacity($rows).with_timezone("UTC");
+        std::mem::replace(&mut $cells, cells).finish()
+    }};
+    (Date, $cells:expr, $rows:expr) => {
+        std::mem::replace(&mut $cells, arrow::array::Date32Builder::with_capacity($rows)).finish()
+    };
+}
+
 macro_rules! push_cell {
     (Time, $cells:expr, $value:expr) => {
-        $cells.append_option($value.map(|ms| ms * 1000))
+        // A time that no column can hold (a producer's clock gone mad) is none.
+        $cells.append_option($value.and_then(|ms: i64| ms.checked_mul(1000)))
     };
     ($kind:ident, $cells:expr, $value:expr) => {
         $cells.append_option($value)
     };
 }
 
-use {cell, cells, column_name, new_cells, push_cell, table as table_macro};
+use {cell, cells, column_name, finish_cells, new_cells, push_cell, table as table_macro};
 
 macro_rules! facts {
     ($($(#[doc = $doc:literal])+ $field:ident: $builder:ident = $static:ident,)+) => {
@@ -303,6 +333,10 @@ facts! {
     promises: PromiseRows = PROMISES,
     /// Shifts.
     shifts: ShiftRows = SHIFTS,
+    /// Alerts.
+    alerts: AlertRows = ALERTS,
+    /// Forecasts, every version.
+    forecasts: ForecastRows = FORECASTS,
     /// Records that could not be used.
     rejects: RejectRows = REJECTS,
     /// Corrections of rows that had been written.

@@ -69,6 +69,13 @@ impl Answer {
         Self { schema, rows: Box::pin(rows) }
     }
 
+    /// An answer that is known already.
+    pub fn of_batch(batch: RecordBatch) -> Self {
+        let schema = batch.schema();
+        let rows = futures::stream::iter([Ok(batch)]);
+        Self { schema: Arc::clone(&schema), rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)) }
+    }
+
     /// All rows at once.
     pub async fn collect(mut self) -> Result<Vec<RecordBatch>, Error> {
         let mut batches = Vec::new();

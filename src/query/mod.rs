@@ -32,12 +32,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 
 use crate::facts;
 use crate::kpi::ServiceLevel;
+use crate::text::Reader;
 use crate::time::{Grid, Millis};
 
 pub use answer::Answer;
@@ -96,6 +98,8 @@ pub struct Options {
     pub max_concurrent: usize,
     /// Parts in which a query is worked on at once.
     pub partitions: usize,
+    /// What `sentiment` and `keywords` read by; without it, the lists that are compiled in.
+    pub reader: Option<Arc<ArcSwap<Reader>>>,
 }
 
 impl Options {
@@ -109,6 +113,7 @@ impl Options {
             timeout: Duration::from_secs(60),
             max_concurrent: 4,
             partitions: 2,
+            reader: None,
         }
     }
 }

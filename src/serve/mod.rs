@@ -1,4 +1,4 @@
-//! HTTP: the wallboard, metrics, health, live figures, SQL.
+//! HTTP: the pages, metrics, health, live figures, single contacts, SQL.
 //!
 //! Knows no Kafka and no lake: what it shows comes as functions ([`Site`]), what it answers from [`Engine`].
 //!
@@ -7,6 +7,9 @@
 //! Invariant: with users every request has an identity; who has none gets 401, who may not gets 403, and a line is left.
 //! Invariant: everything has a bound: connections, headers, bodies, and the time that each may take.
 
+mod alerts;
+mod contact;
+mod events;
 mod guard;
 mod health;
 mod listen;
@@ -34,6 +37,8 @@ use crate::access::{Access, Tls};
 use crate::query::Engine;
 use crate::time::Clock;
 
+pub use alerts::{Action, Alerts, Refused, Wanted};
+pub use events::{Batch, Intake, Refusal, Taken};
 pub use health::Health;
 pub use listen::run;
 
@@ -71,6 +76,10 @@ pub struct Site {
     pub live: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Whether the service lives, and is caught up.
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
+    /// Takes records into Kafka; `None`: none are taken.
+    pub intake: Option<Intake>,
+    /// What is known of alerts, and what can be done with them.
+    pub alerts: Alerts,
     /// The centre's present; names the ticks of the stream.
     pub clock: Arc<dyn Clock>,
     /// Who may come in.
@@ -104,6 +113,15 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/login.css", "get", get(login::style)),
         ("/wallboard.js", "get", get(page::script)),
         ("/wallboard.css", "get", get(page::style)),
+        ("/common.js", "get", get(page::common)),
+        ("/chart.js", "get", get(page::chart)),
+        ("/contacts/{id}", "get", get(contact::shown)),
+        ("/contact.js", "get", get(page::contact_script)),
+        ("/contact.css", "get", get(page::contact_style)),
+        ("/sql", "get", get(page::sql)),
+        ("/sql.js", "get", get(page::sql_script)),
+        ("/sql.css", "get", get(page::sql_style)),
+        ("/sql-examples.json", "get", get(page::sql_examples)),
         ("/favicon.svg", "get", get(page::icon)),
         ("/favicon.ico", "get", get(page::icon)),
         ("/metrics", "get", get(metrics)),
@@ -111,7 +129,20 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/readyz", "get", get(health::readyz)),
         ("/api/v1/live", "get", get(live::now)),
         ("/api/v1/stream", "get", get(live::stream)),
+        ("/api/v1/contacts/{id}", "get", get(contact::told)),
+        ("/api/v1/catalog", "get", get(sql::catalog)),
+        ("/alerts", "get", get(page::alerts)),
+        ("/alerts.js", "get", get(page::alerts_script)),
+        ("/alerts.css", "get", get(page::alerts_style)),
+        ("/api/v1/alerts", "get", get(alerts::list)),
+        ("/api/v1/alerts/stream", "get", get(alerts::stream)),
+        ("/api/v1/alerts/silence", "post", post(alerts::silence)),
+        ("/api/v1/alerts/{id}/ack", "post", post(alerts::acknowledge)),
+        ("/api/v1/alerts/{id}/resolve", "post", post(alerts::resolve)),
+        ("/api/v1/alertmanager", "post", post(alerts::alertmanager)),
+        ("/api/v1/oncall", "get", get(alerts::oncall)),
         ("/api/v1/sql", "post", post(sql::answer)),
+        ("/api/v1/events", "post", post(events::take)),
         ("/api/v1/openapi.json", "get", get(openapi)),
     ]
 }

@@ -17,7 +17,7 @@ use super::guard::{Peer, Who};
 use super::{BODY_BYTES_MAX, Served, problem};
 use crate::access::Door;
 use crate::query::output::{Format, encode};
-use crate::query::{Asking, Error, ErrorKind};
+use crate::query::{Asking, Error, ErrorKind, catalog};
 
 /// How long a request's body may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -60,6 +60,18 @@ pub(super) async fn answer(
     }
 }
 
+/// What can be asked: tables, views, functions and KPIs with their meaning, and the centre's zone.
+pub(super) async fn catalog(State(served): State<Served>) -> Response {
+    let options = served.site.engine.options();
+    let mut whole = catalog::as_json(options, &[]);
+    if let Some(members) = whole.as_object_mut() {
+        // The metrics' names are another room's; `callpulse catalog` has them.
+        members.remove("metrics");
+        members.insert("timezone".to_owned(), json!(options.grid.zone().name()));
+    }
+    Json(whole).into_response()
+}
+
 /// Reads the body. Only `application/json` is read: a page from elsewhere cannot send it unasked.
 async fn question(request: Request) -> Result<Question, Response> {
     let is_json =
@@ -80,7 +92,7 @@ async fn question(request: Request) -> Result<Question, Response> {
     })
 }
 
-fn unread(error: &BytesRejection) -> Response {
+pub(super) fn unread(error: &BytesRejection) -> Response {
     let message = match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
         _ => "the body could not be read".to_owned(),
@@ -114,7 +126,7 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 }
 
 /// A fault of the query, with its place.
-fn fault(error: &Error) -> Response {
+pub(super) fn fault(error: &Error) -> Response {
     let status = match error.kind {
         ErrorKind::Sql | ErrorKind::Refused => StatusCode::BAD_REQUEST,
         ErrorKind::Denied => StatusCode::FORBIDDEN,

@@ -13,9 +13,15 @@ const LEVELS: &[(&str, u8)] = &[
     ("forecast", 0),
     ("simulate", 0),
     ("event", 1),
+    ("text", 2),
     ("facts", 2),
     ("privacy", 2),
+    ("roster", 2),
+    ("rules", 2),
     ("correlate", 3),
+    ("alert", 3),
+    ("deliver", 4),
+    ("mimic", 3),
     ("window", 4),
     ("ingest", 5),
     ("decode", 5),
@@ -36,14 +42,25 @@ const NEXT_DOOR: &[(&str, &str)] =
     &[("query", "lake"), ("serve", "query"), ("postgres", "query"), ("flight", "query")];
 
 /// The core: no thread, no clock, no socket, no wire format.
-const CORE: &[&str] =
-    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy"];
+const CORE: &[&str] = &[
+    "time",
+    "event",
+    "kpi",
+    "facts",
+    "correlate",
+    "window",
+    "forecast",
+    "simulate",
+    "privacy",
+    "roster",
+    "rules",
+    "text",
+];
 /// What the core does without.
 const NOT_IN_CORE: &[&str] = &[
     "tokio",
     "serde",
     "serde_json",
-    "sonic_rs",
     "datafusion",
     "deltalake",
     "rdkafka",
@@ -57,7 +74,6 @@ const NOT_IN_CORE: &[&str] = &[
 /// Heavy packages and where they are at home.
 const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["ingest"]),
-    ("sonic_rs", &["decode"]),
     ("prometheus", &["metrics"]),
     ("datafusion", &["query", "lake", "postgres", "flight"]),
     ("datafusion_postgres", &["query", "postgres"]),
@@ -69,7 +85,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["app"]),
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
-    ("toml", &["config", "access"]),
+    ("toml", &["config", "rules", "text", "access"]),
+    ("csv", &["roster"]),
+    ("lettre", &["deliver"]),
+    ("hmac", &["deliver"]),
+    ("augurs", &["forecast"]),
 ];
 
 /// Exceptions to `HOMES`, file by file, each with its reason.
@@ -352,6 +372,11 @@ fn keys_that_users_rely_on_have_a_default() {
         "queue_defaults.target_wait_secs",
         "queue_defaults.short_abandon_secs",
         "queue",
+        "rules",
+        "roster",
+        "people",
+        "notify",
+        "alerts.ack_minutes",
     ];
     let found = |key: &str| {
         let (mut table, mut value) = (Some(&defaults), None);

@@ -8,16 +8,19 @@ mod local_time;
 pub(super) mod postgres;
 mod sketch;
 mod to_char;
+mod words;
 
 pub use postgres::{SERVER_VERSION, setting};
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+use crate::text::Reader;
 use crate::time::Grid;
 
 /// What the manual says about one function.
@@ -52,6 +55,11 @@ pub static DOCS: &[FunctionDoc] = &[
         call: "local_month(ts)",
         means: "Start of the centre's month in which ts lies.",
         example: "SELECT local_month(now())",
+    },
+    FunctionDoc {
+        call: "local_week(ts), local_quarter(ts)",
+        means: "Start of the centre's week (Monday) or quarter in which ts lies; local_week_length_ms and local_quarter_length_ms tell how long it is.",
+        example: "SELECT local_week(now()), local_quarter(now()), local_week_length_ms(now()), local_quarter_length_ms(now())",
     },
     FunctionDoc {
         call: "slot_length_ms(ts), local_hour_length_ms(ts), local_day_length_ms(ts), local_month_length_ms(ts)",
@@ -89,6 +97,21 @@ pub static DOCS: &[FunctionDoc] = &[
         example: "SELECT erlang_a_abandon(14, 100, 180, 1800, 120)",
     },
     FunctionDoc {
+        call: "sentiment(text)",
+        means: "Sentiment of a text as said by a customer, -1 to 1, by the lexicons in force; 0 where nothing speaks for either.",
+        example: "SELECT sentiment('太慢了，我要投诉')",
+    },
+    FunctionDoc {
+        call: "keywords(text)",
+        means: "Phrases of the lexicons' categories in a text, whoever says it, as category:phrase separated by semicolons; NULL where there is none.",
+        example: "SELECT keywords('太慢了，我要投诉')",
+    },
+    FunctionDoc {
+        call: "mask(text)",
+        means: "The text with personal data masked, as texts are stored; its length in bytes stays.",
+        example: "SELECT mask('我的电话是13812345678')",
+    },
+    FunctionDoc {
         call: "duration_sketch(ms), merge_sketch(sketch)",
         means: "Aggregates: a sketch of durations, and the sketch of several ones together.",
         example: "SELECT merge_sketch(s) FROM (SELECT duration_sketch(value) AS s FROM generate_series(1, 100))",
@@ -121,8 +144,17 @@ pub static DOCS: &[FunctionDoc] = &[
 ];
 
 /// Adds every function to `state`.
-pub(super) fn register(state: &mut SessionState, grid: Grid) -> Result<(), DataFusionError> {
-    for function in local_time::all(grid).into_iter().chain(erlang::all()).chain(postgres::all()) {
+pub(super) fn register(
+    state: &mut SessionState,
+    grid: Grid,
+    reader: Option<Arc<ArcSwap<Reader>>>,
+) -> Result<(), DataFusionError> {
+    for function in local_time::all(grid)
+        .into_iter()
+        .chain(erlang::all())
+        .chain(postgres::all())
+        .chain(words::all(reader))
+    {
         state.register_udf(Arc::new(function))?;
     }
     state.register_udf(Arc::new(ScalarUDF::from(sketch::SketchSeconds::new())))?;
