@@ -25,7 +25,12 @@ pub struct Asking {
 impl Asking {
     /// Somebody at a door, without wishes.
     pub fn new(who: Identity, door: Door, peer: Option<SocketAddr>) -> Self {
-        Self { who: Arc::new(who), door, peer, settings: Arc::default(), timeout: None }
+        Self::of(Arc::new(who), door, peer)
+    }
+
+    /// As [`Asking::new`], for somebody who is known already.
+    pub fn of(who: Arc<Identity>, door: Door, peer: Option<SocketAddr>) -> Self {
+        Self { who, door, peer, settings: Arc::default(), timeout: None }
     }
 
     /// The house itself: everything is open to it, and nothing of it is written down.

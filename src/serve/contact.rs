@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -11,10 +12,12 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
+use super::guard::{Peer, Who};
 use super::{Served, page, problem, sql};
+use crate::access::Door;
 use crate::facts::{COMPLAINTS, EVENTS, HANDLINGS, LEGS, MESSAGES, PROMISES, RESTATEMENTS, SURVEYS, Table};
-use crate::query::Error;
 use crate::query::output::{Format, encode};
+use crate::query::{Asking, Error};
 
 /// The longest id that is looked for, in bytes: 128 characters of four bytes, as events may have.
 const ID_BYTES_MAX: usize = 512;
@@ -27,9 +30,15 @@ const MOMENTS: &str = "'contact.bot_started', 'contact.bot_ended', 'contact.offe
 const MOMENT_COLUMNS: [&str; 8] = ["id", "type", "time", "agent_id", "queue", "detail", "passed_to", "by"];
 
 /// The page; 404 where nothing is known of the contact, with the page that says so.
-pub(super) async fn shown(State(served): State<Served>, Path(id): Path<String>) -> Response {
+pub(super) async fn shown(
+    State(served): State<Served>,
+    Extension(Who(who)): Extension<Who>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Path(id): Path<String>,
+) -> Response {
+    let reader = Asking::of(who, Door::Http, Some(peer));
     // A fault is for the page to show, which asks by itself.
-    let status = match row(&served, &id).await {
+    let status = match row(&served, &reader, &id).await {
         Ok(None) => StatusCode::NOT_FOUND,
         Ok(Some(_)) | Err(_) => StatusCode::OK,
     };
@@ -40,10 +49,13 @@ pub(super) async fn shown(State(served): State<Served>, Path(id): Path<String>) 
 /// `promises`, `now` and `timezone`. Whoever sends the tag of what it has gets 304 while the contact's course is the same.
 pub(super) async fn told(
     State(served): State<Served>,
+    Extension(Who(who)): Extension<Who>,
+    Extension(Peer(peer)): Extension<Peer>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let contact = match row(&served, &id).await {
+    let reader = Asking::of(who, Door::Http, Some(peer));
+    let contact = match row(&served, &reader, &id).await {
         Ok(Some(contact)) => contact,
         Ok(None) => {
             let hint = "ids are told apart by every character; `SELECT contact_id FROM contacts` lists them";
@@ -57,7 +69,7 @@ pub(super) async fn told(
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     }
     let mut whole = Map::new();
-    match rows(&served, &parts(&id, contact["date"].as_str())).await {
+    match rows(&served, &reader, &parts(&id, contact["date"].as_str())).await {
         Ok(found) => {
             let parts = found.into_iter().next().and_then(|row| match row {
                 Value::Object(parts) => Some(parts),
@@ -77,17 +89,17 @@ pub(super) async fn told(
 }
 
 /// The row of `contacts`, where there is one.
-async fn row(served: &Served, id: &str) -> Result<Option<Value>, Error> {
+async fn row(served: &Served, reader: &Asking, id: &str) -> Result<Option<Value>, Error> {
     if id.is_empty() || id.len() > ID_BYTES_MAX {
         return Ok(None);
     }
     let sql = format!("SELECT * FROM contacts WHERE contact_id = {} LIMIT 1", quoted(id));
-    Ok(rows(served, &sql).await?.into_iter().next())
+    Ok(rows(served, reader, &sql).await?.into_iter().next())
 }
 
-/// The rows of a statement; the one place where this room's contacts are asked for.
-async fn rows(served: &Served, sql: &str) -> Result<Vec<Value>, Error> {
-    let answer = served.site.engine.query(sql).await?;
+/// The rows of a statement as this reader may see them; the one place where this room's contacts are asked for.
+async fn rows(served: &Served, reader: &Asking, sql: &str) -> Result<Vec<Value>, Error> {
+    let answer = served.site.engine.ask(reader, sql).await?;
     let parts: Vec<Bytes> = encode(answer, Format::Json).try_collect().await?;
     Ok(serde_json::from_slice(&parts.concat()).expect("our own encoder writes JSON"))
 }

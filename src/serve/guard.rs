@@ -49,6 +49,21 @@ enum Needs {
     Anybody,
     /// Roles that see all departments: what is there is not cut down.
     AllRows,
+    /// Roles that see all departments and customers: alerts name both.
+    Customers,
+    /// Administrators: what comes in there changes the figures.
+    Admin,
+}
+
+impl Needs {
+    fn allows(self, role: Role) -> bool {
+        match self {
+            Self::Nobody | Self::Anybody => true,
+            Self::AllRows => matches!(role, Role::Analyst | Role::Supervisor | Role::Admin),
+            Self::Customers => matches!(role, Role::Supervisor | Role::Admin),
+            Self::Admin => role == Role::Admin,
+        }
+    }
 }
 
 /// A path that is not here shows everything, so only who may see everything may ask for it.
@@ -59,8 +74,14 @@ fn needs(path: &str) -> Needs {
     match path {
         "/healthz" | "/readyz" | "/login" | "/logout" => Needs::Nobody,
         _ if is_file => Needs::Nobody,
+        "/api/v1/events" => Needs::Admin,
+        "/api/v1/alertmanager" | "/api/v1/oncall" => Needs::Customers,
+        _ if path.starts_with("/api/v1/alerts") => Needs::Customers,
+        // What is asked of SQL, with the reader's rights.
+        _ if path.starts_with("/contacts/") || path.starts_with("/api/v1/contacts/") => Needs::Anybody,
         // Pages without figures of their own: they ask for them with the reader's rights.
         "/"
+        | "/alerts"
         | "/sql"
         | "/sql-examples.json"
         | "/api/v1/sql"
@@ -241,8 +262,8 @@ pub(super) async fn check(
         }
         Err(refusal) => return refuse(&guard, None, peer, &request, refusal),
     };
-    if needs == Needs::AllRows && matches!(who.role, Role::Agent | Role::Lead) {
-        let reason = format!("the role `{}` may not see figures of the whole centre", who.role.name());
+    if !needs.allows(who.role) {
+        let reason = format!("the role `{}` may not see or do this", who.role.name());
         return refuse(&guard, Some(&who), peer, &request, Refusal::forbidden(reason));
     }
     request.extensions_mut().insert(Who(Arc::new(who)));
@@ -286,7 +307,9 @@ mod tests {
     fn a_path_that_nobody_decided_upon_is_for_those_who_see_everything() {
         assert_eq!(needs("/metrics"), Needs::AllRows);
         assert_eq!(needs("/api/v1/what-comes-next"), Needs::AllRows);
-        assert_eq!(needs("/contacts/x.js"), Needs::AllRows);
+        assert_eq!(needs("/contacts/x.js"), Needs::Anybody);
+        assert_eq!(needs("/api/v1/alerts/1/ack"), Needs::Customers);
+        assert_eq!(needs("/api/v1/events"), Needs::Admin);
         assert_eq!(needs("/healthz"), Needs::Nobody);
         assert_eq!(needs("/wallboard.js"), Needs::Nobody);
         assert_eq!(needs("/api/v1/sql"), Needs::Anybody);

@@ -1,6 +1,5 @@
 //! `POST /api/v1/sql`: one statement in, rows out as they come.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -44,7 +43,7 @@ pub(super) async fn answer(
         Ok(question) => question,
         Err(refusal) => return refusal,
     };
-    let asking = Asking::new(Arc::unwrap_or_clone(who), Door::Http, Some(peer));
+    let asking = Asking::of(who, Door::Http, Some(peer));
     let started = match served.site.engine.ask(&asking, &question.sql).await {
         Ok(answer) => answer.started().await,
         Err(error) => Err(error),

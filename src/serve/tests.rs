@@ -528,6 +528,10 @@ async fn with_users_every_path_asks_who_it_is() {
     };
     assert_eq!(sql("boss", "select * from rejects").await.expect("an answer").status(), StatusCode::OK);
     assert_eq!(sql("lea", "select * from rejects").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    assert_eq!(get("/api/v1/alerts", "lea").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    assert_eq!(get("/api/v1/contacts/none", "lea").await.expect("an answer").status(), StatusCode::NOT_FOUND);
+    let taken = running.client.post(running.url("/api/v1/events")).bearer_auth("lea").body("{}").send();
+    assert_eq!(taken.await.expect("an answer").status(), StatusCode::FORBIDDEN);
     let own: Value =
         sql("lea", "select current_user as me").await.expect("an answer").json().await.expect("JSON");
     assert_eq!(own, json!([{ "me": "lea" }]));
