@@ -29,7 +29,7 @@ promtool check rules "$shown"/rules/*.rules.yml > "$work/check.log" 2>&1 || fail
 say "promtool: $(grep -o '[0-9]* rules found' "$work/check.log" | paste -sd ' '), unit tests $(grep -o 'SUCCESS' "$work/test.log" | paste -sd ' ')"
 
 http=127.0.0.1:$(free_port)
-"$callpulse" demo --for 60m --rate 5 --http "$http" --data-dir "$work/lake" > "$work/demo.log" 2>&1 &
+"$callpulse" demo --for 60m --rate 10 --http "$http" --data-dir "$work/lake" > "$work/demo.log" 2>&1 &
 demo=$!
 up() { kill -0 "$demo" || fail "the demo has ended"; curl -fs "http://$http/metrics" > /dev/null; }
 wait_for 120 "the demo answers" up
