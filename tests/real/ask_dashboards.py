@@ -23,7 +23,7 @@ VARIABLES = {"$__rate_interval": "5m", "$job": ".+", "$instance": ".+", "$queue"
 def get(base, path, **query):
     address = f"{base}{path}?{urllib.parse.urlencode(query)}"
     try:
-        with urllib.request.urlopen(address, timeout=20) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             return json.load(answer)["data"]
     except urllib.error.HTTPError as error:
         return {"result": [], "error": error.read().decode(errors="replace")}
