@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::alerting::Alerting;
 use super::commit::Committer;
 use super::worker::{Ask, SplitWatch, Worker};
 use crate::event::{Channel, RejectReason};
@@ -31,6 +32,7 @@ pub(super) struct Board {
     pub clock: Arc<dyn Clock>,
     metrics: Metrics,
     split: Arc<Mutex<SplitWatch>>,
+    alerting: Arc<Alerting>,
     lags: Mutex<HashMap<Place, Lag>>,
     assigned: Mutex<Option<Vec<Place>>>,
     /// Records that Kafka had deleted before they were read.
@@ -54,6 +56,7 @@ impl Board {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         split: Arc<Mutex<SplitWatch>>,
+        alerting: Arc<Alerting>,
         idle: Summary,
         zone: &'static str,
         topics: Vec<Arc<str>>,
@@ -64,6 +67,7 @@ impl Board {
             clock,
             metrics,
             split,
+            alerting,
             lags: Mutex::default(),
             assigned: Mutex::default(),
             missing: Mutex::default(),
@@ -165,6 +169,7 @@ impl Board {
         }
         stats.plans = self.plans.lock().expect("no holder of this lock can panic").clone();
         stats.split_contacts = self.split.lock().expect("no holder of this lock can panic").found();
+        self.alerting.stats(&mut stats);
         let committing = self.committer.committing();
         stats.lake_commit.merge(&committing.duration);
         stats.lake_failures += committing.failures;
@@ -262,6 +267,7 @@ impl Source for Board {
                 .map_err(|_| query::Error::new(query::ErrorKind::Outside, "the service is stopping"))?;
             memory.extend(rows);
         }
+        memory.extend(self.alerting.memory());
         let committed = TABLES
             .iter()
             .filter_map(|table| Some((table.name, published.version.provider(table.name)?)))

@@ -9,11 +9,12 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, convert, demo, forecast, lexicons, replay, settings, sql, text};
+use super::{Failure, convert, demo, doors, duty, forecast, lexicons, replay, settings, sql, text, users};
 use crate::config::Config;
+use crate::deliver::Post;
 use crate::event::Speaker;
 use crate::query::catalog;
-use crate::time::{Millis, SystemClock, parse_time};
+use crate::time::{Clock, Millis, SystemClock, parse_time};
 
 /// Real-time analytics for customer-service centres: call and chat events from Kafka become figures that add up.
 #[derive(Debug, Parser)]
@@ -46,6 +47,12 @@ struct Listeners {
     /// Address of the pages, metrics and HTTP API; port 0 picks a free one.
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Address of the PostgreSQL wire, for psql, JDBC, Grafana and others.
+    #[arg(long, value_name = "ADDR")]
+    pg: Option<SocketAddr>,
+    /// Address of Arrow Flight SQL.
+    #[arg(long, value_name = "ADDR")]
+    flight: Option<SocketAddr>,
 }
 
 /// How records are written.
@@ -199,6 +206,11 @@ enum Command {
         #[arg(long, default_value = "md", value_parser = ["md", "json"])]
         format: String,
     },
+    /// Keeps the users file: who may come in, with what role.
+    User {
+        #[command(subcommand)]
+        what: UserCommand,
+    },
     /// Prints completions for a shell.
     Completions {
         /// The shell.
@@ -245,6 +257,38 @@ enum TextJob {
 fn speaker(text: &str) -> Result<Speaker, String> {
     let known: Vec<&str> = Speaker::ALL.iter().map(|speaker| speaker.as_str()).collect();
     Speaker::parse(text).ok_or_else(|| format!("`{text}` is none of {}", known.join(", ")))
+}
+
+/// What is done with users.
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Adds a user, or replaces one; without --password-stdin a password or token is made up and printed once.
+    Add {
+        /// The name.
+        name: String,
+        /// What the user may see.
+        #[arg(long, value_name = "ROLE", value_parser = ["agent", "lead", "analyst", "supervisor", "admin"])]
+        role: String,
+        /// Which agent the user is; needed by role agent.
+        #[arg(long, value_name = "ID")]
+        agent_id: Option<String>,
+        /// A department of the user; repeatable; needed by role lead.
+        #[arg(long = "department", value_name = "NAME")]
+        departments: Vec<String>,
+        /// A token instead of a password, for programs.
+        #[arg(long, conflicts_with = "password_stdin")]
+        token: bool,
+        /// Reads the password from the first line of stdin.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Prints the users, without secrets.
+    List,
+    /// Takes a user out.
+    Remove {
+        /// The name.
+        name: String,
+    },
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -312,8 +356,34 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             }
             lexicons::read(&config.lexicons)?;
             settings::consumer(&config)?;
+            if let Some(users) = &config.users {
+                doors::read_users(std::path::Path::new(users))?;
+            }
+            let books = duty::read(&config).map_err(|faults| Failure::of_faults(&faults))?;
+            for warning in duty::warnings(&config, &books, SystemClock.now()) {
+                eprintln!("{}", warning.as_warning());
+            }
+            for target in settings::targets(&config) {
+                Post::check(&target).map_err(|why| {
+                    Failure::config(format!("the target `{}` cannot be used: {why}", target.name))
+                })?;
+            }
             eprintln!("the configuration is right");
             Ok(())
+        }
+        Command::User { what } => {
+            let config = load(vec![])?;
+            match what {
+                UserCommand::List => users::list(&config),
+                UserCommand::Remove { name } => users::remove(&config, &name),
+                UserCommand::Add { name, role, agent_id, departments, token, password_stdin } => {
+                    let role = role.parse().map_err(Failure::usage)?;
+                    users::add(
+                        &config,
+                        users::Add { name, role, agent_id, departments, token, password_stdin },
+                    )
+                }
+            }
         }
         Command::Catalog { format } => {
             let config = load(vec![])?;
@@ -393,6 +463,7 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
         Command::Demo { length, rate, speed, seed, brokers, listeners } => {
             let mut sets = listener_sets(&listeners);
             sets.extend(demo::sets(brokers.as_deref(), cli.common.data_dir.is_none())?);
+            sets.extend(doors::free_doors(&[("pg", listeners.pg), ("flight", listeners.flight)]));
             let config = load(sets)?;
             let request = demo::Demo { length, rate, speed, seed, brokers };
             runtime()?.block_on(demo::demo(&config, request))
@@ -401,7 +472,8 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
 }
 
 fn listener_sets(listeners: &Listeners) -> Vec<String> {
-    listeners.http.iter().map(|address| format!("http.listen=\"{address}\"")).collect()
+    let all = [("http", listeners.http), ("pg", listeners.pg), ("flight", listeners.flight)];
+    all.iter().filter_map(|(door, address)| Some(format!("{door}.listen=\"{}\"", (*address)?))).collect()
 }
 
 fn load(common: &Common, extra: Vec<String>) -> Result<Config, Failure> {
@@ -425,6 +497,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut service = Service::start(config, Arc::new(SystemClock)).await?;
     if let Some(address) = service.http {
         tracing::info!("pages, metrics and SQL: http://{address}");
+    }
+    if let Some(door) = &service.postgres {
+        tracing::info!("PostgreSQL wire: postgresql://{}/callpulse", door.address);
+    }
+    if let Some(door) = &service.flight {
+        tracing::info!("Arrow Flight SQL: grpc://{}", door.address);
     }
     let failure = tokio::select! {
         () = stop_signal() => None,

@@ -14,6 +14,7 @@ use arrow::array::RecordBatch;
 use tokio::sync::{Mutex, oneshot};
 
 use super::Failure;
+use super::alerting::Alerting;
 use super::task::{Handover, Origin, Rules, Task};
 use super::worker::{Ask, Worker};
 use crate::facts::Table;
@@ -58,11 +59,16 @@ pub(super) struct Committer {
     published: ArcSwap<Published>,
     committing: std::sync::Mutex<Committing>,
     cycle: Mutex<()>,
+    alerts: Option<Arc<Alerting>>,
 }
 
 impl Committer {
-    /// A committer into this lake.
-    pub(super) fn new(lake: Lake, dead_letters: Option<DeadLetters>) -> Committer {
+    /// A committer into this lake, of rows and of what the desk of alerts says.
+    pub(super) fn new(
+        lake: Lake,
+        dead_letters: Option<DeadLetters>,
+        alerts: Option<Arc<Alerting>>,
+    ) -> Committer {
         let version = lake.version();
         let duration = crate::metrics::Stats::default().lake_commit;
         Committer {
@@ -71,6 +77,7 @@ impl Committer {
             published: ArcSwap::from_pointee(Published { version, committed: Arc::default(), key: 0 }),
             committing: std::sync::Mutex::new(Committing { duration, failures: 0, failing: None }),
             cycle: Mutex::new(()),
+            alerts,
         }
     }
 
@@ -112,6 +119,10 @@ impl Committer {
         for answer in replies {
             handovers.extend(answer.await.unwrap_or_default());
         }
+        // What the rules of these tasks have said is kept before their state is.
+        if let Some(alerts) = &self.alerts {
+            alerts.sync().await;
+        }
         let outcome = self.commit(handovers).await?;
         for (task, number, _) in &outcome.done {
             for worker in workers {
@@ -132,7 +143,8 @@ impl Committer {
 
     async fn commit(&self, mut handovers: Vec<Handover>) -> Result<Outcome, Failure> {
         let mut outcome = Outcome::default();
-        if handovers.is_empty() {
+        let alerts = self.alerts.as_ref().map(|alerts| alerts.to_commit()).unwrap_or_default();
+        if handovers.is_empty() && alerts.is_empty() {
             return Ok(outcome);
         }
         let began = Instant::now();
@@ -169,6 +181,14 @@ impl Committer {
             let Some(lost) = lost else { return Err(Failure::of_lake(error)) };
             outcome.fenced.push((handovers.remove(lost).task, error.to_string()));
         }
+        if let Some(desk) = self.alerts.as_ref().filter(|_| !alerts.is_empty()) {
+            let (table, rows) = desk.rows(&alerts);
+            self.persist("alerts", || async {
+                self.append_rows(table, ALERTS_MAKER, rows.clone()).await.map_err(Trouble::of_lake)
+            })
+            .await?
+            .map_err(Failure::of_lake)?;
+        }
         for handover in handovers {
             let Handover { task, flush, snapshot, .. } = handover;
             if let Some(snapshot) = snapshot {
@@ -189,6 +209,9 @@ impl Committer {
             outcome.done.push((task, flush.number, flush.ranges));
         }
         self.publish(outcome.done.iter().map(|(task, number, _)| (task.clone(), *number)));
+        if let Some(desk) = &self.alerts {
+            desk.committed(&alerts);
+        }
         let mut committing = self.committing.lock().expect("no holder of this lock can panic");
         committing.duration.observe(began.elapsed().as_millis() as i64);
         committing.failing = None;
@@ -206,13 +229,23 @@ impl Committer {
         rows: RecordBatch,
     ) -> Result<(), String> {
         let _cycle = self.cycle.lock().await;
-        let say = |error: Error| error.to_string();
-        let from = self.lake.positions(maker, 0).await.map_err(say)?.get(table.name).copied().unwrap_or(0);
-        let range = Range { topic: maker.to_owned(), partition: 0, from, to: from + 1 };
-        let append = Append { tables: vec![(table, vec![rows])], ranges: vec![range] };
-        self.lake.append_all(vec![append]).await.map_err(say)?;
+        self.append_rows(table, maker, rows).await.map_err(|error| error.to_string())?;
         self.republish();
         Ok(())
+    }
+
+    /// Appends rows under the name of their maker. Who else writes under it is no rival: it is begun again where that one
+    /// has come to, since each row has its own key and revision.
+    async fn append_rows(&self, table: &'static Table, maker: &str, rows: RecordBatch) -> Result<(), Error> {
+        loop {
+            let from = self.lake.positions(maker, 0).await?.get(table.name).copied().unwrap_or(0);
+            let range = Range { topic: maker.to_owned(), partition: 0, from, to: from + 1 };
+            let append = Append { tables: vec![(table, vec![rows.clone()])], ranges: vec![range] };
+            match self.lake.append_all(vec![append]).await {
+                Err(Error::Fenced { .. } | Error::Overlap { .. }) => {}
+                done => return done.map(|_| ()),
+            }
+        }
     }
 
     /// Publishes what maintenance made of the tables, or what others have committed.
@@ -298,22 +331,20 @@ impl Committer {
     }
 }
 
+/// Under this name the table of alerts stores its position; no topic of Kafka has such a name.
+const ALERTS_MAKER: &str = "/alerts";
+
 /// The rows of a flush with their offsets.
 fn append_of(handover: &Handover) -> Append {
-    let tables = handover.flush.tables.iter().map(|(table, batch)| (*table, batch.clone()));
-    let mut append = Append { tables: Vec::new(), ranges: handover.flush.ranges.clone() };
-    for (table, batch) in tables {
+    let mut tables: Vec<(&'static Table, Vec<RecordBatch>)> = Vec::new();
+    for (table, batch) in &handover.flush.tables {
         // Rows of a stretch that was replayed stand beside new ones of the same table.
-        match append
-            .tables
-            .iter_mut()
-            .find(|(known, _): &&mut (&'static Table, Vec<RecordBatch>)| known.name == table.name)
-        {
-            Some((_, batches)) => batches.push(batch),
-            None => append.tables.push((table, vec![batch])),
+        match tables.iter_mut().find(|(known, _)| known.name == table.name) {
+            Some((_, batches)) => batches.push(batch.clone()),
+            None => tables.push((*table, vec![batch.clone()])),
         }
     }
-    append
+    Append { tables, ranges: handover.flush.ranges.clone() }
 }
 
 /// Waits before something is tried again. Tests do not wait.

@@ -124,7 +124,8 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
 
     let mut service = Service::start(&config, Arc::clone(&clock)).await?;
     let address = service.http.map(|http| format!("http://{http}")).unwrap_or_default();
-    greet(&config, &address, broker.as_ref(), present);
+    let sql = [&service.postgres, &service.flight].map(|door| door.as_ref().map(|door| door.address));
+    greet(&config, &address, sql, broker.as_ref(), present);
 
     let feeding = Arc::new(Feeding::default());
     let feeder = {
@@ -177,7 +178,13 @@ fn busy_present(now: Millis, zone: chrono_tz::Tz) -> Millis {
         .unwrap_or(now)
 }
 
-fn greet(config: &Config, address: &str, broker: Option<&EmbeddedBroker>, present: Millis) {
+fn greet(
+    config: &Config,
+    address: &str,
+    [postgres, flight]: [Option<std::net::SocketAddr>; 2],
+    broker: Option<&EmbeddedBroker>,
+    present: Millis,
+) {
     let kafka = match broker {
         Some(broker) => format!("{} (inside this process)", broker.brokers()),
         None => config.kafka.brokers.clone(),
@@ -185,14 +192,20 @@ fn greet(config: &Config, address: &str, broker: Option<&EmbeddedBroker>, presen
     eprintln!(
         "callpulse demo: a simulated centre in {zone}, its present is {present}\n\n\
          \x20 wallboard   {address}/\n\
+         \x20 alerts      {address}/alerts\n\
          \x20 metrics     {address}/metrics\n\
          \x20 live JSON   {address}/api/v1/live\n\
+         \x20 PostgreSQL  {postgres}\n\
+         \x20 Flight SQL  {flight}\n\
          \x20 Kafka       {kafka}\n\
          \x20 lake        {lake}\n\n\
          try next:\n\
          \x20 {program} sql --url {address} \"select queue, channel, sum(offered) as offered, sum(answered) as answered from kpi_day group by 1, 2 order by 3 desc\"\n\
          \x20 curl -s {address}/api/v1/sql -H 'content-type: application/json' -d '{{\"sql\":\"select * from live_queues\"}}'\n\
-         \x20 curl -s {address}/metrics | grep callpulse_rolling\n",
+         \x20 curl -s {address}/metrics | grep callpulse_rolling\n\
+         \x20 psql {postgres} -c \"select * from live_queues\"\n",
+        flight = flight.map_or("off".to_owned(), |address| format!("grpc://{address}")),
+        postgres = postgres.map_or("off".to_owned(), |address| format!("postgresql://{address}/callpulse")),
         program = program(),
         zone = config.timezone.name(),
         present = format_time(present),

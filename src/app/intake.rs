@@ -32,7 +32,12 @@ struct Shared {
 /// What takes the batches of the HTTP interface.
 pub(super) fn intake(config: &Config, clock: Arc<dyn Clock>) -> Intake {
     let shared = Arc::new(Shared {
-        topics: config.kafka.topics.iter().map(|topic| (topic.name.clone(), settings::source(topic))).collect(),
+        topics: config
+            .kafka
+            .topics
+            .iter()
+            .map(|topic| (topic.name.clone(), settings::source(topic)))
+            .collect(),
         brokers: config.kafka.brokers.clone(),
         properties: config.kafka.properties.0.clone(),
         inlet: OnceLock::new(),
@@ -58,7 +63,9 @@ impl Shared {
             let inlet = inlet.as_ref().map_err(|why| Refusal::Outside(why.clone(), None))?;
             inlet.take(topic, &records, now).await.map_err(|untaken| match untaken {
                 Untaken::Full => Refusal::Busy,
-                Untaken::Failed(error) => Refusal::Outside(error.to_string(), error.hint().map(str::to_owned)),
+                Untaken::Failed(error) => {
+                    Refusal::Outside(error.to_string(), error.hint().map(str::to_owned))
+                }
             })?;
         }
         Ok(Taken { accepted: records.len(), rejected })
@@ -111,7 +118,8 @@ fn key(format: Format, events: &[Event<'_>]) -> String {
         return LOG_KEY.to_owned();
     }
     let of = |event: &Event<'_>| {
-        let ids = [&event.contact_id, &event.agent_id, &event.complaint_id, &event.promise_id, &event.shift_id];
+        let ids =
+            [&event.contact_id, &event.agent_id, &event.complaint_id, &event.promise_id, &event.shift_id];
         ids.into_iter().find_map(|id| id.as_deref().map(str::to_owned))
     };
     events.iter().find_map(of).unwrap_or_default()
@@ -136,12 +144,15 @@ mod tests {
         assert_eq!(topic(None), Ok("own"));
         assert_eq!(topic(Some("asterisk-queue-log")), Ok("pbx"));
         assert!(matches!(topic(Some("twilio")), Err(Refusal::Unknown(_, hint)) if hint.contains("`pbx`")));
-        assert!(matches!(topic(Some("morse")), Err(Refusal::Unknown(message, _)) if message.contains("morse")));
+        assert!(
+            matches!(topic(Some("morse")), Err(Refusal::Unknown(message, _)) if message.contains("morse"))
+        );
     }
 
     #[test]
     fn each_record_is_keyed_by_its_contact_or_agent_and_bad_ones_are_numbered() {
-        let queued = r#"{"id":"1","type":"contact.queued","time":1772413200000,"contact_id":"c1","queue":"q"}"#;
+        let queued =
+            r#"{"id":"1","type":"contact.queued","time":1772413200000,"contact_id":"c1","queue":"q"}"#;
         let state = r#"{"id":"2","type":"agent.state","time":1772413200000,"agent_id":"li","state":"busy"}"#;
         let (good, bad) =
             sort(&Source::from(Format::Callpulse), &batch(None, &[queued, "{", state]), 1_772_413_300_000);

@@ -51,7 +51,7 @@ pub(super) async fn replay(config: &Config, source: &Source, paths: &[PathBuf]) 
         rules.sources.insert(file.topic.to_string(), source.clone());
     }
     let places: Vec<Place> = files.iter().map(|file| (Arc::clone(&file.topic), 0)).collect();
-    let committer = Arc::new(Committer::new(lake, None));
+    let committer = Arc::new(Committer::new(lake, None, None));
     let mut task = committer.adopt(&Arc::new(rules), TASK, &places).await?;
 
     let bar = progress_bar(&files);

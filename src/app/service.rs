@@ -9,17 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::alerting::{Alerting, Said};
 use super::board::Board;
 use super::commit::{Committer, Outcome};
+use super::desk;
 use super::intake::intake;
 use super::task::Rules;
 use super::worker::{self, Ask, Worker, task_of};
-use super::{Failure, lexicons, settings};
+use super::{Failure, doors, lexicons, settings};
 use crate::config::Config;
 use crate::ingest::{AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Remote, Sink, Start};
 use crate::lake::Lake;
@@ -49,6 +50,10 @@ pub(super) struct Service {
     pub(super) engine: Arc<Engine>,
     /// Where the pages are.
     pub(super) http: Option<std::net::SocketAddr>,
+    /// The PostgreSQL wire.
+    pub(super) postgres: Option<doors::Open>,
+    /// Arrow Flight SQL.
+    pub(super) flight: Option<doors::Open>,
     consumer: Option<Consumer>,
     stop: CancellationToken,
     commits: JoinHandle<Result<(), Failure>>,
@@ -64,13 +69,10 @@ impl Service {
     pub(super) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Service, Failure> {
         let consumer_options = settings::consumer(config)?;
         let shelf = lexicons::shelf(config)?;
-        let listener = match config.listeners.http {
-            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
-                Failure::outside(format!("cannot listen on `{address}`: {error}"))
-                    .hint("another process may use the port; --http 127.0.0.1:0 picks a free one")
-            })?),
-            None => None,
-        };
+        let keys = doors::Keys::of(config)?;
+        let listener = doors::listen(config.listeners.http, "--http").await?;
+        let pg_listener = doors::listen(config.listeners.pg, "--pg").await?;
+        let flight_listener = doors::listen(config.listeners.flight, "--flight").await?;
         let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let dead_letters = match &config.kafka.dead_letter_topic {
             Some(topic) => Some(
@@ -79,6 +81,9 @@ impl Service {
             ),
             None => None,
         };
+        let base_url = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let base_url = base_url.map(|address| format!("http://{address}")).unwrap_or_default();
+        let (alerting, ends) = Alerting::open(config, &base_url, Arc::clone(&clock))?;
         let full = Arc::new(Notify::new());
         let split = Arc::default();
         let worker_options = worker::Options {
@@ -87,6 +92,7 @@ impl Service {
             small_state_bytes: SMALL_STATE_BYTES,
             full: Arc::clone(&full),
             split: Arc::clone(&split),
+            alerts: alerting.voice(),
         };
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get()).min(16);
         let mut workers = Vec::with_capacity(threads);
@@ -98,22 +104,31 @@ impl Service {
         }
         let metrics = Metrics::new(Registry::new(), env!("CARGO_PKG_VERSION")).map_err(Failure::bug)?;
         let idle = Window::new(settings::window(config)).snapshot(clock.now());
-        let committer = Committer::new(lake, dead_letters);
+        let committer = Committer::new(lake, dead_letters, Some(Arc::clone(&alerting)));
         let board = Arc::new(Board::new(
             workers,
             committer,
             Arc::clone(&clock),
             metrics,
             split,
+            Arc::clone(&alerting),
             idle,
             config.timezone.name(),
             config.kafka.topics.iter().map(|topic| topic.name.as_str().into()).collect(),
         ));
         let engine = Engine::new(settings::query(config, Some(&shelf)), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(keys.guard(engine));
 
         let stop = CancellationToken::new();
+        keys.watch(stop.child_token());
+        let postgres = doors::open_postgres(pg_listener, &keys, &engine, &stop);
+        let flight = doors::open_flight(flight_listener, &keys, &engine, &stop);
+        let departments: HashMap<String, String> = config
+            .queues
+            .iter()
+            .filter_map(|(name, queue)| Some((name.clone(), queue.department.clone()?)))
+            .collect();
         let http = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let pages = listener.map(|listener| {
             let (metrics, live, health) = (Arc::clone(&board), Arc::clone(&board), Arc::clone(&board));
@@ -123,7 +138,11 @@ impl Service {
                 live: Arc::new(move || live.live()),
                 health: Arc::new(move || health.health()),
                 intake: Some(intake(config, Arc::clone(&clock))),
+                alerts: alerting.site(),
                 clock: Arc::clone(&clock),
+                access: Arc::clone(&keys.access),
+                tls: keys.tls.clone(),
+                departments: Arc::new(departments.clone()),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))
         });
@@ -134,7 +153,11 @@ impl Service {
         let (fail, failures) = mpsc::channel(4);
         let gate = Arc::new(Gate {
             board: Arc::clone(&board),
-            rules: settings::rules(config, false, &shelf),
+            rules: {
+                let mut rules = (*settings::rules(config, false, &shelf)).clone();
+                rules.watch = Some(Arc::clone(&alerting.rules));
+                Arc::new(rules)
+            },
             co_partitioned: config.kafka.co_partitioned,
             runtime: tokio::runtime::Handle::current(),
             fail,
@@ -145,6 +168,8 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
+        tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
+        tokio::spawn(reload_on_signal(alerting, stop.child_token()));
         tokio::spawn(super::forecast::live::run(
             Arc::clone(&board),
             Arc::clone(&engine),
@@ -160,7 +185,18 @@ impl Service {
             fenced: HashMap::new(),
         };
         let commits = tokio::spawn(commits.run(full, stop.child_token()));
-        Ok(Service { board, engine, http, consumer: Some(consumer), stop, commits, pages, failures })
+        Ok(Service {
+            board,
+            engine,
+            http,
+            postgres,
+            flight,
+            consumer: Some(consumer),
+            stop,
+            commits,
+            pages,
+            failures,
+        })
     }
 
     /// Returns when something failed for good.
@@ -206,8 +242,26 @@ impl Service {
         if let Some(pages) = self.pages.take() {
             let _ = tokio::time::timeout(Duration::from_secs(5), pages).await;
         }
+        for door in [self.postgres.take(), self.flight.take()].into_iter().flatten() {
+            door.closed().await;
+        }
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
         stopped
+    }
+}
+
+/// Reads the files of rules, roster and people at SIGHUP too.
+async fn reload_on_signal(alerting: Arc<Alerting>, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            heard = hangup.recv() => match heard {
+                Some(()) => alerting.say(Said::Reload),
+                None => return,
+            },
+        }
     }
 }
 

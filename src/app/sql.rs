@@ -93,7 +93,7 @@ pub(super) async fn local(config: &Config, sql: Option<&str>, format: &str) -> R
     let format: Format = format.parse().map_err(Failure::usage)?;
     let reader = lexicons::shelf(config)?;
     let directory = Directory::open(config, &reader).await?;
-    let engine = Engine::new(settings::query(config, Some(&reader)), Arc::new(directory))
+    let engine = Engine::new(settings::query_alone(config, Some(&reader)), Arc::new(directory))
         .map_err(|error| Failure::bug(error.to_string()))?;
     match sql {
         Some(sql) => answer(&engine, sql, format).await,

@@ -22,7 +22,8 @@ use crate::ingest::{Block, DeadLetter, Record};
 use crate::lake::{Range, Snapshot};
 use crate::metrics::{PartitionStats, Stats};
 use crate::privacy::mask_event;
-use crate::text::Reader;
+use crate::rules::{self, Reading, Signal, Watch};
+use crate::text::{self, Reader};
 use crate::time::{Millis, SlotCache};
 use crate::window::{self, Counted, Summary, Window};
 
@@ -44,6 +45,8 @@ pub(super) struct Rules {
     pub dead_letters: bool,
     /// What messages are read by; a new reader holds from the next block on.
     pub reader: Arc<ArcSwap<Reader>>,
+    /// The alert rules in force; `None`: nothing is watched, as in a replay of files.
+    pub watch: Option<Arc<ArcSwap<rules::Rules>>>,
 }
 
 /// Rows that belong together: everything of the named ranges.
@@ -126,12 +129,19 @@ pub(super) struct Task {
     unsettled: usize,
     /// What the correlator reads by.
     reader: Option<Arc<Reader>>,
+    /// Looks at contacts while they go on.
+    watch: Option<Watch>,
+    signals: Vec<Signal>,
+    /// Shifts that the roster has not heard of.
+    shifts: Vec<Event<'static>>,
+    /// The newest event's time, and the present when it became that.
+    newest_seen: (Millis, Millis),
 }
 
 /// Tells the window what the correlator saw.
-struct Watch<'w>(&'w mut Window);
+struct Tell<'w>(&'w mut Window);
 
-impl Observer for Watch<'_> {
+impl Observer for Tell<'_> {
     fn contact(&mut self, old: &Rows<'_>, new: &Rows<'_>, counted: i64) -> i64 {
         self.0.changed(old, new, Counted::from_i64(counted)).to_i64()
     }
@@ -169,6 +179,20 @@ pub(super) struct Origin {
     pub stored: HashMap<&'static str, i64>,
 }
 
+/// What was read in a message.
+fn read_words(reader: &Reader, event: &Event<'_>) -> Option<Reading> {
+    let found = reader.read(event.text.as_deref()?, event.speaker?);
+    let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let hit = |hit: text::Hit| rules::Hit {
+        category: hit.category,
+        phrase: hit.phrase,
+        start: place(hit.start),
+        end: place(hit.end),
+        negated: hit.negated,
+    };
+    Some(Reading { score: found.score, hits: found.hits.into_iter().map(hit).collect() })
+}
+
 impl Task {
     /// A task over these sources, going on from its snapshot when there is one.
     ///
@@ -199,6 +223,10 @@ impl Task {
             dead: Vec::new(),
             unsettled: 0,
             reader: None,
+            watch: rules.watch.as_ref().map(|rules| Watch::new(rules.load_full())),
+            signals: Vec::new(),
+            shifts: Vec::new(),
+            newest_seen: (Millis::MIN, Millis::MIN),
             rules,
         };
         task.read_by_newest();
@@ -325,6 +353,12 @@ impl Task {
     /// Takes the next records of a source. Records before its position are left out.
     pub(super) fn consume(&mut self, block: Block) {
         self.read_by_newest();
+        if let (Some(watch), Some(rules)) = (&mut self.watch, &self.rules.watch) {
+            let rules = rules.load();
+            if !Arc::ptr_eq(&rules, watch.rules()) {
+                watch.set_rules(Arc::clone(&rules));
+            }
+        }
         let Some(at) = self
             .sources
             .iter()
@@ -389,7 +423,8 @@ impl Task {
 
     fn take_record(&mut self, at: usize, block: &Block, record: &Record) {
         self.count_again();
-        let Task { sources, correlator, facts, slots, rules, dead, .. } = self;
+        let Task { sources, correlator, facts, slots, rules, dead, reader, watch, signals, shifts, .. } =
+            self;
         let source = &mut sources[at];
         source.next = record.offset + 1;
         let counted = u64::from(record.offset >= source.counted_to);
@@ -414,6 +449,14 @@ impl Task {
                     let applied = correlator.apply(event, place, facts);
                     if !matches!(applied, Applied::TooLate(_)) {
                         kinds[event.kind as usize] += counted;
+                    }
+                    if let (Applied::New, Some(watch)) = (&applied, watch.as_mut()) {
+                        let reader = reader.as_deref().filter(|_| watch.wants_reading(event));
+                        let reading = reader.and_then(|reader| read_words(reader, event));
+                        watch.event(event, reading, signals);
+                        if event.kind >= Kind::ShiftPlanned {
+                            shifts.push(event.clone().into_owned());
+                        }
                     }
                     applied
                 };
@@ -471,7 +514,7 @@ impl Task {
     pub(super) fn settle(&mut self) {
         if self.unsettled > 0 || self.correlator.waits() {
             self.unsettled = 0;
-            self.correlator.settle(&mut self.facts, &mut Watch(&mut self.window));
+            self.correlator.settle(&mut self.facts, &mut Tell(&mut self.window));
         }
     }
 
@@ -479,7 +522,7 @@ impl Task {
     pub(super) fn settle_live(&mut self) {
         if self.replay.is_empty() && self.unsettled > 0 {
             self.unsettled = 0;
-            self.correlator.settle_soon(&mut self.facts, &mut Watch(&mut self.window));
+            self.correlator.settle_soon(&mut self.facts, &mut Tell(&mut self.window));
         }
     }
 
@@ -549,6 +592,10 @@ impl Task {
         batches.push(("events".to_owned(), text("event", Arc::new(StringArray::from(lines)))));
         let window = self.window.to_bytes();
         batches.push(("window".to_owned(), text("window", Arc::new(BinaryArray::from(vec![&*window])))));
+        if let Some(watch) = &self.watch {
+            let watch = watch.to_bytes();
+            batches.push(("watch".to_owned(), text("watch", Arc::new(BinaryArray::from(vec![&*watch])))));
+        }
         Snapshot {
             sequence: self.number,
             positions: self
@@ -608,6 +655,15 @@ impl Task {
                         window = Some(Window::from_bytes(bytes.value(0), self.rules.window.clone()));
                     }
                 }
+                "watch" => {
+                    let bytes = batch.column(0);
+                    let bytes = bytes.as_binary_opt::<i32>().ok_or("the snapshot's watch is no bytes")?;
+                    if let (Some(rules), false) = (&self.rules.watch, bytes.is_empty()) {
+                        // Bytes of another release: contacts are watched from their next event on.
+                        self.watch =
+                            Watch::from_bytes(rules.load_full(), bytes.value(0)).or(self.watch.take());
+                    }
+                }
                 _ => state.batches.push((section, batch)),
             }
         }
@@ -617,7 +673,7 @@ impl Task {
         match window {
             Some(Ok(window)) => self.window = window,
             // The configuration has changed since: what is in memory gives what the windows can still have.
-            _ => self.correlator.retell(&mut Watch(&mut self.window)),
+            _ => self.correlator.retell(&mut Tell(&mut self.window)),
         }
         self.unsettled = 1;
         Ok(())
@@ -662,6 +718,30 @@ impl Task {
     /// A sample of the contacts that began since the last call, as hashes of their ids.
     pub(super) fn take_sample(&mut self) -> Vec<u64> {
         self.correlator.take_sample()
+    }
+
+    /// Lets time pass for the rules: event time as far as it has come, and from there with the clock.
+    pub(super) fn watch_time(&mut self, now: Millis) {
+        let newest = self.correlator.newest();
+        let Some(watch) = &mut self.watch else { return };
+        if newest == Millis::MIN {
+            return;
+        }
+        if newest > self.newest_seen.0 {
+            self.newest_seen = (newest, now);
+        }
+        let present = newest.saturating_add((now - self.newest_seen.1).max(0));
+        watch.tick(present, &mut self.signals);
+    }
+
+    /// What rules had to say since the last call.
+    pub(super) fn take_signals(&mut self) -> Vec<Signal> {
+        std::mem::take(&mut self.signals)
+    }
+
+    /// Shifts that came since the last call.
+    pub(super) fn take_shifts(&mut self) -> Vec<Event<'static>> {
+        std::mem::take(&mut self.shifts)
     }
 
     /// What the task tells about itself.

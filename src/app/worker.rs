@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use tokio::sync::{Notify, oneshot};
 
+use super::alerting::Said;
 use super::task::{Handover, Task};
 use crate::facts::Table;
 use crate::ingest::{Block, Place};
@@ -92,6 +93,8 @@ pub(super) struct Options {
     pub full: Arc<Notify>,
     /// Finds contacts whose events come to more than one task.
     pub split: Arc<Mutex<SplitWatch>>,
+    /// Hears what rules say.
+    pub alerts: tokio::sync::mpsc::Sender<Said>,
 }
 
 /// Finds contacts whose events come to more than one task, which tears their rows apart: a producer hashes
@@ -277,6 +280,7 @@ impl Room {
         if let Some(task) = self.tasks.get_mut(name).filter(|_| !self.leaving.contains(name)) {
             self.arrived.push(arrived);
             task.consume(block);
+            tell(task, &self.options, arrived);
             if task.waiting_rows() >= self.options.commit_rows {
                 self.options.full.notify_one();
             }
@@ -363,6 +367,8 @@ impl Room {
         let mut stats = self.gone.clone();
         for task in self.tasks.values_mut() {
             task.settle_live();
+            task.watch_time(now);
+            tell(task, &self.options, Instant::now());
             summary.merge(&task.summary(now));
             stats.merge(&task.stats());
             let sample = task.take_sample();
@@ -378,6 +384,18 @@ impl Room {
         self.fresh = false;
         // What nobody asks for any more is not kept in memory.
         self.answered.take_if(|(at, _, _)| at.elapsed() >= ANSWER_KEPT);
+    }
+}
+
+/// Hands on what a task's rules had to say; `read` is when the records behind it came.
+fn tell(task: &mut Task, options: &Options, read: Instant) {
+    let signals = task.take_signals();
+    if !signals.is_empty() {
+        // Nobody hears it any more when the service stops; the next one reads the records again.
+        let _ = options.alerts.blocking_send(Said::Signals(signals, read));
+    }
+    for shift in task.take_shifts() {
+        let _ = options.alerts.blocking_send(Said::Shift(Box::new(shift)));
     }
 }
 

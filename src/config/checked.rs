@@ -14,6 +14,7 @@ use crate::kpi::ServiceLevel;
 use crate::time::Grid;
 
 use super::DEFAULTS;
+use super::alerting::{Alerts, Notify, read_alerts, read_notify, texts};
 use super::fault::{Fault, nearest};
 use super::mapping::{load_mapping, load_names};
 use super::raw::Layers;
@@ -40,6 +41,14 @@ pub struct Config {
     pub kafka: Kafka,
     /// Where the service listens.
     pub listeners: Listeners,
+    /// The file with the users; `None`: there are none, and only clients on this machine are served.
+    pub users: Option<String>,
+    /// Encryption of every listener; `None`: none.
+    pub tls: Option<TlsFiles>,
+    /// The directory of the audit log; `None`: beside the tables.
+    pub audit_dir: Option<String>,
+    /// Bounds of SQL.
+    pub sql: Sql,
     /// What holds for queues that do not say otherwise.
     pub queue_defaults: QueueDefaults,
     /// The queues that are listed, by name; what they leave open is filled from `queue_defaults`.
@@ -52,6 +61,16 @@ pub struct Config {
     pub metrics: Metrics,
     /// Lexicons by which messages are read: names of shipped ones, or paths; the later overrides the earlier.
     pub lexicons: Vec<String>,
+    /// Files of rules; none: the shipped ones.
+    pub rules: Vec<String>,
+    /// The roster, CSV.
+    pub roster: Option<String>,
+    /// The people who can be told, CSV.
+    pub people: Option<String>,
+    /// Where alerts are sent.
+    pub notify: Vec<Notify>,
+    /// How alerts live.
+    pub alerts: Alerts,
     /// What can be started with, but was hardly meant; to be shown by [`Fault::as_warning`].
     pub warnings: Vec<Fault>,
 }
@@ -111,6 +130,26 @@ pub struct Listeners {
     pub pg: Option<SocketAddr>,
     /// Arrow Flight SQL.
     pub flight: Option<SocketAddr>,
+}
+
+/// Encryption of every listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain of certificates, PEM.
+    pub certificate: String,
+    /// The private key, PEM.
+    pub key: String,
+}
+
+/// Bounds of SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sql {
+    /// How long a query may take.
+    pub timeout_secs: i64,
+    /// Memory of all queries together, in MiB.
+    pub memory_mib: i64,
+    /// Queries that run at once.
+    pub max_concurrent: i64,
 }
 
 /// What holds for queues that do not say otherwise.
@@ -254,10 +293,39 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
     };
     let mut warnings = Vec::new();
     let kafka = read_kafka(root.section("kafka"), keys, &mut warnings);
+    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+    let users = filled(root.text("users"));
     let listeners = Listeners {
-        http: read_listener(root.section("http"), keys),
-        pg: read_listener(root.section("pg"), keys),
-        flight: read_listener(root.section("flight"), keys),
+        http: read_listener(root.section("http"), users.is_some(), keys),
+        pg: read_listener(root.section("pg"), users.is_some(), keys),
+        flight: read_listener(root.section("flight"), users.is_some(), keys),
+    };
+    let tls = {
+        let mut section = root.section("tls");
+        let files = (filled(section.text("certificate")), filled(section.text("key")));
+        if files.0.is_some() != files.1.is_some() {
+            let missing = if files.0.is_some() { "key" } else { "certificate" };
+            let hint = "a certificate needs its key; leave both empty for no encryption".to_owned();
+            section.refuse(missing, format!("`{}` is empty", section.name(missing)), Some(hint));
+        }
+        section.finish(keys);
+        files.0.zip(files.1).map(|(certificate, key)| TlsFiles { certificate, key })
+    };
+    let audit_dir = {
+        let mut section = root.section("audit");
+        let directory = filled(section.text("directory"));
+        section.finish(keys);
+        directory
+    };
+    let sql = {
+        let mut section = root.section("sql");
+        let sql = Sql {
+            timeout_secs: section.integer("timeout_secs", 1..=86_400),
+            memory_mib: section.integer("memory_mib", 16..=1 << 20),
+            max_concurrent: section.integer("max_concurrent", 1..=1_000),
+        };
+        section.finish(keys);
+        sql
     };
     let queue_defaults = {
         let mut section = root.section("queue_defaults");
@@ -282,6 +350,11 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         section.finish(keys);
         metrics
     };
+    let rules = texts(root.text_list("rules"));
+    let mut path = |key| Some(root.text(key)).filter(|path| !path.is_empty());
+    let (roster, people) = (path("roster"), path("people"));
+    let notify = read_notify(root.sections("notify"), keys);
+    let alerts = read_alerts(root.section("alerts"), keys);
     root.finish(keys);
     Config {
         timezone,
@@ -293,12 +366,21 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         contact_timeout_secs,
         kafka,
         listeners,
+        users,
+        tls,
+        audit_dir,
+        sql,
         queue_defaults,
         queues,
         forecast,
         lake,
         metrics,
         lexicons,
+        rules,
+        roster,
+        people,
+        notify,
+        alerts,
         warnings,
     }
 }
@@ -433,7 +515,7 @@ fn check_topic(section: &Section<'_>, key: &str, name: &str) {
     }
 }
 
-fn read_listener(mut section: Section<'_>, keys: &[String]) -> Option<SocketAddr> {
+fn read_listener(mut section: Section<'_>, has_users: bool, keys: &[String]) -> Option<SocketAddr> {
     let text = section.text("listen");
     let written = section.written("listen");
     let name = section.name("listen");
@@ -443,11 +525,11 @@ fn read_listener(mut section: Section<'_>, keys: &[String]) -> Option<SocketAddr
     };
     let listener = match address.parse::<SocketAddr>() {
         _ if text == "off" || !section.has_text("listen") => None,
-        Ok(address) if address.ip().to_canonical().is_loopback() => Some(address),
+        Ok(address) if has_users || address.ip().to_canonical().is_loopback() => Some(address),
         Ok(_) => {
-            // There are no users yet, and without users whoever comes in is admin.
+            // Without users whoever comes in is admin.
             let message = format!("`{name}` is not a loopback address: `{written}`");
-            let hint = "without users only loopback listeners start; take `127.0.0.1`, and let others in by a tunnel";
+            let hint = "without users only loopback listeners start; take `127.0.0.1`, or make `users`";
             section.refuse("listen", message, Some(hint.to_owned()));
             None
         }

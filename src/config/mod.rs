@@ -6,12 +6,14 @@
 //! Invariant: every key stands in `config/default.toml` with its default, unit and reason, and is read from there.
 //! Invariant: every fault is reported, with its file and line; none quotes a value that came from a variable or file.
 
+mod alerting;
 mod checked;
 mod fault;
 mod mapping;
 mod raw;
 mod section;
 
+pub use alerting::{Alerts, Notify};
 pub use checked::{
     Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults,
     Topic,

@@ -139,6 +139,19 @@ impl<'c> Section<'c> {
         }
     }
 
+    /// As [`Section::text_list`], where the key may be left out.
+    pub(super) fn optional_text_list(&mut self, key: &'static str) -> Option<Vec<String>> {
+        self.table.is_some_and(|table| table.contains_key(key)).then(|| self.text_list(key)).or_else(|| {
+            self.asked.push(key);
+            None
+        })
+    }
+
+    /// As [`Section::flag`], where the key may be left out.
+    pub(super) fn optional_flag(&mut self, key: &'static str) -> Option<bool> {
+        self.optional(key).and_then(|node| self.as_flag(key, node))
+    }
+
     pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<i64>) -> i64 {
         self.required(key).and_then(|node| self.as_integer(key, node, range)).unwrap_or_default()
     }

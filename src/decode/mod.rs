@@ -3,7 +3,7 @@
 //! A format is a file of this room. The canonical one (`callpulse`) holds one event a record and is read
 //! in one pass where it has the plain form; serde_json is the reference that a test holds it against, reads
 //! everything else, and is the judge of what is not JSON. Strings are borrowed from the record; nothing is
-//! allocated for an ordinary event. Vendors' records may hold any number of events; an [`Adapter`] makes
+//! allocated for an ordinary event. Vendors' records may hold any number of events; an adapter makes
 //! them, and each is held to the law of canonical ones.
 //!
 //! Invariant: the events of a record and their ids follow from the record alone, so that a record that comes

@@ -4,6 +4,7 @@
 //! schema, the SQL columns and the catalogue derive from that declaration. Knows no Delta, no SQL, no I/O.
 
 mod agents;
+mod alerts;
 mod contacts;
 mod documents;
 mod plans;
@@ -15,6 +16,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub use agents::*;
+pub use alerts::*;
 pub use contacts::*;
 pub use documents::*;
 pub use plans::*;
@@ -331,6 +333,8 @@ facts! {
     promises: PromiseRows = PROMISES,
     /// Shifts.
     shifts: ShiftRows = SHIFTS,
+    /// Alerts.
+    alerts: AlertRows = ALERTS,
     /// Forecasts, every version.
     forecasts: ForecastRows = FORECASTS,
     /// Records that could not be used.

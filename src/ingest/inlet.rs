@@ -47,7 +47,9 @@ impl Inlet {
             let record = if key.is_empty() { record } else { record.key(key) };
             match self.producer.send_result(record) {
                 Ok(delivery) => deliveries.push(delivery),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => return Err(Untaken::Full),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    return Err(Untaken::Full);
+                }
                 Err((error, _)) => return Err(self.failed(&error.to_string())),
             }
         }

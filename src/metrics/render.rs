@@ -162,6 +162,21 @@ impl Families {
         self.histogram(&names::LAKE_COMMIT, &[], &stats.lake_commit);
         self.counter(&names::LAKE_FAILURES, &[], stats.lake_failures);
         self.histogram(&names::EVENT_LATENCY, &[], &stats.event_latency);
+        for ((rule, severity), &count) in &stats.alerts_raised {
+            self.counter(&names::ALERTS_RAISED, &[rule, severity], count);
+        }
+        for ((rule, severity), &count) in &stats.alerts_open {
+            self.gauge(&names::ALERTS_OPEN, &[rule, severity], count as f64);
+        }
+        for ((target, result), &count) in &stats.alert_deliveries {
+            self.counter(&names::ALERT_DELIVERIES, &[target, result], count);
+        }
+        self.histogram(&names::ALERT_LATENCY, &[], &stats.alert_latency);
+        self.counter(&names::ALERTS_UNSTAFFED, &[], stats.alerts_unstaffed);
+        self.counter(&names::ALERT_ESCALATIONS, &[], stats.alert_escalations);
+        for ((file, result), &count) in &stats.reloads {
+            self.counter(&names::RELOADS, &[file, result], count);
+        }
         for ((queue, channel), plan) in &stats.plans {
             let labels = [queue.as_str(), channel.as_str()];
             self.gauge_if(&names::SLOT_FORECAST, &labels, plan.forecast_contacts);

@@ -34,6 +34,20 @@ pub struct Stats {
     pub lake_commit: Histogram,
     /// From reading an event to its being visible.
     pub event_latency: Histogram,
+    /// Alerts raised, by rule and severity.
+    pub alerts_raised: BTreeMap<(String, String), u64>,
+    /// Alerts that are open, by rule and severity.
+    pub alerts_open: BTreeMap<(String, String), i64>,
+    /// What became of deliveries, by target and result.
+    pub alert_deliveries: BTreeMap<(String, String), u64>,
+    /// From reading an event to the first target's taking the alert.
+    pub alert_latency: Histogram,
+    /// Alerts for which nobody of the wanted role was on duty.
+    pub alerts_unstaffed: u64,
+    /// Alerts that went to the next one because nobody answered.
+    pub alert_escalations: u64,
+    /// Changed files, by the key that names them and whether they were taken.
+    pub reloads: BTreeMap<(String, String), u64>,
     /// What is planned for the running slot, by queue and channel.
     pub plans: BTreeMap<(String, Channel), SlotPlan>,
 }
@@ -92,6 +106,13 @@ impl Default for Stats {
             lake_failures: 0,
             lake_commit: Histogram::new(commit.collect()),
             event_latency: Histogram::new(latency.into()),
+            alerts_raised: BTreeMap::new(),
+            alerts_open: BTreeMap::new(),
+            alert_deliveries: BTreeMap::new(),
+            alert_latency: Histogram::new(latency.into()),
+            alerts_unstaffed: 0,
+            alert_escalations: 0,
+            reloads: BTreeMap::new(),
             plans: BTreeMap::new(),
         }
     }
@@ -125,6 +146,21 @@ impl Stats {
         self.lake_failures += other.lake_failures;
         self.lake_commit.merge(&other.lake_commit);
         self.event_latency.merge(&other.event_latency);
+        for (ours, theirs) in [
+            (&mut self.alerts_raised, &other.alerts_raised),
+            (&mut self.alert_deliveries, &other.alert_deliveries),
+            (&mut self.reloads, &other.reloads),
+        ] {
+            for (key, count) in theirs {
+                *ours.entry(key.clone()).or_default() += count;
+            }
+        }
+        for (key, count) in &other.alerts_open {
+            *self.alerts_open.entry(key.clone()).or_default() += count;
+        }
+        self.alert_latency.merge(&other.alert_latency);
+        self.alerts_unstaffed += other.alerts_unstaffed;
+        self.alert_escalations += other.alert_escalations;
         for (key, plan) in &other.plans {
             self.plans.entry(key.clone()).or_insert(*plan);
         }

@@ -91,6 +91,11 @@ fn stats() -> Stats {
     stats.partitions.insert(("calls".to_owned(), 4), partition);
     stats.lake_commit.observe(700);
     stats.event_latency.observe(30);
+    let of_rule = ("long_wait".to_owned(), "warning".to_owned());
+    stats.alerts_raised.insert(of_rule.clone(), 3);
+    stats.alerts_open.insert(of_rule, 1);
+    stats.alert_deliveries.insert(("team".to_owned(), "accepted".to_owned()), 3);
+    stats.reloads.insert(("roster".to_owned(), "taken".to_owned()), 1);
     let plan =
         SlotPlan { forecast_contacts: Some(41.5), agents_required: Some(9), agents_staffed: Some(8.0) };
     stats.plans.insert(("support".to_owned(), Channel::Chat), plan);

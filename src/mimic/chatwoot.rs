@@ -82,7 +82,8 @@ impl Speech for Chatwoot {
                 let agent = &story.talks[talk].agent;
                 // From agent to agent, nothing lies between.
                 let direct = story.talks[talk].leg.is_none();
-                let before = talk.checked_sub(1).filter(|_| direct).map(|before| story.talks[before].agent.as_str());
+                let before =
+                    talk.checked_sub(1).filter(|_| direct).map(|before| story.talks[before].agent.as_str());
                 let body = conversation(story, event, team, Some(agent), "open");
                 say("conversation_updated", body, assignee(before, Some(agent)));
             }

@@ -4,16 +4,24 @@
 //!
 //! Invariant: a query sees one [`Cut`]; a row that was restated is seen in its newest form only, and once.
 //! Invariant: no statement changes anything or opens a file; every query has a bound of memory and of time.
+//! Invariant: who asks sees what [`crate::access::Role`] allows, whatever the door and the statement; `rights` decides.
 //! Invariant: a figure of the views has its formula from [`crate::kpi`], and is written nowhere else.
 
+mod answer;
+mod asking;
 mod base;
 pub mod catalog;
 mod engine;
 mod error;
+mod fence;
 pub mod functions;
+mod information;
 pub mod output;
+mod pg_catalog;
 mod prompt;
+mod rights;
 mod schema;
+mod shape;
 mod statement;
 pub mod views;
 
@@ -34,9 +42,12 @@ use crate::kpi::ServiceLevel;
 use crate::text::Reader;
 use crate::time::{Grid, Millis};
 
-pub use engine::{Answer, Engine};
+pub use answer::Answer;
+pub use asking::Asking;
+pub use engine::{Description, Engine, Question};
 pub use error::{Error, ErrorKind};
 pub use prompt::{Runner, prompt};
+pub use shape::Relation;
 
 /// The catalogue in which every table stands.
 pub const CATALOG: &str = "callpulse";

@@ -71,16 +71,25 @@ pub(super) struct Asked {
 /// Takes the records of one request.
 pub(super) async fn take(State(served): State<Served>, request: Request) -> Response {
     let Some(intake) = served.site.intake.clone() else {
-        return problem(StatusCode::NOT_FOUND, "no events are taken here", Some("`callpulse run` takes them"));
+        return problem(
+            StatusCode::NOT_FOUND,
+            "no events are taken here",
+            Some("`callpulse run` takes them"),
+        );
     };
     let asked = match Query::<Asked>::try_from_uri(request.uri()) {
         Ok(Query(asked)) => asked,
         Err(error) => {
             let hint = "known are `format`, `topic` and `key`";
-            return problem(StatusCode::BAD_REQUEST, &format!("the query cannot be read: {error}"), Some(hint));
+            return problem(
+                StatusCode::BAD_REQUEST,
+                &format!("the query cannot be read: {error}"),
+                Some(hint),
+            );
         }
     };
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind =
+        request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let body = match tokio::time::timeout(BODY_TIME, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
@@ -103,7 +112,9 @@ pub(super) async fn take(State(served): State<Served>, request: Request) -> Resp
         Ok(taken) => told(&taken),
         Err(Refusal::Unknown(message, hint)) => problem(StatusCode::BAD_REQUEST, &message, Some(&hint)),
         Err(Refusal::Busy) => later(StatusCode::TOO_MANY_REQUESTS, "more comes than the brokers take", None),
-        Err(Refusal::Outside(message, hint)) => later(StatusCode::SERVICE_UNAVAILABLE, &message, hint.as_deref()),
+        Err(Refusal::Outside(message, hint)) => {
+            later(StatusCode::SERVICE_UNAVAILABLE, &message, hint.as_deref())
+        }
     }
 }
 
@@ -133,7 +144,11 @@ fn split(kind: &str, body: &[u8]) -> Result<Vec<Vec<u8>>, (StatusCode, String, &
         lines.filter(|line| !line.trim_ascii().is_empty()).map(<[u8]>::to_vec).collect::<Vec<_>>()
     };
     match kind {
-        "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" | "text/plain" | "text/csv" => Ok(lines()),
+        "application/x-ndjson"
+        | "application/jsonl"
+        | "application/x-jsonlines"
+        | "text/plain"
+        | "text/csv" => Ok(lines()),
         "application/x-www-form-urlencoded" => Ok(vec![body.to_vec()]),
         "application/json" | "application/cloudevents+json" | "application/cloudevents-batch+json" => {
             if !body.trim_ascii_start().starts_with(b"[") {
@@ -146,8 +161,13 @@ fn split(kind: &str, body: &[u8]) -> Result<Vec<Vec<u8>>, (StatusCode, String, &
             Ok(items.into_iter().map(|item| item.get().as_bytes().to_vec()).collect())
         }
         other => {
-            let hint = "send application/json, application/x-ndjson, text/plain (one record a line) or a form";
-            Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content type `{other}` is not taken"), hint))
+            let hint =
+                "send application/json, application/x-ndjson, text/plain (one record a line) or a form";
+            Err((
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format!("the content type `{other}` is not taken"),
+                hint,
+            ))
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `POST /api/v1/sql`: one statement in, rows out as they come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request, State};
@@ -11,9 +13,11 @@ use futures::TryStreamExt;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::guard::{Peer, Who};
 use super::{BODY_BYTES_MAX, Served, problem};
+use crate::access::Door;
 use crate::query::output::{Format, encode};
-use crate::query::{Error, ErrorKind};
+use crate::query::{Asking, Error, ErrorKind, catalog};
 
 /// How long a request's body may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -25,7 +29,12 @@ struct Question {
 }
 
 /// Answers one statement.
-pub(super) async fn answer(State(served): State<Served>, request: Request) -> Response {
+pub(super) async fn answer(
+    State(served): State<Served>,
+    Extension(Who(who)): Extension<Who>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Response {
     let Some(format) = format(request.headers()) else {
         let hint =
             "accept application/json, text/csv, text/plain (a table) or application/vnd.apache.arrow.stream";
@@ -35,7 +44,8 @@ pub(super) async fn answer(State(served): State<Served>, request: Request) -> Re
         Ok(question) => question,
         Err(refusal) => return refusal,
     };
-    let started = match served.site.engine.query(&question.sql).await {
+    let asking = Asking::new(Arc::unwrap_or_clone(who), Door::Http, Some(peer));
+    let started = match served.site.engine.ask(&asking, &question.sql).await {
         Ok(answer) => answer.started().await,
         Err(error) => Err(error),
     };
@@ -48,6 +58,18 @@ pub(super) async fn answer(State(served): State<Served>, request: Request) -> Re
         }
         Err(error) => fault(&error),
     }
+}
+
+/// What can be asked: tables, views, functions and KPIs with their meaning, and the centre's zone.
+pub(super) async fn catalog(State(served): State<Served>) -> Response {
+    let options = served.site.engine.options();
+    let mut whole = catalog::as_json(options, &[]);
+    if let Some(members) = whole.as_object_mut() {
+        // The metrics' names are another room's; `callpulse catalog` has them.
+        members.remove("metrics");
+        members.insert("timezone".to_owned(), json!(options.grid.zone().name()));
+    }
+    Json(whole).into_response()
 }
 
 /// Reads the body. Only `application/json` is read: a page from elsewhere cannot send it unasked.
@@ -104,9 +126,10 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 }
 
 /// A fault of the query, with its place.
-fn fault(error: &Error) -> Response {
+pub(super) fn fault(error: &Error) -> Response {
     let status = match error.kind {
         ErrorKind::Sql | ErrorKind::Refused => StatusCode::BAD_REQUEST,
+        ErrorKind::Denied => StatusCode::FORBIDDEN,
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Memory => StatusCode::UNPROCESSABLE_ENTITY,

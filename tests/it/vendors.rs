@@ -42,8 +42,16 @@ const PLATFORMS: &[Platform] = &[
         seconds: true,
         channels: &["voice"],
         same: &[
-            "offered", "answered", "abandoned+abandoned_short+error", "overflow", "callback+exit_key", "timeout",
-            "no_agent+closed", "answered_in_time", "wait_ms_sum", "waiting",
+            "offered",
+            "answered",
+            "abandoned+abandoned_short+error",
+            "overflow",
+            "callback+exit_key",
+            "timeout",
+            "no_agent+closed",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
         ],
         handlings: &["count(*)", "sum(talk_ms + hold_ms)"],
         of_handlings: OF_QUEUES,
@@ -52,7 +60,10 @@ const PLATFORMS: &[Platform] = &[
             NO_HOLD,
             ("callback", "a call back is asked for by a key"),
             ("closed", "out of hours nobody is a member: the queue is empty"),
-            ("handled", "calls that meet an agent without a queue are not in the log, and after-contact work ends with the call"),
+            (
+                "handled",
+                "calls that meet an agent without a queue are not in the log, and after-contact work ends with the call",
+            ),
         ],
     },
     Platform {
@@ -60,9 +71,20 @@ const PLATFORMS: &[Platform] = &[
         seconds: true,
         channels: ALL,
         same: &[
-            "offered", "answered", "abandoned", "abandoned_short", "overflow", "callback",
-            "exit_key+timeout+no_agent+closed+error", "answered_in_time", "wait_ms_sum", "waiting", "handled", "talk_ms_sum",
-            "hold_ms_sum", "acw_ms_sum",
+            "offered",
+            "answered",
+            "abandoned",
+            "abandoned_short",
+            "overflow",
+            "callback",
+            "exit_key+timeout+no_agent+closed+error",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
+            "handled",
+            "talk_ms_sum",
+            "hold_ms_sum",
+            "acw_ms_sum",
         ],
         handlings: &["count(*)", "sum(talk_ms)", "sum(hold_ms)", "sum(acw_ms)"],
         of_handlings: EVERY,
@@ -77,8 +99,20 @@ const PLATFORMS: &[Platform] = &[
         seconds: false,
         channels: ALL,
         same: &[
-            "offered", "answered", "abandoned", "abandoned_short", "overflow+callback+exit_key+no_agent+closed", "timeout", "error",
-            "answered_in_time", "wait_ms_sum", "waiting", "handled", "talk_ms_sum", "hold_ms_sum", "acw_ms_sum",
+            "offered",
+            "answered",
+            "abandoned",
+            "abandoned_short",
+            "overflow+callback+exit_key+no_agent+closed",
+            "timeout",
+            "error",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
+            "handled",
+            "talk_ms_sum",
+            "hold_ms_sum",
+            "acw_ms_sum",
         ],
         handlings: &["count(*)", "sum(talk_ms)", "sum(hold_ms)", "sum(acw_ms)"],
         of_handlings: EVERY,
@@ -94,20 +128,44 @@ const PLATFORMS: &[Platform] = &[
         seconds: false,
         channels: ALL,
         same: &[
-            "offered", "answered", "abandoned", "abandoned_short", "overflow", "callback", "exit_key", "timeout+closed", "no_agent",
-            "error", "answered_in_time", "wait_ms_sum", "waiting", "handled", "acw_ms_sum", "talk_ms_sum+hold_ms_sum",
+            "offered",
+            "answered",
+            "abandoned",
+            "abandoned_short",
+            "overflow",
+            "callback",
+            "exit_key",
+            "timeout+closed",
+            "no_agent",
+            "error",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
+            "handled",
+            "acw_ms_sum",
+            "talk_ms_sum+hold_ms_sum",
         ],
         handlings: &["count(*)", "sum(talk_ms + hold_ms)", "sum(acw_ms)"],
         of_handlings: EVERY,
-        gaps: &[NO_HOLD, ("closed", "a consultation that nobody takes is a time-out of its queue, whatever for")],
+        gaps: &[
+            NO_HOLD,
+            ("closed", "a consultation that nobody takes is a time-out of its queue, whatever for"),
+        ],
     },
     Platform {
         format: "freeswitch-callcenter",
         seconds: false,
         channels: &["voice"],
         same: &[
-            "offered", "answered", "abandoned+abandoned_short+error", "overflow+timeout", "callback+exit_key", "no_agent+closed",
-            "answered_in_time", "wait_ms_sum", "waiting",
+            "offered",
+            "answered",
+            "abandoned+abandoned_short+error",
+            "overflow+timeout",
+            "callback+exit_key",
+            "no_agent+closed",
+            "answered_in_time",
+            "wait_ms_sum",
+            "waiting",
         ],
         handlings: &["count(*)", "sum(talk_ms + hold_ms)"],
         of_handlings: OF_QUEUES,
@@ -117,7 +175,10 @@ const PLATFORMS: &[Platform] = &[
             ("callback", "a call back is asked for by a key"),
             ("closed", "out of hours there is no agent"),
             ("overflow", "a queue is left for another one by its longest wait"),
-            ("handled", "calls that meet an agent without a queue are not told, and after-contact work ends with the call"),
+            (
+                "handled",
+                "calls that meet an agent without a queue are not told, and after-contact work ends with the call",
+            ),
         ],
     },
     Platform {
@@ -125,14 +186,21 @@ const PLATFORMS: &[Platform] = &[
         seconds: false,
         channels: &["chat", "email", "social", "sms"],
         same: &[
-            "offered", "answered", "answered_in_time", "waiting", "wait_ms_sum",
+            "offered",
+            "answered",
+            "answered_in_time",
+            "waiting",
+            "wait_ms_sum",
             "abandoned+abandoned_short+overflow+callback+exit_key+timeout+no_agent+closed+error",
         ],
         handlings: &["count(*)"],
         of_handlings: OF_QUEUES,
         gaps: &[
             NO_ACW,
-            ("talk_ms_sum", "an agent who passes a conversation on has it until the next team or agent has it"),
+            (
+                "talk_ms_sum",
+                "an agent who passes a conversation on has it until the next team or agent has it",
+            ),
             ("exit_key", "a conversation that nobody took is resolved, whatever for"),
             ("closed", "as above"),
         ],
@@ -144,14 +212,16 @@ fn told(platform: &Platform, place: &Place) -> (PathBuf, PathBuf) {
     let mut mimic = Mimic::new(platform.format).expect("every platform is spoken");
     // An evening in which everything happens: overloaded queues, call backs, hours that end.
     let start = 1_772_451_600_000;
-    let options = Options { seed: 8, start, contacts: Some(CONTACTS), events_per_second: 8.0, ..Options::default() };
+    let options =
+        Options { seed: 8, start, contacts: Some(CONTACTS), events_per_second: 8.0, ..Options::default() };
     let mut centre = Centre::new(options);
     let mut decoder = Decoder::default();
     let (mut own, mut records, mut spoken) = (String::new(), String::new(), Vec::new());
     let mut channels: BTreeMap<String, bool> = BTreeMap::new();
     let mut lasts: BTreeMap<String, i64> = BTreeMap::new();
     for emitted in centre.by_ref() {
-        let mut event = decoder.decode(emitted.payload.as_bytes(), None).expect("a canonical event").into_owned();
+        let mut event =
+            decoder.decode(emitted.payload.as_bytes(), None).expect("a canonical event").into_owned();
         // What goes on beside contacts moves the time after which a wrap-up is given up.
         if event.kind > Kind::Message {
             continue;
@@ -188,7 +258,14 @@ fn told(platform: &Platform, place: &Place) -> (PathBuf, PathBuf) {
 
 fn replay(place: &Place, lake: &str, format: &str, file: &Path) -> String {
     let lake = place.path(lake);
-    let arguments = ["replay".as_ref(), "--format".as_ref(), format.as_ref(), "--data-dir".as_ref(), lake.as_os_str(), file.as_os_str()];
+    let arguments = [
+        "replay".as_ref(),
+        "--format".as_ref(),
+        format.as_ref(),
+        "--data-dir".as_ref(),
+        lake.as_os_str(),
+        file.as_os_str(),
+    ];
     let ran = callpulse(arguments);
     assert_eq!(ran.code, 0, "{}", ran.err);
     ran.err
@@ -234,7 +311,11 @@ fn compare(platform: &Platform) {
         let differ: Vec<_> = keys.into_iter().filter(|key| own.get(*key) != told.get(*key)).collect();
         for key in differ.iter().take(4) {
             let of = differ.len();
-            faults.push(format!("{columns}: {key}: own {:?}, told {:?} (1 of {of})", own.get(*key), told.get(*key)));
+            faults.push(format!(
+                "{columns}: {key}: own {:?}, told {:?} (1 of {of})",
+                own.get(*key),
+                told.get(*key)
+            ));
         }
     }
     let (figures, of) = (platform.handlings.join(", "), platform.of_handlings);
@@ -290,4 +371,58 @@ fn every_platform_that_is_spoken_is_compared() {
     let mut spoken = Mimic::NAMES.to_vec();
     spoken.retain(|name| !compared.contains(name));
     assert!(spoken.is_empty(), "{spoken:?}");
+}
+
+#[test]
+fn convert_writes_canonical_events_and_explains_a_mapping() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
+    let arguments = |more: &[&str], path: &str| -> Vec<String> {
+        let more = more.iter().map(|word| (*word).to_owned());
+        ["convert".to_owned()]
+            .into_iter()
+            .chain(more)
+            .chain([samples.join(path).display().to_string()])
+            .collect()
+    };
+    let converted =
+        callpulse(arguments(&["--format", "asterisk-queue-log"], "asterisk-queue-log/queue_log.restart"));
+    let events = converted.ok();
+    assert!(
+        events.lines().count() > 15 && events.lines().all(|line| line.starts_with("{\"id\":")),
+        "{events}"
+    );
+    // What was converted is read as it is, and gives the same figures.
+    let place = Place::new();
+    let canonical = place.write("converted.jsonl", &events);
+    replay(&place, "converted", "callpulse", &canonical);
+    replay(&place, "direct", "asterisk-queue-log", &samples.join("asterisk-queue-log/queue_log.restart"));
+    assert_eq!(rows(&place, "converted"), rows(&place, "direct"));
+
+    let mapping = samples.join("mapped/calls.toml").display().to_string();
+    let mapped =
+        callpulse(arguments(&["--format", "mapped", "--mapping", &mapping], "mapped/calls.jsonl")).ok();
+    assert_eq!(mapped.lines().count(), 2, "{mapped}");
+    let explained = callpulse(arguments(
+        &["--format", "mapped", "--mapping", &mapping, "--explain"],
+        "mapped/calls.jsonl",
+    ))
+    .ok();
+    assert!(explained.contains("queue <- skills[0] = 1 -> \"Sales\""), "{explained}");
+    let wrong = place.write("wrong.toml", "[fields]\ntimes = \"at\"\n[[event]]\ntype = \"contact.queued\"\n");
+    let faults = callpulse(arguments(
+        &["--format", "mapped", "--mapping", &wrong.display().to_string()],
+        "mapped/calls.jsonl",
+    ));
+    assert_eq!(faults.code, 78, "{}", faults.err);
+    assert!(
+        faults.err.contains("line 2") && faults.err.contains("the nearest field is `time`"),
+        "{}",
+        faults.err
+    );
+    let topics = format!("kafka.topics=[{{name=\"a\",format=\"mapped\",mapping=\"{}\"}}]", wrong.display());
+    let checked = callpulse(["check", "--set", &topics]);
+    assert_eq!((checked.code, checked.err.contains("line 2")), (78, true), "{}", checked.err);
+    assert_eq!(callpulse(["convert", "--format", "morse", "x"]).code, 64);
+    assert_eq!(callpulse(["convert", "--format", "mapped", "x"]).code, 64);
+    assert_eq!(callpulse(["convert", "--format", "twilio", "nowhere"]).code, 66);
 }

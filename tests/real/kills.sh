@@ -90,7 +90,7 @@ pieces=$((kills * 4))
 split -n "l/$pieces" -a 4 "$work/keyed" "$work/piece."
 (
     for piece in "$work"/piece.*; do
-        kcat -P -b "$brokers" -t calls -K $'\t' -z lz4 -X partitioner=murmur2_random -l "$piece"
+        kcat -P -b "$brokers" -t calls -K $'\t' -z lz4 -X partitioner=murmur2_random -X enable.idempotence=true -l "$piece"
         sleep 1.3
     done
 ) > "$work/producer.log" 2>&1 &

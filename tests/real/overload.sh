@@ -54,7 +54,7 @@ port=$(free_port)
 "$here/kafka.sh" start "$work/kafka" "$port"
 brokers=127.0.0.1:$port
 "$here/kafka.sh" topic "$work/kafka" backlog 4
-kcat -P -b "$brokers" -t backlog -K $'\t' -z lz4 -X partitioner=murmur2_random -l "$work/keyed"
+kcat -P -b "$brokers" -t backlog -K $'\t' -z lz4 -X partitioner=murmur2_random -X enable.idempotence=true -l "$work/keyed"
 say "backlog: $events events of $contacts contacts, one of them with $messages messages"
 
 http=127.0.0.1:$(free_port)

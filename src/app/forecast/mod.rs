@@ -235,7 +235,7 @@ impl Source for Still {
 }
 
 fn engine(config: &Config, cut: Cut) -> Result<Engine, Failure> {
-    Engine::new(settings::query(config, None), Arc::new(Still(cut)))
+    Engine::new(settings::query_alone(config, None), Arc::new(Still(cut)))
         .map_err(|error| Failure::bug(error.to_string()))
 }
 

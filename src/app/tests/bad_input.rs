@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::dice::Dice;
 use super::simulation::rules;
+use crate::access::Access;
 use crate::app::task::{Origin, Task};
 use crate::config::Config;
 use crate::decode::Format;
 use crate::ingest::{Block, Record};
 use crate::metrics::{Metrics, Stats};
 use crate::query::{self, Cut, Engine, Source};
-use crate::serve::{self, Health, Site};
+use crate::serve::{self, Alerts, Health, Site};
 use crate::time::{Clock, Grid, MINUTE, Millis};
 use crate::window::Summary;
 
@@ -345,7 +346,11 @@ async fn mutated_requests_leave_the_site_alive() {
         live: Arc::new(|| serde_json::json!({})),
         health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
         intake: None,
+        alerts: Alerts::none(),
         clock: Arc::new(Still),
+        access: Arc::new(Access::local_only()),
+        tls: None,
+        departments: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -79,6 +79,7 @@ pub(super) fn rules(correlation: i64) -> Arc<Rules> {
         },
         window: window::Options::new(grid),
         sources: Default::default(),
+        watch: None,
         reader: Arc::new(ArcSwap::from_pointee(Reader::new(&[]).expect("no word is wrong"))),
         dead_letters: false,
     })
@@ -103,7 +104,7 @@ fn told_in_peace(rules: &Arc<Rules>, partition: &Partition, upto: i64) -> Visibl
 /// What a process is waiting for.
 enum Answer {
     Opened(Lake),
-    Adopted(usize, Result<Task, Failure>),
+    Adopted(usize, Result<Box<Task>, Failure>),
     Committed(Result<Outcome, Failure>),
 }
 
@@ -112,7 +113,7 @@ type Work = Pin<Box<dyn Future<Output = Answer>>>;
 /// A partition that a process holds, rightly or not.
 struct Held {
     partition: usize,
-    task: Task,
+    task: Box<Task>,
     /// It goes to another owner after the commit that is under way.
     leaving: bool,
 }
@@ -228,7 +229,9 @@ impl World {
 
     fn answered(&mut self, at: usize, answer: Answer) {
         match answer {
-            Answer::Opened(lake) => self.processes[at].committer = Some(Arc::new(Committer::new(lake, None))),
+            Answer::Opened(lake) => {
+                self.processes[at].committer = Some(Arc::new(Committer::new(lake, None, None)))
+            }
             Answer::Adopted(partition, task) => {
                 self.processes[at].adopting.retain(|other| *other != partition);
                 // A process that cannot adopt gives up and is started again; here it tries again.
@@ -283,7 +286,7 @@ impl World {
         process.work.push(Box::pin(async move {
             let places: [Place; 1] = [(TOPIC.into(), number)];
             let task = committer.adopt(&rules, &task_name(number), &places).await;
-            Answer::Adopted(partition, task)
+            Answer::Adopted(partition, task.map(Box::new))
         }));
     }
 
@@ -453,7 +456,7 @@ impl World {
         self.processes.clear();
         let store: Arc<dyn ObjectStore> = Arc::new(self.store.clone());
         let lake = finish(Lake::open_light(store)).expect("memory opens");
-        let committer = Committer::new(lake, None);
+        let committer = Committer::new(lake, None, None);
         let mut tasks = Vec::new();
         for partition in &self.partitions {
             let places: [Place; 1] = [(TOPIC.into(), partition.number)];

@@ -10,9 +10,10 @@ use crate::simulate::{Centre, Options as CentreOptions};
 type Record = Vec<Event<'static>>;
 
 fn read(format: Format, record: &str) -> Record {
-    let events = Source::from(format).decoder().read(record.as_bytes(), None).map(|events| {
-        events.into_iter().map(Event::into_owned).collect()
-    });
+    let events = Source::from(format)
+        .decoder()
+        .read(record.as_bytes(), None)
+        .map(|events| events.into_iter().map(Event::into_owned).collect());
     events.unwrap_or_else(|reject| panic!("{reject:?}: {record}"))
 }
 
@@ -21,7 +22,9 @@ fn told(format: Format) -> Vec<Record> {
     let mut mimic = Mimic::new(format.name()).expect("every platform is spoken");
     let (mut canonical, mut decoder) = (Decoder::default(), Source::from(format).decoder());
     let mut spoken = Vec::new();
-    for emitted in Centre::new(CentreOptions { contacts: Some(40), events_per_second: 5.0, ..CentreOptions::default() }) {
+    for emitted in
+        Centre::new(CentreOptions { contacts: Some(40), events_per_second: 5.0, ..CentreOptions::default() })
+    {
         let event = canonical.decode(emitted.payload.as_bytes(), None).expect("a canonical event");
         mimic.hear(&event, &mut spoken);
     }
@@ -98,7 +101,8 @@ fn of_a_contact_record_the_newest_version_holds() {
     assert!(handling.contains("acw_ms=40000 ") && handling.contains("hold_ms=0 "), "{handling}");
     let strip = |rows: &Visible| {
         let without_revision = |row: String| row.split("revision=").next().unwrap_or_default().to_owned();
-        ["legs", "handlings"].map(|name| table(rows, name).into_iter().map(without_revision).collect::<Vec<_>>())
+        ["legs", "handlings"]
+            .map(|name| table(rows, name).into_iter().map(without_revision).collect::<Vec<_>>())
     };
     assert_eq!(strip(&rows([&first, &second])), strip(&want));
     assert_eq!(strip(&rows([&second, &first])), strip(&want));
@@ -108,7 +112,9 @@ fn of_a_contact_record_the_newest_version_holds() {
 #[test]
 fn a_contact_that_is_passed_on_in_one_second_keeps_both_legs() {
     let link = |id: &str, more: &str| {
-        format!(r#"{{"ContactId":"{id}","Channel":"VOICE","LastUpdateTimestamp":"2026-03-02T01:10:00Z",{more}}}"#)
+        format!(
+            r#"{{"ContactId":"{id}","Channel":"VOICE","LastUpdateTimestamp":"2026-03-02T01:10:00Z",{more}}}"#
+        )
     };
     let first = link(
         "c1",
@@ -125,8 +131,14 @@ fn a_contact_that_is_passed_on_in_one_second_keeps_both_legs() {
     for records in [[&first, &second], [&second, &first]] {
         let legs = table(&rows(records), "legs");
         assert_eq!(legs.len(), 2, "{legs:?}");
-        assert!(legs.iter().any(|leg| leg.contains("queue=Sales ") && leg.contains("outcome=overflow ")), "{legs:?}");
-        assert!(legs.iter().any(|leg| leg.contains("queue=Help ") && leg.contains("outcome=abandoned ")), "{legs:?}");
+        assert!(
+            legs.iter().any(|leg| leg.contains("queue=Sales ") && leg.contains("outcome=overflow ")),
+            "{legs:?}"
+        );
+        assert!(
+            legs.iter().any(|leg| leg.contains("queue=Help ") && leg.contains("outcome=abandoned ")),
+            "{legs:?}"
+        );
     }
 }
 
@@ -149,7 +161,10 @@ fn a_caller_who_calls_again_in_time_has_not_abandoned() {
     assert!(waits.len() == 1 && !waits[0].contains("outcome="), "{waits:?}");
     for records in [[&start, &left, &back, &taken], [&taken, &back, &left, &start]] {
         let legs = outcome(&records);
-        assert!(legs.len() == 1 && legs[0].contains("outcome=answered ") && legs[0].contains("wait_ms=50000 "), "{legs:?}");
+        assert!(
+            legs.len() == 1 && legs[0].contains("outcome=answered ") && legs[0].contains("wait_ms=50000 "),
+            "{legs:?}"
+        );
     }
     let again = said("member-queue-end", 55, gone);
     assert!(outcome(&[&start, &left, &back, &again])[0].contains("wait_ms=55000 "));
@@ -163,7 +178,9 @@ fn a_conversation_agrees_with_the_metrics_that_it_carries() {
     let sessions = sessions.flat_map(|participant| participant["sessions"].as_array().expect("sessions"));
     let metrics: Vec<(String, i64)> = sessions
         .flat_map(|session| session["metrics"].as_array().into_iter().flatten())
-        .map(|metric| (metric["name"].as_str().unwrap_or_default().to_owned(), metric["value"].as_i64().unwrap_or(0)))
+        .map(|metric| {
+            (metric["name"].as_str().unwrap_or_default().to_owned(), metric["value"].as_i64().unwrap_or(0))
+        })
         .collect();
     let sum = |name: &str| metrics.iter().filter(|(of, _)| of == name).map(|(_, value)| value).sum::<i64>();
     let rows = rows([&read(Format::Genesys, record)]);

@@ -21,7 +21,9 @@ fn told(format: Format, contacts: u64) -> Vec<Spoken> {
     let mut mimic = Mimic::new(format.name()).expect("every platform is spoken");
     let mut decoder = Decoder::default();
     let mut spoken = Vec::new();
-    for emitted in Centre::new(Options { contacts: Some(contacts), events_per_second: 5.0, ..Options::default() }) {
+    for emitted in
+        Centre::new(Options { contacts: Some(contacts), events_per_second: 5.0, ..Options::default() })
+    {
         let event = decoder.decode(emitted.payload.as_bytes(), None).expect("a canonical event");
         mimic.hear(&event, &mut spoken);
     }
@@ -38,7 +40,8 @@ fn nothing_that_a_platform_writes_is_refused_or_unknown() {
         let mut kinds = std::collections::BTreeSet::new();
         for record in &records {
             let events = decoder.read(record.payload.as_bytes(), Some(record.time + 1000));
-            let events = events.unwrap_or_else(|reject| panic!("{}: {reject:?}: {}", format.name(), record.payload));
+            let events =
+                events.unwrap_or_else(|reject| panic!("{}: {reject:?}: {}", format.name(), record.payload));
             kinds.extend(events.iter().map(|event| event.kind));
         }
         for kind in [Kind::Queued, Kind::Answered, Kind::Ended, Kind::Wrapped] {
@@ -78,7 +81,8 @@ fn a_payload_of_a_schema_registry_is_named() {
     }
     // What a JSON Schema serializer writes is read.
     let json = [&[0u8, 0, 0, 0, 7][..], br#"{"CC-Action":"members-count"}"#].concat();
-    let events = Source::from(Format::FreeswitchCallcenter).decoder().read(&json, None).map(|events| events.len());
+    let events =
+        Source::from(Format::FreeswitchCallcenter).decoder().read(&json, None).map(|events| events.len());
     assert_eq!(events, Ok(0));
 }
 
@@ -88,10 +92,12 @@ fn names_stand_for_ids() {
         queues: [("q1".to_owned(), "Sales".to_owned())].into(),
         agents: [("SIP/7".to_owned(), "Li".to_owned())].into(),
     };
-    let source =
-        Source { names: Some(std::sync::Arc::new(names)), ..Source::from(Format::AsteriskQueueLog) };
+    let source = Source { names: Some(std::sync::Arc::new(names)), ..Source::from(Format::AsteriskQueueLog) };
     let events = source.decoder().read(b"120|c1|q1|SIP/7|CONNECT|20|u1", None).map(|events| {
-        events.into_iter().map(|event| (event.queue.map(String::from), event.agent_id.map(String::from))).collect::<Vec<_>>()
+        events
+            .into_iter()
+            .map(|event| (event.queue.map(String::from), event.agent_id.map(String::from)))
+            .collect::<Vec<_>>()
     });
     assert_eq!(events.map(|events| events[0].clone()), Ok((Some("Sales".to_owned()), Some("Li".to_owned()))));
 }
@@ -106,7 +112,7 @@ proptest! {
         let format = FORMATS[which];
         // Made once: a centre takes longer than the test.
         static RECORDS: std::sync::LazyLock<Vec<Vec<Spoken>>> =
-            std::sync::LazyLock::new(|| FORMATS.iter().map(|format| told(*format, 12)).collect());
+            std::sync::LazyLock::new(|| FORMATS.iter().map(|format| told(*format, 60)).collect());
         let records = &RECORDS[which];
         let mut decoder = Source::from(format).decoder();
         for step in 0..40 {
@@ -133,7 +139,7 @@ proptest! {
     fn further_fields_change_nothing_and_are_counted(which in 0usize..3, step in 0usize..500) {
         let format = [Format::AmazonConnect, Format::Genesys, Format::Twilio][which];
         static RECORDS: std::sync::LazyLock<Vec<Vec<Spoken>>> = std::sync::LazyLock::new(|| {
-            [Format::AmazonConnect, Format::Genesys, Format::Twilio].iter().map(|format| told(*format, 12)).collect()
+            [Format::AmazonConnect, Format::Genesys, Format::Twilio].iter().map(|format| told(*format, 60)).collect()
         });
         let record = &RECORDS[which][step % RECORDS[which].len()].payload;
         let further = match format {
@@ -160,7 +166,8 @@ fn every_sample_is_read_without_a_reject() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
     for &format in FORMATS {
         let folder = root.join(format.name());
-        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let files =
+            std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut events = 0;
         for file in files {
             let path = file.expect("a file of the samples").path();

@@ -5,8 +5,12 @@
 mod cover;
 mod erlang;
 mod local_time;
+pub(super) mod postgres;
 mod sketch;
+mod to_char;
 mod words;
+
+pub use postgres::{SERVER_VERSION, setting};
 
 use std::sync::Arc;
 
@@ -122,6 +126,21 @@ pub static DOCS: &[FunctionDoc] = &[
         means: "Aggregate: the time that the intervals [from, until) cover together, in ms; what overlaps counts once.",
         example: "SELECT covered_ms(f, t) FROM (VALUES (TIMESTAMP '2026-11-21T01:00:00Z', TIMESTAMP '2026-11-21T01:10:00Z')) AS v (f, t)",
     },
+    FunctionDoc {
+        call: "to_char(ts, pattern), to_char(number, pattern)",
+        means: "A timestamp or a number as text, by the template patterns of PostgreSQL.",
+        example: "SELECT to_char(now(), 'YYYY-MM-DD HH24:MI'), to_char(1234.5, 'FM9,990.00')",
+    },
+    FunctionDoc {
+        call: "time_bucket(width, ts), time_bucket(width, ts, origin)",
+        means: "Start of the bucket of that width around ts, as in TimescaleDB: from a Monday, months from a January.",
+        example: "SELECT time_bucket('15 minutes', now())",
+    },
+    FunctionDoc {
+        call: "version(), current_setting(name)",
+        means: "What PostgreSQL tells its clients: the version whose catalogue is imitated, and what is set.",
+        example: "SELECT version(), current_setting('server_version_num')",
+    },
 ];
 
 /// Adds every function to `state`.
@@ -130,7 +149,12 @@ pub(super) fn register(
     grid: Grid,
     reader: Option<Arc<ArcSwap<Reader>>>,
 ) -> Result<(), DataFusionError> {
-    for function in local_time::all(grid).into_iter().chain(erlang::all()).chain(words::all(reader)) {
+    for function in local_time::all(grid)
+        .into_iter()
+        .chain(erlang::all())
+        .chain(postgres::all())
+        .chain(words::all(reader))
+    {
         state.register_udf(Arc::new(function))?;
     }
     state.register_udf(Arc::new(ScalarUDF::from(sketch::SketchSeconds::new())))?;
