@@ -29,16 +29,16 @@ promtool check rules "$shown"/rules/*.rules.yml > "$work/check.log" 2>&1 || fail
 say "promtool: $(grep -o '[0-9]* rules found' "$work/check.log" | paste -sd ' '), unit tests $(grep -o 'SUCCESS' "$work/test.log" | paste -sd ' ')"
 
 http=127.0.0.1:$(free_port)
-"$callpulse" demo --for 60m --rate 5 --http "$http" --data-dir "$work/lake" > "$work/demo.log" 2>&1 &
+"$callpulse" demo --for 60m --rate 10 --http "$http" --data-dir "$work/lake" > "$work/demo.log" 2>&1 &
 demo=$!
 up() { kill -0 "$demo" || fail "the demo has ended"; curl -fs "http://$http/metrics" > /dev/null; }
 wait_for 120 "the demo answers" up
 
 monitor=$(free_port)
 "$here/prometheus.sh" start "$work/prometheus" "$monitor" "$http"
-# The rules as they are, but without 30 s of waiting for each step.
+# The rules as they are, but without half a minute or more of waiting for each step.
 for rules in "$shown"/rules/*.rules.yml; do
-    sed -E 's/interval: (30s|1m|5m)$/interval: 1s/' "$rules" > "$work/prometheus/$(basename "$rules")"
+    sed -E 's/interval: (30s|1m|5m)$/interval: 5s/' "$rules" > "$work/prometheus/$(basename "$rules")"
 done
 echo 'rule_files: ["*.rules.yml"]' >> "$work/prometheus/prometheus.yml"
 kill -HUP "$(cat "$work/prometheus/pid")"
