@@ -95,10 +95,13 @@ const STATUS = { open: "opened", contacted: "contacted", resolved: "resolved_sta
 
 // ---- what happened, in order
 
+/** Of what happens at the same instant, the law of the events says what comes first. */
+const RANKS = ["started", "bot", "queued", "offered", "missed", "answered", "held", "resumed", "left", "talk-end", "ended", "wrapped"];
+const rank = ({ kind }) => (RANKS.includes(kind) ? RANKS.indexOf(kind) : RANKS.length);
+
 const moments = () => {
   const { contact, legs, handlings, messages, moments: rest, surveys, complaints, promises, restatements } = told;
   const out = [];
-  // Of what happens at the same instant, the order of the list is the order of the law.
   const add = (time, kind, key, text, detail, more = {}) => { if (time !== null) out.push({ time, kind, key: `${kind} ${key}`, text, detail, ...more }); };
   add(at(contact.started_at), "started", "", say("e_started"), [say(contact.direction ?? ""), say(contact.channel ?? ""), contact.topic].filter(Boolean).join(" · "));
   for (const event of rest) {
@@ -146,7 +149,7 @@ const moments = () => {
     add(at(restated.watermark), "restated", restated.old_revision, say("e_restated"), `${say("revision", restated.old_revision, restated.new_revision)} · ${say("cause", restated.cause)}`);
   }
   const [talk, course] = [$("with-talk").checked, $("with-course").checked];
-  return out.filter((entry) => (entry.kind === "message" ? talk : course)).sort((a, b) => a.time - b.time);
+  return out.filter((entry) => (entry.kind === "message" ? talk : course)).sort((a, b) => a.time - b.time || rank(a) - rank(b));
 };
 
 /** `category:phrase` pairs. */

@@ -87,7 +87,8 @@ const bigTime = (value) => {
   const hours = value / 3600;
   return hours < 24 ? [hours.toFixed(1), ` ${say("hour")}`] : [(hours / 24).toFixed(1), ` ${say("day")}`];
 };
-const bigShare = (value) => (is(value) ? [(Math.floor(value * 1000) / 10).toFixed(value >= 0.9995 ? 0 : 1), "%"] : ["–"]);
+// Rounded down: 79.6 % is not yet 80 %.
+const bigShare = (value) => (is(value) ? [String(Math.floor(value * 100)), "%"] : ["–"]);
 
 const showBig = (queues) => {
   const waiting = queues.reduce((sum, queue) => sum + (queue.waiting ?? 0), 0);
@@ -114,7 +115,16 @@ const showBig = (queues) => {
     box.dataset.sign = sign;
     box.lastChild.className = kind?.[0] ?? "";
     box.lastChild.replaceChildren(figure(text, unit, kind?.[1]));
+    fitBig();
   });
+};
+/** The greatest size at which all figures fit. */
+const fitBig = () => {
+  const box = $("big");
+  for (const size of ["most", "less", "least"]) {
+    box.dataset.size = size;
+    if (box.scrollWidth <= box.clientWidth) return;
+  }
 };
 const pair = ([text, unit]) => [text, unit ?? ""];
 
@@ -493,7 +503,7 @@ $("sound").addEventListener("change", () => {
   if ($("sound").checked) beep();
 });
 addEventListener("hashchange", readHash);
-new ResizeObserver(() => showSlots()).observe($("slots"));
+new ResizeObserver(() => { showSlots(); fitBig(); }).observe($("slots"));
 readHash();
 listen();
 askSlots();
