@@ -48,9 +48,7 @@ fn main() {
     let reference = typed(Parser::SerdeJson);
     let ours = typed(Parser::Plain);
     let rate = |secs: f64| ends.len() as f64 / secs;
-    for (name, secs) in
-        [("serde_json Value", tree), ("serde_json typed", reference), ("plain typed", ours)]
-    {
+    for (name, secs) in [("serde_json Value", tree), ("serde_json typed", reference), ("plain typed", ours)] {
         println!(
             "{name:18} {:>10.0} rows per CPU-s {:>8.0} MB per CPU-s   {:.2} times the tree",
             rate(secs),

@@ -349,8 +349,7 @@ impl Correlator {
         let was_open = settled_len > 0 && contact.forget_at.is_none();
         let Contact { key, log, .. } = &*contact;
         let (options, slots) = (&self.options, &mut self.slots);
-        let (old, new) =
-            fold_both(key, log, (settled_len as usize, settled_at), watermark, options, slots);
+        let (old, new) = fold_both(key, log, (settled_len as usize, settled_at), watermark, options, slots);
         let (mut written, mut counted) = (contact.written, contact.counted);
         // A new event changes the revision at least; without one a time-out may have changed something.
         if settled_len as usize != log.bytes.len() || old.rows != new.rows {

@@ -24,7 +24,9 @@ pub(super) fn properties(table: &Table, row_group_rows: usize) -> WriterProperti
         .set_max_row_group_row_count(Some(row_group_rows.max(1)))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(concat!("callpulse ", env!("CARGO_PKG_VERSION")).to_owned());
-    for column in table.columns.iter().filter(|column| matches!(column.kind, ColumnType::Int | ColumnType::Time)) {
+    for column in
+        table.columns.iter().filter(|column| matches!(column.kind, ColumnType::Int | ColumnType::Time))
+    {
         let path = ColumnPath::from(column.name);
         builder = builder
             .set_column_dictionary_enabled(path.clone(), false)
