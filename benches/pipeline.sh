@@ -48,7 +48,7 @@ for run in $(seq "$repeats"); do
     CALLPULSE_LOG=warn "$callpulse" run --data-dir "$work/lake-$run" --http "$http" --set kafka.brokers="$brokers" \
         --set "kafka.group=bench-$run" --set 'kafka.topics=[{name="bench"}]' --set kafka.dead_letter_topic= \
         --set "lake.events=$keep" &
-    service=$!
+    service=$! most=
     until curl -fs -o /dev/null "http://$http/healthz"; do sleep 0.05; done
     while [ "$(metric records_consumed_total)" -lt "$total" ]; do sleep 0.2; done
     consumed=$(date +%s.%N)
@@ -56,7 +56,9 @@ for run in $(seq "$repeats"); do
     # The process's own account at its end includes the last commit and snapshot.
     while [ -d "/proc/$service" ] && [ "$(cut -d' ' -f3 "/proc/$service/stat" 2> /dev/null)" != Z ]; do
         used=$(cpu "$service" 2> /dev/null) || true
-        most=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$service/status" 2> /dev/null) || true
+        # A process that is ending has no memory left to tell of: the last figure stays.
+        now=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$service/status" 2> /dev/null) || true
+        most=${now:-$most}
         sleep 0.05
     done
     wait "$service"
