@@ -141,13 +141,10 @@ impl Users {
             if all.get(&name).is_some() {
                 fault(at, format!("the user `{name}` stands here twice"));
             }
-            let role = match raw.role.as_ref().parse::<Role>() {
-                Ok(role) => role,
-                Err(message) => {
-                    fault(raw.role.span().start, message);
-                    Role::Agent
-                }
-            };
+            let role = raw.role.as_ref().parse::<Role>();
+            if let Err(message) = &role {
+                fault(raw.role.span().start, message.clone());
+            }
             let agent_id = raw.agent_id.map(Spanned::into_inner).filter(|id| !id.is_empty());
             let departments: Vec<String> = raw
                 .departments
@@ -155,11 +152,11 @@ impl Users {
                 .map(Spanned::into_inner)
                 .filter(|name| !name.is_empty())
                 .collect();
-            match role {
-                Role::Agent if agent_id.is_none() => {
+            match &role {
+                Ok(Role::Agent) if agent_id.is_none() => {
                     fault(at, format!("the user `{name}` is an agent and has no `agent_id`"));
                 }
-                Role::Lead if departments.is_empty() => {
+                Ok(Role::Lead) if departments.is_empty() => {
                     fault(at, format!("the user `{name}` is a lead and has no `departments`"));
                 }
                 _ => {}
@@ -189,7 +186,9 @@ impl Users {
                     }
                 }
             }
-            all.users.push(User { name, role, agent_id, departments, password, tokens });
+            if let Ok(role) = role {
+                all.users.push(User { name, role, agent_id, departments, password, tokens });
+            }
         }
         if faults.is_empty() { Ok(all) } else { Err(faults) }
     }
@@ -254,6 +253,7 @@ impl Users {
             tokens,
         };
         self.users.push(user);
+        self.index_tokens();
         Ok(shown)
     }
 
@@ -261,10 +261,14 @@ impl Users {
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.users.len();
         self.users.retain(|user| user.name != name);
+        self.index_tokens();
+        self.users.len() < before
+    }
+
+    fn index_tokens(&mut self) {
         let tokens = self.users.iter().enumerate();
         self.by_token =
             tokens.flat_map(|(at, user)| user.tokens.iter().map(move |hash| (*hash, at))).collect();
-        self.users.len() < before
     }
 
     /// The text of the file.

@@ -74,9 +74,11 @@ impl Agent {
             return Taken::Repeat;
         }
         let mut taken = Taken::New;
-        // An id is known for as long as its event may be restated, whether that has been dropped since or not.
-        let known = |known: &State| known.id == new.id && known.time >= settled_before;
-        if let Some(known) = self.states.iter().position(known) {
+        // An id is known for as long as its event may be restated, and longer if that is the state in force before: its
+        // row's end may still change. What is older counts as unknown, whether it has been dropped since or not.
+        let in_force = self.states.partition_point(|state| state.time < settled_before).saturating_sub(1);
+        let known = self.states.iter().skip(in_force).position(|known| known.id == new.id);
+        if let Some(known) = known.map(|at| at + in_force) {
             if same(&self.states[known]) {
                 return Taken::Repeat;
             }

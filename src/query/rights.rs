@@ -145,7 +145,7 @@ pub(super) const POLICIES: &[Policy] = &[
         texts: &["text", "quote", "evidence"],
         raw: &[],
     },
-    Policy { table: "forecasts", rows: Rows::Everyone, personal: &[], texts: &[], raw: &[] },
+    Policy { table: "forecasts", rows: related(&[], DEPARTMENT, false), personal: &[], texts: &[], raw: &[] },
 ];
 
 /// What is decided about the table of this name; without a decision it is for administrators.

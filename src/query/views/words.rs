@@ -46,12 +46,12 @@ FROM said GROUP BY hour, channel, queue, speaker",
         sql: "
 WITH said AS (
     SELECT local_day(m.time) AS day, m.contact_id AS contact_id, m.speaker AS speaker,
-        COALESCE(m.queue, c.last_queue) AS queue, unnest(string_to_array(m.hits, ';')) AS hit
+        COALESCE(m.queue, c.last_queue) AS of_queue, unnest(string_to_array(m.hits, ';')) AS hit
     FROM messages AS m LEFT JOIN contacts AS c ON m.contact_id = c.contact_id
     WHERE m.hits IS NOT NULL
 )
-SELECT day, split_part(hit, ':', 1) AS category, substr(hit, strpos(hit, ':') + 1) AS phrase, speaker, queue,
+SELECT day, split_part(hit, ':', 1) AS category, substr(hit, strpos(hit, ':') + 1) AS phrase, speaker, of_queue AS queue,
     COUNT(*) AS messages, COUNT(DISTINCT contact_id) AS contacts
-FROM said GROUP BY day, hit, speaker, queue",
+FROM said GROUP BY day, hit, speaker, of_queue",
     },
 ];
