@@ -261,7 +261,7 @@ impl Loop {
             let (target, id) = (dispatch.target.clone(), dispatch.alert.id().to_owned());
             if !self.post.send(Job { dispatch, again: false }) {
                 tracing::error!(
-                    target,
+                    target_name = target,
                     id,
                     "the target has too much waiting; the alert is sent after the next start"
                 );
