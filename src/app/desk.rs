@@ -258,7 +258,14 @@ impl Loop {
 
     fn send(&self, sends: Vec<Dispatch>) {
         for dispatch in sends {
-            self.post.send(Job { dispatch, again: false });
+            let (target, id) = (dispatch.target.clone(), dispatch.alert.id().to_owned());
+            if !self.post.send(Job { dispatch, again: false }) {
+                tracing::error!(
+                    target_name = target,
+                    id,
+                    "the target has too much waiting; the alert is sent after the next start"
+                );
+            }
         }
     }
 

@@ -243,9 +243,9 @@ impl Courier {
         }
     }
 
-    /// Takes a job. What is only said again does not go before anything new.
+    /// Takes a job. What is only said again is left out while something new waits: it comes again in a minute.
     fn take(&mut self, job: Job) {
-        if job.again && !self.waiting.is_empty() {
+        if job.again && self.waiting.iter().any(|(known, _)| !known.again) {
             return;
         }
         self.waiting.push_back((job, Instant::now()));

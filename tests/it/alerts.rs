@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use callpulse::ingest::{EmbeddedBroker, Feeder};
+use callpulse::time::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::harness::{Place, Running, ask, callpulse, get, post};
@@ -69,8 +70,7 @@ impl Told {
 }
 
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_millis()).expect("a time of this age")
+    SystemClock.now()
 }
 
 fn roster(place: &Place, supervisor: &str) {
