@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +25,7 @@ use crate::ingest::{Block, Record};
 use crate::metrics::{Metrics, Stats};
 use crate::query::{self, Cut, Engine, Source};
 use crate::serve::{self, Alerts, Health, Site};
+use crate::text::Reader;
 use crate::time::{Clock, Grid, MINUTE, Millis};
 use crate::window::Summary;
 
