@@ -54,10 +54,12 @@ fn reading(score: f32, categories: &[&str]) -> Option<Reading> {
 }
 
 fn raised(signals: &[Signal]) -> Vec<&Raised> {
-    let raised = |signal| match signal {
-        Signal::Raised(raised) => Some(raised),
-        _ => None,
-    };
+    fn raised(signal: &Signal) -> Option<&Raised> {
+        match signal {
+            Signal::Raised(raised) => Some(raised),
+            _ => None,
+        }
+    }
     signals.iter().filter_map(raised).collect()
 }
 
