@@ -4,6 +4,8 @@
 //! - `serde_json`: our typed reader on serde_json, the reference of the tests
 //! - `plain`: our typed reader as it runs, one pass over the plain form
 //!
+//! and what converting a platform's record costs, for each format.
+//!
 //! ```text
 //! cargo bench --bench decode [-- RECORDS]
 //! ```
@@ -12,6 +14,7 @@
 use std::hint::black_box;
 
 use callpulse::decode::{Decoder, Format, Parser};
+use callpulse::mimic::Mimic;
 use callpulse::simulate::{Centre, Emitted, Options};
 
 const RECORDS: usize = 200_000;
@@ -57,6 +60,43 @@ fn main() {
         );
     }
     println!("plain typed is {:.2} times serde_json typed", reference / ours);
+    for name in Mimic::NAMES {
+        platform(name, records / 4);
+    }
+}
+
+/// The same centre in a platform's words: records and events per CPU-second.
+fn platform(name: &str, events: usize) {
+    let mut mimic = Mimic::new(name).expect("it is one of the names");
+    let mut canonical = Decoder::default();
+    let mut centre = Centre::new(Options::default());
+    let (mut emitted, mut spoken) = (Emitted::default(), Vec::new());
+    for _ in 0..events {
+        if !centre.next_into(&mut emitted) {
+            break;
+        }
+        let event =
+            canonical.decode(emitted.payload.as_bytes(), None).expect("the centre writes canonical events");
+        mimic.hear(&event, &mut spoken);
+    }
+    mimic.end(&mut spoken);
+    let bytes: usize = spoken.iter().map(|said| said.payload.len()).sum();
+    let mut made = 0;
+    let secs = best(|| {
+        let mut decoder = Decoder::new(Format::from_name(name).expect("it is a format"));
+        made = 0;
+        for said in &spoken {
+            let events = decoder.read(said.payload.as_bytes(), None).expect("the platform's own words");
+            made += events.len();
+            black_box(&events);
+        }
+    });
+    println!(
+        "{name:22} {:>9.0} records per CPU-s {:>9.0} events per CPU-s {:>6.0} MB per CPU-s",
+        spoken.len() as f64 / secs,
+        made as f64 / secs,
+        bytes as f64 / secs / 1e6
+    );
 }
 
 fn each(bytes: &[u8], ends: &[usize], mut read: impl FnMut(&[u8])) {

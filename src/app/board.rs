@@ -1,17 +1,19 @@
 //! What everybody may look at: the workers' figures, the committed tables, and the cut that a query sees.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::alerting::Alerting;
 use super::commit::Committer;
 use super::worker::{Ask, SplitWatch, Worker};
+use crate::event::{Channel, RejectReason};
 use crate::facts::TABLES;
 use crate::ingest::{Lag, Place};
-use crate::metrics::{Metrics, Stats, live_json};
+use crate::metrics::{Metrics, SlotPlan, Stats, live_json};
 use crate::query::{self, Cut, Source};
 use crate::serve::Health;
 use crate::time::Clock;
@@ -30,23 +32,34 @@ pub(super) struct Board {
     pub clock: Arc<dyn Clock>,
     metrics: Metrics,
     split: Arc<Mutex<SplitWatch>>,
+    alerting: Arc<Alerting>,
     lags: Mutex<HashMap<Place, Lag>>,
     assigned: Mutex<Option<Vec<Place>>>,
+    /// Records that Kafka had deleted before they were read.
+    missing: Mutex<HashMap<Place, u64>>,
+    topics: Vec<Arc<str>>,
     idle: Summary,
     zone: &'static str,
+    plans: Mutex<Plans>,
 }
+
+/// What is planned for the running slot, by queue and channel.
+type Plans = BTreeMap<(String, Channel), SlotPlan>;
 
 impl Board {
     /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros;
-    /// `zone` is the centre's time zone, for pages.
+    /// `zone` is the centre's time zone, for pages; `topics` are those that are read.
+    #[expect(clippy::too_many_arguments, reason = "its parts are made in one place, each with its own type")]
     pub(super) fn new(
         workers: Vec<Worker>,
         committer: Committer,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         split: Arc<Mutex<SplitWatch>>,
+        alerting: Arc<Alerting>,
         idle: Summary,
         zone: &'static str,
+        topics: Vec<Arc<str>>,
     ) -> Board {
         Board {
             workers,
@@ -54,11 +67,25 @@ impl Board {
             clock,
             metrics,
             split,
+            alerting,
             lags: Mutex::default(),
             assigned: Mutex::default(),
+            missing: Mutex::default(),
+            topics,
             idle,
             zone,
+            plans: Mutex::default(),
         }
+    }
+
+    /// Shows what is planned for the running slot, in place of what was shown before.
+    pub(super) fn show_plans(&self, plans: Plans) {
+        *self.plans.lock().expect("no holder of this lock can panic") = plans;
+    }
+
+    /// True until Kafka has assigned partitions, so that nothing can be asked.
+    pub(super) fn is_starting(&self) -> bool {
+        self.assigned.lock().expect("no holder of this lock can panic").is_none()
     }
 
     /// Notes how far reading has come.
@@ -82,10 +109,41 @@ impl Board {
         }
     }
 
+    /// Notes that the membership of the group was lost, and these partitions with it.
+    pub(super) fn note_lost(&self, places: &[Place]) {
+        self.note_assigned(places, false);
+        let mut assigned = self.assigned.lock().expect("no holder of this lock can panic");
+        // With nothing left it is not known what is ours until the group answers again.
+        assigned.take_if(|places| places.is_empty());
+    }
+
+    /// Notes records that are gone from Kafka.
+    pub(super) fn note_missing(&self, place: &Place, records: i64) {
+        let mut missing = self.missing.lock().expect("no holder of this lock can panic");
+        *missing.entry(place.clone()).or_default() += u64::try_from(records).unwrap_or(0);
+    }
+
+    /// The partitions that are ours.
+    pub(super) fn assigned(&self) -> Vec<Place> {
+        self.assigned.lock().expect("no holder of this lock can panic").clone().unwrap_or_default()
+    }
+
+    /// Whether the first partition of the first topic is ours: of all processes that share a lake, one has it.
+    pub(super) fn has_first_partition(&self) -> bool {
+        let first = |(topic, partition): &Place| Some(topic) == self.topics.first() && *partition == 0;
+        self.assigned().iter().any(first)
+    }
+
     /// Records read and not yet taken, over all partitions; `None` before anything is known.
     pub(super) fn lag(&self) -> Option<i64> {
         let lags = self.lags.lock().expect("no holder of this lock can panic");
         (!lags.is_empty()).then(|| lags.values().map(|lag| (lag.high - lag.position).max(0)).sum())
+    }
+
+    /// As [`Board::lag`], of these partitions; `None` as long as one of them is not known.
+    fn lag_of(&self, places: &[Place]) -> Option<i64> {
+        let lags = self.lags.lock().expect("no holder of this lock can panic");
+        places.iter().map(|place| lags.get(place).map(|lag| (lag.high - lag.position).max(0))).sum()
     }
 
     /// Next offsets to be read of a topic's partitions.
@@ -109,8 +167,22 @@ impl Board {
         for worker in &self.workers {
             stats.merge(&worker.shown().stats);
         }
+        stats.plans = self.plans.lock().expect("no holder of this lock can panic").clone();
         stats.split_contacts = self.split.lock().expect("no holder of this lock can panic").found();
-        stats.lake_commit.merge(&self.committer.committing().duration);
+        self.alerting.stats(&mut stats);
+        let committing = self.committer.committing();
+        stats.lake_commit.merge(&committing.duration);
+        stats.lake_failures += committing.failures;
+        for topic in &self.topics {
+            for reason in RejectReason::ALL {
+                stats.rejects.entry((topic.to_string(), *reason)).or_default();
+            }
+        }
+        for ((topic, partition), records) in
+            self.missing.lock().expect("no holder of this lock can panic").iter()
+        {
+            stats.partitions.entry((topic.to_string(), *partition)).or_default().missing += records;
+        }
         for lag in self.lags.lock().expect("no holder of this lock can panic").values() {
             let key = (lag.place.0.to_string(), lag.place.1);
             stats.partitions.entry(key).or_default().lag = Some((lag.high - lag.position).max(0));
@@ -151,8 +223,8 @@ impl Board {
         match assigned {
             None => reasons.push("the consumer group has not assigned partitions yet".to_owned()),
             Some(places) if places.is_empty() => {}
-            Some(_) => match self.lag() {
-                None => reasons.push("nothing has been fetched yet".to_owned()),
+            Some(places) => match self.lag_of(&places) {
+                None => reasons.push("not every partition has been fetched yet".to_owned()),
                 Some(lag) if lag > CAUGHT_UP_LAG => {
                     reasons.push(format!("catching up: {lag} records behind"))
                 }
@@ -195,6 +267,7 @@ impl Source for Board {
                 .map_err(|_| query::Error::new(query::ErrorKind::Outside, "the service is stopping"))?;
             memory.extend(rows);
         }
+        memory.extend(self.alerting.memory());
         let committed = TABLES
             .iter()
             .filter_map(|table| Some((table.name, published.version.provider(table.name)?)))

@@ -9,10 +9,12 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, demo, replay, settings, sql};
+use super::{Failure, convert, demo, doors, duty, forecast, lexicons, replay, settings, sql, text, users};
 use crate::config::Config;
+use crate::deliver::Post;
+use crate::event::Speaker;
 use crate::query::catalog;
-use crate::time::{Millis, SystemClock, parse_time};
+use crate::time::{Clock, Millis, SystemClock, parse_time};
 
 /// Real-time analytics for customer-service centres: call and chat events from Kafka become figures that add up.
 #[derive(Debug, Parser)]
@@ -45,6 +47,33 @@ struct Listeners {
     /// Address of the pages, metrics and HTTP API; port 0 picks a free one.
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Address of the PostgreSQL wire, for psql, JDBC, Grafana and others.
+    #[arg(long, value_name = "ADDR")]
+    pg: Option<SocketAddr>,
+    /// Address of Arrow Flight SQL.
+    #[arg(long, value_name = "ADDR")]
+    flight: Option<SocketAddr>,
+}
+
+/// How records are written.
+#[derive(Debug, Args)]
+struct Records {
+    /// The records' format: callpulse, amazon-connect, genesys, twilio, asterisk-queue-log, freeswitch-callcenter, chatwoot
+    /// or mapped.
+    #[arg(long, default_value = "callpulse", value_name = "NAME")]
+    format: String,
+    /// The mapping of the format `mapped`.
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
+    /// Names for ids of queues and agents.
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
+}
+
+impl Records {
+    fn source(&self) -> Result<crate::decode::Source, Failure> {
+        convert::source(&self.format, self.mapping.as_deref(), self.names.as_deref())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,9 +107,19 @@ enum Command {
     Check,
     /// Feeds files through the same pipeline as Kafka and commits everything.
     Replay {
-        /// The records' format.
-        #[arg(long, default_value = "callpulse", value_name = "NAME")]
-        format: String,
+        #[command(flatten)]
+        records: Records,
+        /// Files with one record a line, plain, .gz or .zst.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Writes a platform's records as canonical events, one JSON object a line.
+    Convert {
+        #[command(flatten)]
+        records: Records,
+        /// Says for each record what becomes of it, and with a mapping where each field comes from.
+        #[arg(long)]
+        explain: bool,
         /// Files with one record a line, plain, .gz or .zst.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
@@ -111,6 +150,9 @@ enum Command {
         /// Time of the first event (RFC 3339); by default a fixed Monday, so that runs can be compared.
         #[arg(long, value_parser = time)]
         start: Option<Millis>,
+        /// Writes the records of a platform instead of canonical events, e.g. amazon-connect: for trying its adapter.
+        #[arg(long = "as", value_name = "FORMAT")]
+        told_as: Option<String>,
         /// Writes the centre's own books as CSV here, to compare answers with.
         #[arg(long, value_name = "PATH")]
         books: Option<PathBuf>,
@@ -126,11 +168,48 @@ enum Command {
         #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
         format: String,
     },
+    /// Expects contacts, handle time and staff per slot, from what is in the data directory.
+    ///
+    /// Each forecast is kept as a version in the table `forecasts`. With --backtest it prints instead how wrong each model
+    /// would have been; with --roster, coverage and scores under another roster.
+    Forecast {
+        /// Only this queue.
+        #[arg(long, value_name = "Q")]
+        queue: Option<String>,
+        /// How far ahead, in days, e.g. 31d.
+        #[arg(long, value_name = "TIME", value_parser = days)]
+        horizon: Option<usize>,
+        /// Prints the error of each model on the past instead.
+        #[arg(long)]
+        backtest: bool,
+        /// A roster (CSV with the fields of `shift.planned`) to hold against the one in the lake; nothing is kept.
+        #[arg(long, value_name = "FILE", conflicts_with = "backtest")]
+        roster: Option<PathBuf>,
+        /// With --backtest: a series to take instead of the lake, as CSV of time and count.
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
+        /// Own events (CSV with start, end, kind) instead of those of the configuration.
+        #[arg(long, value_name = "FILE")]
+        events: Option<PathBuf>,
+        /// How the slots are written.
+        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
+        format: String,
+    },
+    /// Reads texts as messages are read: what they score, why, and how well that tells labels apart.
+    Text {
+        #[command(subcommand)]
+        job: TextJob,
+    },
     /// Prints every KPI, metric, table and column with unit, meaning and formula.
     Catalog {
         /// How it is written.
         #[arg(long, default_value = "md", value_parser = ["md", "json"])]
         format: String,
+    },
+    /// Keeps the users file: who may come in, with what role.
+    User {
+        #[command(subcommand)]
+        what: UserCommand,
     },
     /// Prints completions for a shell.
     Completions {
@@ -139,6 +218,77 @@ enum Command {
     },
     /// Prints the manual page.
     Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum TextJob {
+    /// Writes sentiment and hits for each row of a CSV with a column `text`, as CSV.
+    Score {
+        /// The file; - is stdin.
+        path: PathBuf,
+        /// Who says the texts.
+        #[arg(long, default_value = "customer", value_parser = speaker, value_name = "WHO")]
+        speaker: Speaker,
+    },
+    /// Writes why a text scores what it scores.
+    Explain {
+        /// The text.
+        text: String,
+        /// Who says it.
+        #[arg(long, default_value = "customer", value_parser = speaker, value_name = "WHO")]
+        speaker: Speaker,
+    },
+    /// Writes precision, recall, F1 and AUC on a CSV with columns `label` and `text`.
+    Eval {
+        /// The file; - is stdin.
+        path: PathBuf,
+        /// The label to be told from the others.
+        #[arg(long, value_name = "LABEL")]
+        target: String,
+        /// Looks only at rows with the target's label or this one.
+        #[arg(long, value_name = "LABEL")]
+        against: Option<String>,
+        /// Who says the texts.
+        #[arg(long, default_value = "customer", value_parser = speaker, value_name = "WHO")]
+        speaker: Speaker,
+    },
+}
+
+fn speaker(text: &str) -> Result<Speaker, String> {
+    let known: Vec<&str> = Speaker::ALL.iter().map(|speaker| speaker.as_str()).collect();
+    Speaker::parse(text).ok_or_else(|| format!("`{text}` is none of {}", known.join(", ")))
+}
+
+/// What is done with users.
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Adds a user, or replaces one; without --password-stdin a password or token is made up and printed once.
+    Add {
+        /// The name.
+        name: String,
+        /// What the user may see.
+        #[arg(long, value_name = "ROLE", value_parser = ["agent", "lead", "analyst", "supervisor", "admin"])]
+        role: String,
+        /// Which agent the user is; needed by role agent.
+        #[arg(long, value_name = "ID")]
+        agent_id: Option<String>,
+        /// A department of the user; repeatable; needed by role lead.
+        #[arg(long = "department", value_name = "NAME")]
+        departments: Vec<String>,
+        /// A token instead of a password, for programs.
+        #[arg(long, conflicts_with = "password_stdin")]
+        token: bool,
+        /// Reads the password from the first line of stdin.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Prints the users, without secrets.
+    List,
+    /// Takes a user out.
+    Remove {
+        /// The name.
+        name: String,
+    },
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -153,6 +303,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("`{unit}` is no unit of time; there are ms, s, m and h")),
     };
     Duration::try_from_secs_f64(secs).map_err(|_| format!("`{text}` is no time that can be waited for"))
+}
+
+fn days(text: &str) -> Result<usize, String> {
+    let number = text.strip_suffix('d').unwrap_or(text);
+    number
+        .parse()
+        .ok()
+        .filter(|days| (1..=366).contains(days))
+        .ok_or_else(|| format!("`{text}` is not a number of days from 1d to 366d"))
 }
 
 fn time(text: &str) -> Result<Millis, String> {
@@ -195,13 +354,40 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             for warning in &config.warnings {
                 eprintln!("{}", warning.as_warning());
             }
+            lexicons::read(&config.lexicons)?;
             settings::consumer(&config)?;
+            if let Some(users) = &config.users {
+                doors::read_users(std::path::Path::new(users))?;
+            }
+            let books = duty::read(&config).map_err(|faults| Failure::of_faults(&faults))?;
+            for warning in duty::warnings(&config, &books, SystemClock.now()) {
+                eprintln!("{}", warning.as_warning());
+            }
+            for target in settings::targets(&config) {
+                Post::check(&target).map_err(|why| {
+                    Failure::config(format!("the target `{}` cannot be used: {why}", target.name))
+                })?;
+            }
             eprintln!("the configuration is right");
             Ok(())
         }
+        Command::User { what } => {
+            let config = load(vec![])?;
+            match what {
+                UserCommand::List => users::list(&config),
+                UserCommand::Remove { name } => users::remove(&config, &name),
+                UserCommand::Add { name, role, agent_id, departments, token, password_stdin } => {
+                    let role = role.parse().map_err(Failure::usage)?;
+                    users::add(
+                        &config,
+                        users::Add { name, role, agent_id, departments, token, password_stdin },
+                    )
+                }
+            }
+        }
         Command::Catalog { format } => {
             let config = load(vec![])?;
-            let options = settings::query(&config);
+            let options = settings::query(&config, None);
             let metrics = sql::metric_descriptions();
             let text = match format.as_str() {
                 "json" => serde_json::to_string_pretty(&catalog::as_json(&options, &metrics))
@@ -211,14 +397,50 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             print(text.as_bytes())?;
             print(b"\n")
         }
-        Command::Replay { format, paths } => {
-            let config = load(vec![])?;
-            runtime()?.block_on(replay::replay(&config, &format, &paths))
+        Command::Text { job } => {
+            let reader = lexicons::read(&load(vec![])?.lexicons)?;
+            match job {
+                TextJob::Score { path, speaker } => text::score(&reader, &path, speaker),
+                TextJob::Explain { text, speaker } => text::explain(&reader, &text, speaker),
+                TextJob::Eval { path, target, against, speaker } => {
+                    text::eval(&reader, &path, &target, against.as_deref(), speaker)
+                }
+            }
         }
-        Command::Simulate { brokers, out, topic, partitions, rate, contacts, seed, start, books } => {
+        Command::Replay { records, paths } => {
+            let source = records.source()?;
             let config = load(vec![])?;
-            let request =
-                demo::Simulation { brokers, out, topic, partitions, rate, contacts, seed, start, books };
+            runtime()?.block_on(replay::replay(&config, &source, &paths))
+        }
+        Command::Convert { records, explain, paths } => {
+            load(vec![])?;
+            convert::convert(&records.source()?, &paths, explain)
+        }
+        Command::Simulate {
+            brokers,
+            out,
+            topic,
+            partitions,
+            rate,
+            contacts,
+            seed,
+            start,
+            told_as,
+            books,
+        } => {
+            let config = load(vec![])?;
+            let request = demo::Simulation {
+                brokers,
+                out,
+                topic,
+                partitions,
+                rate,
+                contacts,
+                seed,
+                start,
+                told_as,
+                books,
+            };
             demo::simulate(&config, request)
         }
         Command::Sql { sql, url, format } => match url {
@@ -228,6 +450,11 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                 runtime()?.block_on(sql::local(&config, sql.as_deref(), &format))
             }
         },
+        Command::Forecast { queue, horizon, backtest, roster, history, events, format } => {
+            let config = load(vec![])?;
+            let request = forecast::Request { queue, horizon, backtest, roster, history, events, format };
+            runtime()?.block_on(forecast::forecast(&config, request))
+        }
         Command::Run { listeners } => {
             let config = load(listener_sets(&listeners))?;
             warn(&config);
@@ -236,6 +463,7 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
         Command::Demo { length, rate, speed, seed, brokers, listeners } => {
             let mut sets = listener_sets(&listeners);
             sets.extend(demo::sets(brokers.as_deref(), cli.common.data_dir.is_none())?);
+            sets.extend(doors::free_doors(&[("pg", listeners.pg), ("flight", listeners.flight)]));
             let config = load(sets)?;
             let request = demo::Demo { length, rate, speed, seed, brokers };
             runtime()?.block_on(demo::demo(&config, request))
@@ -244,7 +472,8 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
 }
 
 fn listener_sets(listeners: &Listeners) -> Vec<String> {
-    listeners.http.iter().map(|address| format!("http.listen=\"{address}\"")).collect()
+    let all = [("http", listeners.http), ("pg", listeners.pg), ("flight", listeners.flight)];
+    all.iter().filter_map(|(door, address)| Some(format!("{door}.listen=\"{}\"", (*address)?))).collect()
 }
 
 fn load(common: &Common, extra: Vec<String>) -> Result<Config, Failure> {
@@ -268,6 +497,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let mut service = Service::start(config, Arc::new(SystemClock)).await?;
     if let Some(address) = service.http {
         tracing::info!("pages, metrics and SQL: http://{address}");
+    }
+    if let Some(door) = &service.postgres {
+        tracing::info!("PostgreSQL wire: postgresql://{}/callpulse", door.address);
+    }
+    if let Some(door) = &service.flight {
+        tracing::info!("Arrow Flight SQL: grpc://{}", door.address);
     }
     let failure = tokio::select! {
         () = stop_signal() => None,

@@ -14,8 +14,9 @@ use super::Failure;
 use super::board::Board;
 use super::command::stop_signal;
 use super::service::Service;
+use super::telling::Telling;
 use crate::config::Config;
-use crate::ingest::{EmbeddedBroker, Feeder, create_topic};
+use crate::ingest::{EmbeddedBroker, Feeder, create_topic, retention};
 use crate::query::Engine;
 use crate::query::output::{Format, encode};
 use crate::simulate::{Books, Centre, Emitted, Options, Row};
@@ -49,6 +50,7 @@ pub(super) struct Simulation {
     pub(super) contacts: u64,
     pub(super) seed: u64,
     pub(super) start: Option<Millis>,
+    pub(super) told_as: Option<String>,
     pub(super) books: Option<PathBuf>,
 }
 
@@ -122,7 +124,8 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
 
     let mut service = Service::start(&config, Arc::clone(&clock)).await?;
     let address = service.http.map(|http| format!("http://{http}")).unwrap_or_default();
-    greet(&config, &address, broker.as_ref(), present);
+    let sql = [&service.postgres, &service.flight].map(|door| door.as_ref().map(|door| door.address));
+    greet(&config, &address, sql, broker.as_ref(), present);
 
     let feeding = Arc::new(Feeding::default());
     let feeder = {
@@ -175,7 +178,13 @@ fn busy_present(now: Millis, zone: chrono_tz::Tz) -> Millis {
         .unwrap_or(now)
 }
 
-fn greet(config: &Config, address: &str, broker: Option<&EmbeddedBroker>, present: Millis) {
+fn greet(
+    config: &Config,
+    address: &str,
+    [postgres, flight]: [Option<std::net::SocketAddr>; 2],
+    broker: Option<&EmbeddedBroker>,
+    present: Millis,
+) {
     let kafka = match broker {
         Some(broker) => format!("{} (inside this process)", broker.brokers()),
         None => config.kafka.brokers.clone(),
@@ -183,14 +192,20 @@ fn greet(config: &Config, address: &str, broker: Option<&EmbeddedBroker>, presen
     eprintln!(
         "callpulse demo: a simulated centre in {zone}, its present is {present}\n\n\
          \x20 wallboard   {address}/\n\
+         \x20 alerts      {address}/alerts\n\
          \x20 metrics     {address}/metrics\n\
          \x20 live JSON   {address}/api/v1/live\n\
+         \x20 PostgreSQL  {postgres}\n\
+         \x20 Flight SQL  {flight}\n\
          \x20 Kafka       {kafka}\n\
          \x20 lake        {lake}\n\n\
          try next:\n\
          \x20 {program} sql --url {address} \"select queue, channel, sum(offered) as offered, sum(answered) as answered from kpi_day group by 1, 2 order by 3 desc\"\n\
          \x20 curl -s {address}/api/v1/sql -H 'content-type: application/json' -d '{{\"sql\":\"select * from live_queues\"}}'\n\
-         \x20 curl -s {address}/metrics | grep callpulse_rolling\n",
+         \x20 curl -s {address}/metrics | grep callpulse_rolling\n\
+         \x20 psql {postgres} -c \"select * from live_queues\"\n",
+        flight = flight.map_or("off".to_owned(), |address| format!("grpc://{address}")),
+        postgres = postgres.map_or("off".to_owned(), |address| format!("postgresql://{address}/callpulse")),
         program = program(),
         zone = config.timezone.name(),
         present = format_time(present),
@@ -385,6 +400,7 @@ async fn differences(engine: &Engine, books: &Books) -> Result<Vec<String>, crat
 /// # Errors
 /// A file that cannot be written, a broker that does not answer.
 pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failure> {
+    let mut telling = Telling::new(request.told_as.as_deref())?;
     let defaults = Options::default();
     let mut centre = Centre::new(Options {
         seed: request.seed,
@@ -405,18 +421,23 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
             let properties = &config.kafka.properties.0;
             create_topic(brokers, properties, &topic, request.partitions)
                 .map_err(|error| Failure::of_ingest(&error))?;
+            warn_of_retention(brokers, properties, &topic, request.start.unwrap_or(defaults.start));
             let feeder = Feeder::new(brokers, properties).map_err(|error| Failure::of_ingest(&error))?;
-            while centre.next_into(&mut event) {
-                feeder
-                    .send(&topic, event.key.as_bytes(), event.payload.as_bytes(), event.time)
-                    .map_err(|error| Failure::of_ingest(&error))?;
+            let mut send = |key: &str, record: &str, time: i64| {
                 sent += 1;
+                feeder
+                    .send(&topic, key.as_bytes(), record.as_bytes(), time)
+                    .map_err(|error| Failure::of_ingest(&error))
+            };
+            while centre.next_into(&mut event) {
+                telling.tell(&event, &mut send)?;
             }
+            telling.end(&mut send)?;
             feeder.flush(Duration::from_secs(120)).map_err(|error| Failure::of_ingest(&error))?;
         }
         None => {
             let out = request.out.as_deref().unwrap_or(Path::new("-"));
-            let written = write_events(&mut centre, out, &mut event, &mut sent);
+            let written = write_events(&mut centre, &mut telling, out, &mut event, &mut sent);
             if let Err(error) = written {
                 if error.kind() == std::io::ErrorKind::BrokenPipe {
                     return Ok(());
@@ -430,7 +451,8 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
             .map_err(|error| Failure::input(format!("`{}` cannot be written: {error}", path.display())))?;
     }
     let secs = began.elapsed().as_secs_f64();
-    eprintln!("{sent} events of {} contacts in {secs:.1} s", request.contacts);
+    let what = if request.told_as.is_some() { "records" } else { "events" };
+    eprintln!("{sent} {what} of {} contacts in {secs:.1} s", request.contacts);
     for incident in centre.incidents() {
         let (from, to) = (format_time(incident.start), format_time(incident.end));
         eprintln!("incident in {} from {from} to {to}: {}", incident.queue, incident.theme);
@@ -438,8 +460,23 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
     Ok(())
 }
 
+/// Says so where the brokers would soon delete what is about to be written: they judge age by a record's own time.
+fn warn_of_retention(brokers: &str, properties: &BTreeMap<String, String>, topic: &str, first: Millis) {
+    match retention(brokers, properties, topic) {
+        Ok(Some(kept)) if first < SystemClock.now().saturating_sub(kept) => eprintln!(
+            "warning: topic `{topic}` keeps records for {} h after their own time, and the first of these events is of {}: \
+             Kafka deletes them soon\nhint: set `retention.ms=-1` for the topic, or begin later with --start",
+            kept / HOUR,
+            format_time(first)
+        ),
+        Ok(_) => {}
+        Err(error) => eprintln!("warning: {error}"),
+    }
+}
+
 fn write_events(
     centre: &mut Centre,
+    telling: &mut Telling,
     path: &Path,
     event: &mut Emitted,
     sent: &mut u64,
@@ -450,11 +487,14 @@ fn write_events(
         Box::new(std::fs::File::create(path)?)
     };
     let mut out = BufWriter::with_capacity(1 << 20, out);
-    while centre.next_into(event) {
-        out.write_all(event.payload.as_bytes())?;
-        out.write_all(b"\n")?;
+    let mut write = |_: &str, record: &str, _: i64| {
         *sent += 1;
+        out.write_all(record.as_bytes()).and_then(|()| out.write_all(b"\n"))
+    };
+    while centre.next_into(event) {
+        telling.tell(event, &mut write)?;
     }
+    telling.end(&mut write)?;
     out.flush()
 }
 

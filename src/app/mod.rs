@@ -1,15 +1,29 @@
 //! The only place where rooms meet: builds them, joins them with bounded channels, stops them in order.
 
+mod alerting;
 mod board;
 mod command;
 mod commit;
+mod convert;
 mod demo;
+mod desk;
+mod doors;
+mod duty;
+mod forecast;
 mod http_client;
+mod intake;
+mod lexicons;
+mod outbox;
 mod replay;
 mod service;
 mod settings;
 mod sql;
 mod task;
+mod telling;
+#[cfg(test)]
+mod tests;
+mod text;
+mod users;
 mod worker;
 
 pub use command::{Cli, run};

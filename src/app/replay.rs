@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::commit::Committer;
-use super::task::{Handover, Origin, Task};
-use super::{Failure, settings};
+use super::task::{Handover, Task};
+use super::{Failure, lexicons, settings};
 use crate::config::Config;
-use crate::decode::{Decoder, Format};
-use crate::ingest::{Block, FileBlocks};
+use crate::decode::{Decoder, Source};
+use crate::ingest::{Block, FileBlocks, Place};
 use crate::lake::Lake;
 use crate::metrics::Stats;
 use crate::time::{MINUTE, Millis, SECOND};
@@ -33,39 +33,26 @@ const AHEAD: Millis = MINUTE;
 ///
 /// # Errors
 /// An unreadable path, a lake that cannot be written.
-pub(super) async fn replay(config: &Config, format: &str, paths: &[PathBuf]) -> Result<(), Failure> {
-    let Some(format) = Format::from_name(format) else {
-        let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
-        return Err(Failure::usage(format!("unknown format `{format}`"))
-            .hint(format!("there are: {}", names.join(", "))));
-    };
+pub(super) async fn replay(config: &Config, source: &Source, paths: &[PathBuf]) -> Result<(), Failure> {
     let began = Instant::now();
     let mut files = Vec::new();
     for path in paths {
-        files.push(Reading::open(path, format)?);
+        files.push(Reading::open(path, source)?);
     }
-    let unordered = is_unordered(paths, format, config.lateness_secs * SECOND)?;
+    let unordered = is_unordered(paths, source, config.lateness_secs * SECOND)?;
     if unordered {
         eprintln!("the input is not in time order: it is taken whole, and nothing in it counts as too late");
     }
     let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
-    let found = lake.find_snapshot(TASK).await.map_err(Failure::of_lake)?;
-    for (file, why) in &found.torn {
-        eprintln!("warning: the snapshot {file} cannot be read ({why}); an older one is used");
-    }
-    let mut origins = Vec::new();
-    for file in &files {
-        let stored = lake.positions(&file.topic, 0).await.map_err(Failure::of_lake)?;
-        origins.push(Origin { topic: Arc::clone(&file.topic), partition: 0, stored });
-    }
-    let mut rules = (*settings::rules(config, unordered)).clone();
+    let reader = lexicons::shelf(config)?;
+    let mut rules = (*settings::rules(config, unordered, &reader)).clone();
     rules.dead_letters = false;
     for file in &files {
-        rules.formats.insert(file.topic.to_string(), format);
+        rules.sources.insert(file.topic.to_string(), source.clone());
     }
-    let mut task = Task::new(TASK.to_owned(), Arc::new(rules), &origins, found.snapshot)
-        .map_err(|why| Failure::input(format!("the state of an earlier replay cannot be read: {why}")))?;
-    let committer = Arc::new(Committer::new(lake, None).await?);
+    let places: Vec<Place> = files.iter().map(|file| (Arc::clone(&file.topic), 0)).collect();
+    let committer = Arc::new(Committer::new(lake, None, None));
+    let mut task = committer.adopt(&Arc::new(rules), TASK, &places).await?;
 
     let bar = progress_bar(&files);
     let rows_max = usize::try_from(config.lake.commit_rows).unwrap_or(200_000);
@@ -107,7 +94,13 @@ fn spawn_commit(
     handover: Handover,
 ) -> tokio::task::JoinHandle<Result<u64, Failure>> {
     let committer = Arc::clone(committer);
-    tokio::spawn(async move { committer.commit_one(handover).await })
+    tokio::spawn(async move {
+        let outcome = committer.commit_these(vec![handover]).await?;
+        match outcome.fenced.into_iter().next() {
+            Some((_, why)) => Err(Failure::outside(why)),
+            None => Ok(outcome.done.first().map_or(0, |(_, number, _)| *number)),
+        }
+    })
 }
 
 /// Waits for the commit under way, so that at most one set of rows waits beside the one being built.
@@ -133,12 +126,12 @@ struct Reading {
 }
 
 impl Reading {
-    fn open(path: &Path, format: Format) -> Result<Reading, Failure> {
+    fn open(path: &Path, source: &Source) -> Result<Reading, Failure> {
         let lines = FileBlocks::open(path).map_err(|error| Failure::of_ingest(&error))?;
         Ok(Reading {
             topic: path.to_string_lossy().into(),
             lines,
-            decoder: Decoder::new(format),
+            decoder: source.decoder(),
             block: None,
             at: 0,
             time: Millis::MIN,
@@ -162,8 +155,18 @@ impl Reading {
     fn time_at(&mut self, at: usize) -> Option<Millis> {
         let block = self.block.as_ref()?;
         let value = block.value(block.records.get(at)?)?;
-        self.decoder.decode(value, None).ok().map(|event| event.time)
+        span(&mut self.decoder, value).map(|(_, newest)| newest)
     }
+}
+
+/// The times of the first and the last event of a record; `None` where it has none.
+fn span(decoder: &mut Decoder, value: &[u8]) -> Option<(Millis, Millis)> {
+    if decoder.is_canonical() {
+        return decoder.decode(value, None).ok().map(|event| (event.time, event.time));
+    }
+    let events = decoder.read(value, None).ok()?;
+    let times = || events.iter().map(|event| event.time);
+    times().min().zip(times().max())
 }
 
 /// The next records: of one file its next block; of several, from the file that is furthest behind, up to
@@ -214,8 +217,8 @@ fn next_block(files: &mut [Reading]) -> Result<Option<Block>, Failure> {
 }
 
 /// Whether the files are in no time order: judged by their first records.
-fn is_unordered(paths: &[PathBuf], format: Format, lateness: Millis) -> Result<bool, Failure> {
-    let mut decoder = Decoder::new(format);
+fn is_unordered(paths: &[PathBuf], source: &Source, lateness: Millis) -> Result<bool, Failure> {
+    let mut decoder = source.decoder();
     let (mut seen, mut late) = (0usize, 0usize);
     for path in paths {
         let mut newest = Millis::MIN;
@@ -224,15 +227,16 @@ fn is_unordered(paths: &[PathBuf], format: Format, lateness: Millis) -> Result<b
         'file: for block in lines {
             let block = block.map_err(|error| Failure::of_ingest(&error))?;
             for record in &block.records {
-                let Some(Ok(event)) = block.value(record).map(|value| decoder.decode(value, None)) else {
+                let Some((first, last)) = block.value(record).and_then(|value| span(&mut decoder, value))
+                else {
                     continue;
                 };
                 seen += 1;
                 of_file += 1;
-                if event.time < newest.saturating_sub(lateness) {
+                if first < newest.saturating_sub(lateness) {
                     late += 1;
                 }
-                newest = newest.max(event.time);
+                newest = newest.max(last);
                 if of_file >= SAMPLE {
                     break 'file;
                 }

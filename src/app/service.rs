@@ -1,33 +1,46 @@
 //! The service: reads Kafka, keeps the lake, answers. `run` is this; `demo` is this with a broker and a
 //! simulated centre beside it.
+//!
+//! Invariant: nothing here decides what is durable. Where the lake says that another owner has written, the partition is
+//! given up and taken on anew from what is stored.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::alerting::{Alerting, Said};
 use super::board::Board;
-use super::commit::Committer;
-use super::task::{Origin, Rules, Task};
+use super::commit::{Committer, Outcome};
+use super::desk;
+use super::intake::intake;
+use super::task::Rules;
 use super::worker::{self, Ask, Worker, task_of};
-use super::{Failure, settings};
+use super::{Failure, doors, lexicons, settings};
 use crate::config::Config;
-use crate::ingest::{AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Sink, Start};
+use crate::ingest::{AfterGap, Block, Consumer, DeadLetters, Gap, Lag, Place, Remote, Sink, Start};
 use crate::lake::Lake;
 use crate::metrics::Metrics;
 use crate::query::Engine;
 use crate::serve::{self, Site};
-use crate::time::Clock;
+use crate::time::{Clock, Millis, SystemClock};
 use crate::window::Window;
 
 /// State up to this many bytes is written with every commit, so that readers of the data directory and a
 /// restart are close to the present.
 const SMALL_STATE_BYTES: u64 = 32 << 20;
+
+/// How long the last commit of partitions that go to another owner may take, before they go without it: the group waits
+/// meanwhile, and the next owner reads again what is not durable.
+const HAND_OVER_MAX: Duration = Duration::from_secs(60);
+/// How long the last commit of all may take when the service stops.
+const LAST_COMMIT_MAX: Duration = Duration::from_secs(120);
+/// How often in a row a task may find that another owner has written its partition, before the operator must act.
+const FENCED_MAX: u32 = 5;
 
 /// A running service.
 pub(super) struct Service {
@@ -37,6 +50,10 @@ pub(super) struct Service {
     pub(super) engine: Arc<Engine>,
     /// Where the pages are.
     pub(super) http: Option<std::net::SocketAddr>,
+    /// The PostgreSQL wire.
+    pub(super) postgres: Option<doors::Open>,
+    /// Arrow Flight SQL.
+    pub(super) flight: Option<doors::Open>,
     consumer: Option<Consumer>,
     stop: CancellationToken,
     commits: JoinHandle<Result<(), Failure>>,
@@ -51,13 +68,11 @@ impl Service {
     /// Who must act is in the failure.
     pub(super) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Service, Failure> {
         let consumer_options = settings::consumer(config)?;
-        let listener = match config.listeners.http {
-            Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
-                Failure::outside(format!("cannot listen on `{address}`: {error}"))
-                    .hint("another process may use the port; --http 127.0.0.1:0 picks a free one")
-            })?),
-            None => None,
-        };
+        let shelf = lexicons::shelf(config)?;
+        let keys = doors::Keys::of(config)?;
+        let listener = doors::listen(config.listeners.http, "--http").await?;
+        let pg_listener = doors::listen(config.listeners.pg, "--pg").await?;
+        let flight_listener = doors::listen(config.listeners.flight, "--flight").await?;
         let lake = Lake::open(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let dead_letters = match &config.kafka.dead_letter_topic {
             Some(topic) => Some(
@@ -66,6 +81,9 @@ impl Service {
             ),
             None => None,
         };
+        let base_url = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let base_url = base_url.map(|address| format!("http://{address}")).unwrap_or_default();
+        let (alerting, ends) = Alerting::open(config, &base_url, Arc::clone(&clock))?;
         let full = Arc::new(Notify::new());
         let split = Arc::default();
         let worker_options = worker::Options {
@@ -74,6 +92,7 @@ impl Service {
             small_state_bytes: SMALL_STATE_BYTES,
             full: Arc::clone(&full),
             split: Arc::clone(&split),
+            alerts: alerting.voice(),
         };
         let threads = std::thread::available_parallelism().map_or(2, |n| n.get()).min(16);
         let mut workers = Vec::with_capacity(threads);
@@ -85,21 +104,31 @@ impl Service {
         }
         let metrics = Metrics::new(Registry::new(), env!("CARGO_PKG_VERSION")).map_err(Failure::bug)?;
         let idle = Window::new(settings::window(config)).snapshot(clock.now());
-        let committer = Committer::new(lake, dead_letters).await?;
+        let committer = Committer::new(lake, dead_letters, Some(Arc::clone(&alerting)));
         let board = Arc::new(Board::new(
             workers,
             committer,
             Arc::clone(&clock),
             metrics,
             split,
+            Arc::clone(&alerting),
             idle,
             config.timezone.name(),
+            config.kafka.topics.iter().map(|topic| topic.name.as_str().into()).collect(),
         ));
-        let engine = Engine::new(settings::query(config), Arc::clone(&board) as _)
+        let engine = Engine::new(settings::query(config, Some(&shelf)), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
-        let engine = Arc::new(engine);
+        let engine = Arc::new(keys.guard(engine));
 
         let stop = CancellationToken::new();
+        keys.watch(stop.child_token());
+        let postgres = doors::open_postgres(pg_listener, &keys, &engine, &stop);
+        let flight = doors::open_flight(flight_listener, &keys, &engine, &stop);
+        let departments: HashMap<String, String> = config
+            .queues
+            .iter()
+            .filter_map(|(name, queue)| Some((name.clone(), queue.department.clone()?)))
+            .collect();
         let http = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let pages = listener.map(|listener| {
             let (metrics, live, health) = (Arc::clone(&board), Arc::clone(&board), Arc::clone(&board));
@@ -108,15 +137,27 @@ impl Service {
                 metrics: Arc::new(move || metrics.metrics()),
                 live: Arc::new(move || live.live()),
                 health: Arc::new(move || health.health()),
+                intake: Some(intake(config, Arc::clone(&clock))),
+                alerts: alerting.site(),
                 clock: Arc::clone(&clock),
+                access: Arc::clone(&keys.access),
+                tls: keys.tls.clone(),
+                departments: Arc::new(departments.clone()),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))
         });
 
+        // A list that is compiled in cannot change; SIGHUP is taken all the same, or it would end the process.
+        tokio::spawn(lexicons::keep_fresh(config.lexicons.clone(), Arc::clone(&shelf), stop.child_token()));
+
         let (fail, failures) = mpsc::channel(4);
         let gate = Arc::new(Gate {
             board: Arc::clone(&board),
-            rules: settings::rules(config, false),
+            rules: {
+                let mut rules = (*settings::rules(config, false, &shelf)).clone();
+                rules.watch = Some(Arc::clone(&alerting.rules));
+                Arc::new(rules)
+            },
             co_partitioned: config.kafka.co_partitioned,
             runtime: tokio::runtime::Handle::current(),
             fail,
@@ -127,9 +168,35 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
-        let commits =
-            tokio::spawn(commit_loop(Arc::clone(&board), Pace::of(config), full, stop.child_token()));
-        Ok(Service { board, engine, http, consumer: Some(consumer), stop, commits, pages, failures })
+        tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
+        tokio::spawn(reload_on_signal(alerting, stop.child_token()));
+        tokio::spawn(super::forecast::live::run(
+            Arc::clone(&board),
+            Arc::clone(&engine),
+            clock,
+            super::forecast::options(config, None, None)?,
+            stop.child_token(),
+        ));
+        let commits = Commits {
+            board: Arc::clone(&board),
+            pace: Pace::of(config),
+            co_partitioned: config.kafka.co_partitioned,
+            consumer: consumer.remote(),
+            fenced: HashMap::new(),
+        };
+        let commits = tokio::spawn(commits.run(full, stop.child_token()));
+        Ok(Service {
+            board,
+            engine,
+            http,
+            postgres,
+            flight,
+            consumer: Some(consumer),
+            stop,
+            commits,
+            pages,
+            failures,
+        })
     }
 
     /// Returns when something failed for good.
@@ -149,12 +216,20 @@ impl Service {
     /// # Errors
     /// Where the last commit failed.
     pub(super) async fn stop_reading(&mut self) -> Result<(), Failure> {
-        self.board.committer.cycle(&self.board.workers, None, Some(true)).await?;
+        let last = self.board.committer.cycle(&self.board.workers, None, Some(true));
+        let last = tokio::time::timeout(LAST_COMMIT_MAX, last).await.unwrap_or_else(|_| {
+            let why = self.board.committer.committing().failing.unwrap_or_default();
+            Err(Failure::outside(format!(
+                "the last rows could not be made durable within {} s: {why}",
+                LAST_COMMIT_MAX.as_secs()
+            ))
+            .hint("nothing is lost: the next start reads them again from Kafka"))
+        });
         if let Some(consumer) = self.consumer.take() {
             let stopped = tokio::task::spawn_blocking(move || consumer.stop());
             stopped.await.map_err(|error| Failure::bug(error.to_string()))?;
         }
-        Ok(())
+        last.map(drop)
     }
 
     /// Stops everything in order.
@@ -167,8 +242,26 @@ impl Service {
         if let Some(pages) = self.pages.take() {
             let _ = tokio::time::timeout(Duration::from_secs(5), pages).await;
         }
+        for door in [self.postgres.take(), self.flight.take()].into_iter().flatten() {
+            door.closed().await;
+        }
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
         stopped
+    }
+}
+
+/// Reads the files of rules, roster and people at SIGHUP too.
+async fn reload_on_signal(alerting: Arc<Alerting>, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            heard = hangup.recv() => match heard {
+                Some(()) => alerting.say(Said::Reload),
+                None => return,
+            },
+        }
     }
 }
 
@@ -193,43 +286,84 @@ impl Pace {
     }
 }
 
-async fn commit_loop(
+/// Commits again and again.
+struct Commits {
     board: Arc<Board>,
     pace: Pace,
-    full: Arc<Notify>,
-    stop: CancellationToken,
-) -> Result<(), Failure> {
-    let mut snapshot_at = tokio::time::Instant::now() + pace.snapshot;
-    let mut maintain_at = pace.maintain.map(|every| tokio::time::Instant::now() + every);
-    loop {
-        let pressed = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = full.notified() => true,
-            () = tokio::time::sleep(pace.commit) => false,
-        };
-        let now = tokio::time::Instant::now();
-        // While rows press, the state moves so fast that a small one too is written only when it is due.
-        let snapshot = match (now >= snapshot_at, pressed) {
-            (true, _) => Some(true),
-            (false, true) => Some(false),
-            (false, false) => None,
-        };
-        if snapshot == Some(true) {
-            snapshot_at = now + pace.snapshot;
-        }
-        board.committer.cycle(&board.workers, None, snapshot).await?;
-        if let (Some(at), Some(every)) = (maintain_at, pace.maintain)
-            && now >= at
-        {
-            maintain_at = Some(now + every);
-            let today = pace.grid.date(board.clock.now());
-            match board.committer.maintain(today).await {
-                Ok(report) => tracing::debug!(%report, "the lake was tidied"),
-                Err(error) => {
-                    tracing::warn!(%error, "the lake cannot be tidied now; it is tried again later")
+    co_partitioned: bool,
+    consumer: Remote,
+    /// Tasks that another owner has overtaken, and how often in a row.
+    fenced: HashMap<String, u32>,
+}
+
+impl Commits {
+    async fn run(mut self, full: Arc<Notify>, stop: CancellationToken) -> Result<(), Failure> {
+        let board = Arc::clone(&self.board);
+        let every = i64::try_from(self.pace.snapshot.as_millis()).unwrap_or(Millis::MAX).max(1);
+        // Every process that writes this lake takes its snapshots at the same moments: see `lake::cut`.
+        let next = |now: Millis| (now.div_euclid(every) + 1).saturating_mul(every);
+        let mut snapshot_at = next(SystemClock.now());
+        let mut maintain_at = self.pace.maintain.map(|every| tokio::time::Instant::now() + every);
+        loop {
+            let until = u64::try_from(snapshot_at - SystemClock.now()).unwrap_or(0);
+            let pause = self.pace.commit.min(Duration::from_millis(until.max(1)));
+            let pressed = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = full.notified() => true,
+                () = tokio::time::sleep(pause) => false,
+            };
+            let now = SystemClock.now();
+            // While rows press, the state moves so fast that a small one too is written only when it is due.
+            let snapshot = match (now >= snapshot_at, pressed) {
+                (true, _) => Some(true),
+                (false, true) => Some(false),
+                (false, false) => None,
+            };
+            if snapshot == Some(true) {
+                snapshot_at = next(now);
+            }
+            let outcome = board.committer.cycle(&board.workers, None, snapshot).await?;
+            self.look_at(outcome)?;
+            let now = tokio::time::Instant::now();
+            if let (Some(at), Some(every)) = (maintain_at, self.pace.maintain)
+                && now >= at
+            {
+                maintain_at = Some(now + every);
+                // One of several processes is enough: the one that reads the first partition.
+                if !board.has_first_partition() {
+                    continue;
+                }
+                let today = self.pace.grid.date(board.clock.now());
+                match board.committer.maintain(today).await {
+                    Ok(report) => tracing::debug!(%report, "the lake was tidied"),
+                    Err(error) => {
+                        tracing::warn!(%error, "the lake cannot be tidied now; it is tried again later")
+                    }
                 }
             }
         }
+    }
+
+    /// Tells Kafka how far it is, and begins again where another owner has been.
+    fn look_at(&mut self, outcome: Outcome) -> Result<(), Failure> {
+        for (task, _, ranges) in outcome.done {
+            self.fenced.remove(&task);
+            for range in ranges {
+                self.consumer.commit_hint(&range.topic.as_str().into(), range.partition, range.to);
+            }
+        }
+        for (task, why) in outcome.fenced {
+            let times = self.fenced.entry(task.clone()).or_default();
+            *times += 1;
+            if *times > FENCED_MAX {
+                return Err(Failure::outside(why));
+            }
+            tracing::warn!(task, why, "what is held of these partitions is given up, and taken on anew");
+            let places = self.board.assigned();
+            let of_task = places.into_iter().filter(|place| task_of(place, self.co_partitioned) == task);
+            self.consumer.begin_again(of_task);
+        }
+        Ok(())
     }
 }
 
@@ -263,17 +397,8 @@ impl Gate {
     }
 
     async fn adopt(&self, name: &str, places: &[Place]) -> Result<HashMap<Place, i64>, String> {
-        let lake = self.board.committer.lake();
-        let found = lake.find_snapshot(name).await.map_err(|error| error.to_string())?;
-        for (file, why) in &found.torn {
-            tracing::warn!(file, why, "a snapshot cannot be read; an older one is used");
-        }
-        let mut origins = Vec::with_capacity(places.len());
-        for (topic, partition) in places {
-            let stored = lake.positions(topic, *partition).await.map_err(|error| error.to_string())?;
-            origins.push(Origin { topic: Arc::clone(topic), partition: *partition, stored });
-        }
-        let task = Task::new(name.to_owned(), Arc::clone(&self.rules), &origins, found.snapshot)?;
+        let task = self.board.committer.adopt(&self.rules, name, places).await;
+        let task = task.map_err(|failure| failure.message)?;
         let starts =
             task.positions().map(|(topic, partition, next)| ((Arc::clone(topic), partition), next)).collect();
         if let Some(place) = places.first() {
@@ -301,19 +426,29 @@ impl Sink for Gate {
         let tasks = self.tasks(partitions);
         let names: Vec<String> = tasks.iter().map(|(name, _)| name.clone()).collect();
         if !lost {
-            let committed = self.runtime.block_on(self.board.committer.cycle(
-                &self.board.workers,
-                Some(names.clone()),
-                Some(true),
-            ));
-            if let Err(failure) = committed {
-                tracing::warn!(%failure, "what was read of the revoked partitions is not durable; their new owner reads it again");
+            let committed = self.runtime.block_on(async {
+                let cycle = self.board.committer.cycle(&self.board.workers, Some(names.clone()), Some(true));
+                tokio::time::timeout(HAND_OVER_MAX, cycle).await
+            });
+            let why = match committed {
+                Ok(Ok(outcome)) => outcome.fenced.into_iter().map(|(_, why)| why).next(),
+                Ok(Err(failure)) => Some(failure.message),
+                Err(_) => Some(format!("not within {} s", HAND_OVER_MAX.as_secs())),
+            };
+            if let Some(why) = why {
+                tracing::warn!(
+                    why,
+                    "what was read of the revoked partitions is not durable; their new owner reads it again"
+                );
             }
         }
         for worker in &self.board.workers {
             let (reply, done) = tokio::sync::oneshot::channel();
             worker.ask(Ask::Release(names.clone(), reply));
             let _ = done.blocking_recv();
+        }
+        if lost {
+            return self.board.note_lost(partitions);
         }
         self.board.note_assigned(partitions, false);
     }
@@ -337,6 +472,7 @@ impl Sink for Gate {
             let _ = self.fail.try_send(failure);
             return AfterGap::Stop;
         };
+        self.board.note_missing(&gap.place, missing);
         tracing::error!(
             %topic, partition, wanted = gap.wanted, low = gap.low, high = gap.high,
             "{missing} records are gone from Kafka before they were read; figures of that time are incomplete; reading goes on at {}",

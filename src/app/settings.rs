@@ -1,32 +1,42 @@
 //! From the configuration to what each room needs.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Failure;
+use super::lexicons::Shelf;
 use super::task::Rules;
-use crate::config::Config;
-use crate::decode::Format;
-use crate::time::SECOND;
-use crate::{correlate, ingest, lake, query, window};
+use crate::config::{Config, Notify, Topic};
+use crate::decode::{Format, Source};
+use crate::deliver::{Mail, Sms, Target};
+use crate::roster::Language;
+use crate::time::{HOUR, MINUTE, SECOND};
+use crate::{alert, correlate, ingest, lake, query, window};
 
 /// Samples that a pair of queue and channel has on the page `/metrics`, about.
 const SERIES_OF_A_PAIR: usize = 150;
 
 /// What tasks need.
-pub(super) fn rules(config: &Config, unordered: bool) -> Arc<Rules> {
-    let formats = config
-        .kafka
-        .topics
-        .iter()
-        .filter_map(|topic| Some((topic.name.clone(), Format::from_name(&topic.format)?)))
-        .collect();
+pub(super) fn rules(config: &Config, unordered: bool, reader: &Shelf) -> Arc<Rules> {
     Arc::new(Rules {
         correlate: correlate(config, unordered),
         window: window(config),
-        formats,
+        sources: config.kafka.topics.iter().map(|topic| (topic.name.clone(), source(topic))).collect(),
         dead_letters: config.kafka.dead_letter_topic.is_some(),
+        reader: Arc::clone(reader),
+        watch: None,
     })
+}
+
+/// How the records of a topic are read.
+pub(super) fn source(topic: &Topic) -> Source {
+    Source {
+        format: Format::from_name(&topic.format).unwrap_or_default(),
+        mapping: topic.mapping.clone(),
+        names: topic.names.clone(),
+    }
 }
 
 /// What the correlator needs.
@@ -91,15 +101,83 @@ pub(super) fn lake(config: &Config) -> lake::Options {
     options
 }
 
+/// Where the outbox of alerts is kept.
+pub(super) fn outbox_dir(config: &Config) -> PathBuf {
+    match (config.alerts.outbox.as_str(), config.data_dir.contains("://")) {
+        ("", false) => PathBuf::from(&config.data_dir).join("_alerts"),
+        ("", true) => PathBuf::from("./callpulse-outbox"),
+        (dir, _) => PathBuf::from(dir),
+    }
+}
+
+/// How the desk works.
+pub(super) fn desk(config: &Config) -> alert::Options {
+    let alerts = &config.alerts;
+    let route = |notify: &Notify| alert::Route {
+        target: notify.name.clone(),
+        severity: notify.min_severity,
+        queues: notify.queues.clone(),
+        rules: notify.rules.clone(),
+        resolved: notify.resolved,
+    };
+    alert::Options {
+        ack_ms: alerts.ack_minutes * MINUTE,
+        escalate_ms: [0, alerts.escalate_warning_secs * SECOND, alerts.escalate_critical_secs * SECOND],
+        escalations_max: u32::try_from(alerts.escalations_max).unwrap_or(0),
+        expire_ms: alerts.expire_hours * HOUR,
+        stale_ms: alerts.stale_secs * SECOND,
+        fallback: alerts.fallback.clone(),
+        routes: config.notify.iter().map(route).collect(),
+        ..alert::Options::new(config.grid())
+    }
+}
+
+/// The targets of alerts.
+pub(super) fn targets(config: &Config) -> Vec<Target> {
+    let secs = |secs: i64| Duration::from_secs(u64::try_from(secs).unwrap_or(1));
+    let target = |notify: &Notify| {
+        let mut target = Target::new(notify.name.clone(), notify.kind, notify.url.clone());
+        target.secret.clone_from(&notify.secret);
+        target.language = Language::parse(&notify.language).unwrap_or_default();
+        if let Some(per_minute) = notify.per_minute {
+            target.per_minute = u32::try_from(per_minute).unwrap_or(0);
+        }
+        target.group = secs(notify.group_secs);
+        target.timeout = secs(notify.timeout_secs);
+        target.give_up = secs(notify.give_up_secs);
+        target.keyword.clone_from(&notify.keyword);
+        target.proxy.clone_from(&notify.proxy);
+        target.mail = Mail { from: notify.from.clone(), to: notify.to.clone() };
+        target.sms = Sms {
+            body: notify.body.clone(),
+            content_type: notify.content_type.clone(),
+            success: notify.success.clone(),
+        };
+        target
+    };
+    config.notify.iter().map(target).collect()
+}
+
 /// What SQL needs.
-pub(super) fn query(config: &Config) -> query::Options {
+pub(super) fn query(config: &Config, reader: Option<&Shelf>) -> query::Options {
     let mut options = query::Options::new(config.grid());
+    options.reader = reader.map(Arc::clone);
+    options.timeout = Duration::from_secs(u64::try_from(config.sql.timeout_secs).unwrap_or(60));
+    options.memory_limit_bytes = usize::try_from(config.sql.memory_mib).unwrap_or(1024) << 20;
+    options.max_concurrent = usize::try_from(config.sql.max_concurrent).unwrap_or(4);
     options.service_level = config.queue_defaults.service_level_formula;
     options.queues = config
         .queues
         .iter()
         .map(|(name, queue)| (name.clone(), queue.service_level_formula))
         .collect::<HashMap<_, _>>();
+    options
+}
+
+/// What SQL needs where one person asks a directory and waits: nobody else is kept waiting, so that it may take ten minutes.
+pub(super) fn query_alone(config: &Config, reader: Option<&Shelf>) -> query::Options {
+    let mut options = query(config, reader);
+    options.timeout = Duration::from_secs(600);
     options
 }
 

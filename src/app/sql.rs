@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use futures::StreamExt;
 
 use super::command::print;
+use super::lexicons::Shelf;
 use super::task::{Origin, Task};
-use super::{Failure, http_client, settings};
+use super::{Failure, http_client, lexicons, settings};
 use crate::config::Config;
 use crate::facts::TABLES;
 use crate::lake::Lake;
@@ -32,28 +33,28 @@ pub(super) fn metric_descriptions() -> Vec<Metric> {
         .collect()
 }
 
-/// A data directory as a query sees it: the tables as of the newest cut, and the open rows of its snapshots.
-struct Directory {
+/// A data directory as a query sees it: tables and snapshots that belong together, the newest there are.
+pub(super) struct Directory {
     cut: Cut,
 }
 
 impl Directory {
-    async fn open(config: &Config) -> Result<Directory, Failure> {
+    /// Opens the configuration's data directory.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub(super) async fn open(config: &Config, reader: &Shelf) -> Result<Directory, Failure> {
         let lake = Lake::open_read(settings::lake(config)).await.map_err(Failure::of_lake)?;
-        let cut = lake.read_cut().await.map_err(Failure::of_lake)?;
-        let Some(cut) = cut else {
-            let version = lake.version();
-            let committed =
-                TABLES.iter().filter_map(|table| Some((table.name, version.provider(table.name)?))).collect();
-            let cut = Cut { committed, memory: Vec::new(), now: SystemClock.now(), version_key: 1 };
-            return Ok(Directory { cut });
-        };
-        let version = lake.version_at(&cut).await.map_err(Failure::of_lake)?;
-        let rules = settings::rules(config, false);
+        let cut = lake.cut().await.map_err(Failure::of_lake)?;
+        if !cut.agrees {
+            eprintln!(
+                "warning: the processes that write this directory are at different moments; contacts of the last minutes \
+                 may be missing or be there twice"
+            );
+        }
+        let rules = settings::rules(config, false, reader);
         let mut tasks = Vec::new();
-        for (name, sequence) in &cut.tasks {
-            let snapshot = lake.read_snapshot(name, *sequence).await.map_err(Failure::of_lake)?;
-            let Some(snapshot) = snapshot else { continue };
+        for (name, snapshot) in cut.snapshots {
             let origins: Vec<Origin> = snapshot
                 .positions
                 .iter()
@@ -72,7 +73,7 @@ impl Directory {
         let now = now.unwrap_or_else(|| SystemClock.now());
         let memory = tasks.iter_mut().flat_map(|task| task.open_rows(now)).collect();
         let committed =
-            TABLES.iter().filter_map(|table| Some((table.name, version.provider(table.name)?))).collect();
+            TABLES.iter().filter_map(|table| Some((table.name, cut.version.provider(table.name)?))).collect();
         Ok(Directory { cut: Cut { committed, memory, now, version_key: 1 } })
     }
 }
@@ -90,8 +91,9 @@ impl Source for Directory {
 /// A directory that cannot be read, a statement that fails.
 pub(super) async fn local(config: &Config, sql: Option<&str>, format: &str) -> Result<(), Failure> {
     let format: Format = format.parse().map_err(Failure::usage)?;
-    let directory = Directory::open(config).await?;
-    let engine = Engine::new(settings::query(config), Arc::new(directory))
+    let reader = lexicons::shelf(config)?;
+    let directory = Directory::open(config, &reader).await?;
+    let engine = Engine::new(settings::query_alone(config, Some(&reader)), Arc::new(directory))
         .map_err(|error| Failure::bug(error.to_string()))?;
     match sql {
         Some(sql) => answer(&engine, sql, format).await,
@@ -118,7 +120,8 @@ async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<(), Failur
     Ok(())
 }
 
-fn of_query(error: query::Error) -> Failure {
+/// Who must act on a failed query.
+pub(super) fn of_query(error: query::Error) -> Failure {
     let place = match (error.line, error.column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
         _ => String::new(),

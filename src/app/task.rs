@@ -11,16 +11,19 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 
 use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
-use crate::decode::{Decoder, Format, write_event};
-use crate::event::{AgentStateName, Kind, Place, Reject, RejectReason};
+use crate::decode::{self, Decoder, write_event};
+use crate::event::{AgentStateName, Event, Kind, Place, Reject, RejectReason};
 use crate::facts::{Facts, RejectRow, Table};
 use crate::ingest::{Block, DeadLetter, Record};
 use crate::lake::{Range, Snapshot};
 use crate::metrics::{PartitionStats, Stats};
 use crate::privacy::mask_event;
+use crate::rules::{self, Reading, Signal, Watch};
+use crate::text::{self, Reader};
 use crate::time::{Millis, SlotCache};
 use crate::window::{self, Counted, Summary, Window};
 
@@ -36,10 +39,14 @@ pub(super) struct Rules {
     pub correlate: correlate::Options,
     /// Of the windows.
     pub window: window::Options,
-    /// The format of each topic; topics that are not named are canonical.
-    pub formats: HashMap<String, Format>,
+    /// How the records of each topic are read; those of topics that are not named are canonical.
+    pub sources: HashMap<String, decode::Source>,
     /// Whether rejects are kept as dead letters with their original bytes.
     pub dead_letters: bool,
+    /// What messages are read by; a new reader holds from the next block on.
+    pub reader: Arc<ArcSwap<Reader>>,
+    /// The alert rules in force; `None`: nothing is watched, as in a replay of files.
+    pub watch: Option<Arc<ArcSwap<rules::Rules>>>,
 }
 
 /// Rows that belong together: everything of the named ranges.
@@ -76,6 +83,8 @@ struct Source {
     next: i64,
     /// Everything below is in a flush.
     flushed: i64,
+    /// Records before this were counted by this process, when the partition was its own before.
+    counted_to: i64,
     /// Blocks that wait for the other sources of the task to reach a stored position.
     held: VecDeque<Block>,
     kinds: [u64; Kind::ALL.len()],
@@ -106,24 +115,57 @@ pub(super) struct Task {
     replay: VecDeque<Stored>,
     /// Rows of the replayed stretch that a table did not have.
     carried: Vec<(&'static Table, RecordBatch)>,
+    /// The position of each source up to which the tables of `carried` have rows at most.
+    carried_from: Vec<i64>,
+    /// Records are taken again that this process has counted before: it counts none until then.
+    recounting: bool,
+    /// What the correlator had counted when that ended.
+    uncounted: correlate::Counts,
     flushes: VecDeque<Flush>,
     committed: u64,
     number: u64,
     dead: Vec<DeadLetter>,
     /// Events since the last settling.
     unsettled: usize,
+    /// What the correlator reads by.
+    reader: Option<Arc<Reader>>,
+    /// Looks at contacts while they go on.
+    watch: Option<Watch>,
+    signals: Vec<Signal>,
+    /// Shifts that the roster has not heard of.
+    shifts: Vec<Event<'static>>,
+    /// The newest event's time, and the present when it became that.
+    newest_seen: (Millis, Millis),
 }
 
 /// Tells the window what the correlator saw.
-struct Watch<'w>(&'w mut Window);
+struct Tell<'w>(&'w mut Window);
 
-impl Observer for Watch<'_> {
+impl Observer for Tell<'_> {
     fn contact(&mut self, old: &Rows<'_>, new: &Rows<'_>, counted: i64) -> i64 {
         self.0.changed(old, new, Counted::from_i64(counted)).to_i64()
     }
     fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>) {
         self.0.agent_changed(old, new);
     }
+    fn heard(&mut self, heard: &correlate::Heard) {
+        self.0.heard(heard);
+    }
+}
+
+/// What became of a record of several events: too late where one of them was, so that nothing is lost in silence; a repeat
+/// where nothing in it was new. A record without events was understood: it counts as new.
+fn of_all(applied: impl Iterator<Item = Applied>) -> Applied {
+    let (mut any, mut new, mut late) = (false, false, None);
+    for applied in applied {
+        any = true;
+        match applied {
+            Applied::New => new = true,
+            Applied::Repeat => {}
+            late_one @ Applied::TooLate(_) => late = Some(late_one),
+        }
+    }
+    late.unwrap_or(if new || !any { Applied::New } else { Applied::Repeat })
 }
 
 /// Where a source begins, and what the tables have of it.
@@ -135,6 +177,20 @@ pub(super) struct Origin {
     pub partition: i32,
     /// Positions that the tables have stored, by table; those without are left out or 0.
     pub stored: HashMap<&'static str, i64>,
+}
+
+/// What was read in a message.
+fn read_words(reader: &Reader, event: &Event<'_>) -> Option<Reading> {
+    let found = reader.read(event.text.as_deref()?, event.speaker?);
+    let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let hit = |hit: text::Hit| rules::Hit {
+        category: hit.category,
+        phrase: hit.phrase,
+        start: place(hit.start),
+        end: place(hit.end),
+        negated: hit.negated,
+    };
+    Some(Reading { score: found.score, hits: found.hits.into_iter().map(hit).collect() })
 }
 
 impl Task {
@@ -158,15 +214,26 @@ impl Task {
             sources: Vec::new(),
             replay: VecDeque::new(),
             carried: Vec::new(),
+            carried_from: Vec::new(),
+            recounting: false,
+            uncounted: correlate::Counts::default(),
             flushes: VecDeque::new(),
             committed: 0,
             number: 0,
             dead: Vec::new(),
             unsettled: 0,
+            reader: None,
+            watch: rules.watch.as_ref().map(|rules| Watch::new(rules.load_full())),
+            signals: Vec::new(),
+            shifts: Vec::new(),
+            newest_seen: (Millis::MIN, Millis::MIN),
             rules,
         };
+        task.read_by_newest();
         let mut positions = HashMap::new();
-        if let Some(snapshot) = snapshot {
+        let mut meta = serde_json::Value::Null;
+        if let Some(mut snapshot) = snapshot {
+            meta = std::mem::take(&mut snapshot.meta);
             task.number = snapshot.sequence;
             task.committed = snapshot.sequence;
             for (topic, partition, next) in &snapshot.positions {
@@ -178,18 +245,39 @@ impl Task {
             let next = positions.get(&(origin.topic.to_string(), origin.partition)).copied().unwrap_or(0);
             task.add_source(Arc::clone(&origin.topic), origin.partition, next);
         }
+        task.resume_decoders(&meta);
         task.plan_replay(origins);
+        task.carried_from = task.sources.iter().map(|source| source.next).collect();
         Ok(task)
     }
 
+    /// Tells up to which offset this process has counted the records of a source before, so that none is counted twice.
+    pub(super) fn counted_to(&mut self, of: impl Fn(&Arc<str>, i32) -> i64) {
+        for source in &mut self.sources {
+            source.counted_to = of(&source.topic, source.partition);
+        }
+        self.recounting = self.sources.iter().any(|source| source.next < source.counted_to);
+    }
+
+    /// Begins to count where this process stopped counting.
+    fn count_again(&mut self) {
+        if self.recounting && self.sources.iter().all(|source| source.next >= source.counted_to) {
+            self.settle();
+            self.recounting = false;
+            self.window.forget_counters();
+            self.uncounted = self.correlator.counts();
+        }
+    }
+
     fn add_source(&mut self, topic: Arc<str>, partition: i32, next: i64) {
-        let format = self.rules.formats.get(&*topic).copied().unwrap_or_default();
+        let decoder = self.rules.sources.get(&*topic).map_or_else(Decoder::default, decode::Source::decoder);
         self.sources.push(Source {
-            decoder: Decoder::new(format),
+            decoder,
             topic,
             partition,
             next,
             flushed: next,
+            counted_to: 0,
             held: VecDeque::new(),
             kinds: [0; Kind::ALL.len()],
             rejects: [0; RejectReason::ALL.len()],
@@ -222,6 +310,11 @@ impl Task {
         self.replay = replay.into();
     }
 
+    /// The number of its newest flush, or of the snapshot that it began with.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The task's name, under which its snapshots are kept.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -247,8 +340,25 @@ impl Task {
         self.correlator.newest()
     }
 
+    /// Takes up the lexicons as they are now.
+    fn read_by_newest(&mut self) {
+        let newest = self.rules.reader.load();
+        if !self.reader.as_ref().is_some_and(|reader| Arc::ptr_eq(reader, &newest)) {
+            let newest = Arc::clone(&newest);
+            self.correlator.read_by(Arc::clone(&newest));
+            self.reader = Some(newest);
+        }
+    }
+
     /// Takes the next records of a source. Records before its position are left out.
     pub(super) fn consume(&mut self, block: Block) {
+        self.read_by_newest();
+        if let (Some(watch), Some(rules)) = (&mut self.watch, &self.rules.watch) {
+            let rules = rules.load();
+            if !Arc::ptr_eq(&rules, watch.rules()) {
+                watch.set_rules(Arc::clone(&rules));
+            }
+        }
         let Some(at) = self
             .sources
             .iter()
@@ -285,6 +395,9 @@ impl Task {
             }
             self.settle();
             let have = self.replay.pop_front().map(|stored| stored.tables).unwrap_or_default();
+            if !self.replay.is_empty() {
+                self.carried_from = upto;
+            }
             let rows = self.facts.finish();
             self.carried.extend(rows.into_iter().filter(|(table, _)| !have.contains(&table.name)));
             if have.contains(&crate::facts::REJECTS.name) {
@@ -309,10 +422,13 @@ impl Task {
     }
 
     fn take_record(&mut self, at: usize, block: &Block, record: &Record) {
-        let Task { sources, correlator, facts, slots, rules, dead, .. } = self;
+        self.count_again();
+        let Task { sources, correlator, facts, slots, rules, dead, reader, watch, signals, shifts, .. } =
+            self;
         let source = &mut sources[at];
         source.next = record.offset + 1;
-        source.consumed += 1;
+        let counted = u64::from(record.offset >= source.counted_to);
+        source.consumed += counted;
         self.unsettled += 1;
         let timestamp = (record.timestamp >= 0).then_some(record.timestamp);
         let value = block.value(record);
@@ -326,29 +442,46 @@ impl Task {
                 let detail = "the line has more than 1 MiB".to_owned();
                 Err(Reject { reason: RejectReason::TooLarge, detail })
             }
-            Some(value) => match source.decoder.decode(value, timestamp) {
-                Err(reject) => Err(reject),
-                Ok(mut event) => {
-                    let kind = event.kind;
-                    mask_event(&mut event);
-                    match correlator.apply(&event, place, facts) {
-                        Applied::New => {
-                            source.kinds[kind as usize] += 1;
-                            source.applied += 1;
-                            return;
-                        }
-                        Applied::Repeat => {
-                            source.kinds[kind as usize] += 1;
-                            source.duplicates += 1;
-                            return;
-                        }
-                        Applied::TooLate(detail) => Err(Reject { reason: RejectReason::TooLate, detail }),
+            Some(value) => {
+                let kinds = &mut source.kinds;
+                let mut apply = |event: &mut Event<'_>| {
+                    mask_event(event);
+                    let applied = correlator.apply(event, place, facts);
+                    if !matches!(applied, Applied::TooLate(_)) {
+                        kinds[event.kind as usize] += counted;
                     }
+                    if let (Applied::New, Some(watch)) = (&applied, watch.as_mut()) {
+                        let reader = reader.as_deref().filter(|_| watch.wants_reading(event));
+                        let reading = reader.and_then(|reader| read_words(reader, event));
+                        watch.event(event, reading, signals);
+                        if event.kind >= Kind::ShiftPlanned {
+                            shifts.push(event.clone().into_owned());
+                        }
+                    }
+                    applied
+                };
+                let applied = if source.decoder.is_canonical() {
+                    source.decoder.decode(value, timestamp).map(|mut event| apply(&mut event))
+                } else {
+                    let events = source.decoder.read(value, timestamp);
+                    events.map(|mut events| of_all(events.iter_mut().map(apply)))
+                };
+                match applied {
+                    Ok(Applied::New) => {
+                        source.applied += counted;
+                        return;
+                    }
+                    Ok(Applied::Repeat) => {
+                        source.duplicates += counted;
+                        return;
+                    }
+                    Ok(Applied::TooLate(detail)) => Err(Reject { reason: RejectReason::TooLate, detail }),
+                    Err(reject) => Err(reject),
                 }
-            },
+            }
         };
         let Err(reject) = outcome else { return };
-        source.rejects[reject.reason as usize] += 1;
+        source.rejects[reject.reason as usize] += counted;
         let bytes = value.unwrap_or_default();
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(REJECT_PAYLOAD_MAX)]);
         let time = timestamp.or((correlator.newest() > Millis::MIN).then(|| correlator.newest()));
@@ -379,16 +512,17 @@ impl Task {
 
     /// Lets everything that was taken take effect.
     pub(super) fn settle(&mut self) {
-        if self.unsettled > 0 {
+        if self.unsettled > 0 || self.correlator.waits() {
             self.unsettled = 0;
-            self.correlator.settle(&mut self.facts, &mut Watch(&mut self.window));
+            self.correlator.settle(&mut self.facts, &mut Tell(&mut self.window));
         }
     }
 
-    /// Settles unless the task replays: then only the stored positions are settled at.
+    /// Settles what anybody would notice, unless the task replays: then only the stored positions are settled at.
     pub(super) fn settle_live(&mut self) {
-        if self.replay.is_empty() {
-            self.settle();
+        if self.replay.is_empty() && self.unsettled > 0 {
+            self.unsettled = 0;
+            self.correlator.settle_soon(&mut self.facts, &mut Tell(&mut self.window));
         }
     }
 
@@ -398,9 +532,14 @@ impl Task {
             return None;
         }
         self.settle();
-        let moved = self.sources.iter().any(|source| source.next > source.flushed);
-        if !moved && self.facts.is_empty() && self.carried.is_empty() {
-            return None;
+        if self.sources.iter().all(|source| source.next == source.flushed) {
+            if self.carried.is_empty() {
+                return None;
+            }
+            // Nothing has come since the replay: what some tables lack goes under the offsets that made it.
+            for (source, from) in self.sources.iter_mut().zip(&self.carried_from) {
+                source.flushed = *from;
+            }
         }
         self.number += 1;
         let mut tables = std::mem::take(&mut self.carried);
@@ -453,6 +592,10 @@ impl Task {
         batches.push(("events".to_owned(), text("event", Arc::new(StringArray::from(lines)))));
         let window = self.window.to_bytes();
         batches.push(("window".to_owned(), text("window", Arc::new(BinaryArray::from(vec![&*window])))));
+        if let Some(watch) = &self.watch {
+            let watch = watch.to_bytes();
+            batches.push(("watch".to_owned(), text("watch", Arc::new(BinaryArray::from(vec![&*watch])))));
+        }
         Snapshot {
             sequence: self.number,
             positions: self
@@ -461,7 +604,31 @@ impl Task {
                 .map(|source| (source.topic.to_string(), source.partition, source.next))
                 .collect(),
             batches,
-            meta: serde_json::Value::Null,
+            meta: self.decoder_states(),
+        }
+    }
+
+    /// What decoders must know of earlier records: by topic and partition; null where none must.
+    fn decoder_states(&self) -> serde_json::Value {
+        let states = self.sources.iter().filter_map(|source| {
+            let state = source.decoder.state()?;
+            Some(
+                serde_json::json!({ "topic": &*source.topic, "partition": source.partition, "state": state }),
+            )
+        });
+        let states: Vec<serde_json::Value> = states.collect();
+        if states.is_empty() { serde_json::Value::Null } else { serde_json::json!({ "decoders": states }) }
+    }
+
+    fn resume_decoders(&mut self, meta: &serde_json::Value) {
+        for of_source in meta["decoders"].as_array().into_iter().flatten() {
+            let (topic, partition) = (of_source["topic"].as_str(), of_source["partition"].as_i64());
+            let source = self.sources.iter_mut().find(|source| {
+                Some(&*source.topic) == topic && Some(i64::from(source.partition)) == partition
+            });
+            if let (Some(source), Some(state)) = (source, of_source["state"].as_str()) {
+                source.decoder.resume(state);
+            }
         }
     }
 
@@ -488,14 +655,25 @@ impl Task {
                         window = Some(Window::from_bytes(bytes.value(0), self.rules.window.clone()));
                     }
                 }
+                "watch" => {
+                    let bytes = batch.column(0);
+                    let bytes = bytes.as_binary_opt::<i32>().ok_or("the snapshot's watch is no bytes")?;
+                    if let (Some(rules), false) = (&self.rules.watch, bytes.is_empty()) {
+                        // Bytes of another release: contacts are watched from their next event on.
+                        self.watch =
+                            Watch::from_bytes(rules.load_full(), bytes.value(0)).or(self.watch.take());
+                    }
+                }
                 _ => state.batches.push((section, batch)),
             }
         }
         self.correlator = Correlator::restore(self.rules.correlate.clone(), state)?;
+        self.reader = None;
+        self.read_by_newest();
         match window {
             Some(Ok(window)) => self.window = window,
             // The configuration has changed since: what is in memory gives what the windows can still have.
-            _ => self.correlator.retell(&mut Watch(&mut self.window)),
+            _ => self.correlator.retell(&mut Tell(&mut self.window)),
         }
         self.unsettled = 1;
         Ok(())
@@ -507,7 +685,7 @@ impl Task {
         if !self.replay.is_empty() {
             return Vec::new();
         }
-        self.settle();
+        self.settle_live();
         let flushed = self.flushes.iter().filter(|flush| flush.number > after);
         let mut rows: Vec<_> = flushed.flat_map(|flush| flush.tables.iter().cloned()).collect();
         rows.extend(self.carried.iter().cloned());
@@ -525,6 +703,10 @@ impl Task {
 
     /// The windows' figures at `now`.
     pub(super) fn summary(&mut self, now: Millis) -> Summary {
+        self.count_again();
+        if self.recounting {
+            self.window.forget_counters();
+        }
         self.window.snapshot(now)
     }
 
@@ -538,13 +720,39 @@ impl Task {
         self.correlator.take_sample()
     }
 
+    /// Lets time pass for the rules: event time as far as it has come, and from there with the clock.
+    pub(super) fn watch_time(&mut self, now: Millis) {
+        let newest = self.correlator.newest();
+        let Some(watch) = &mut self.watch else { return };
+        if newest == Millis::MIN {
+            return;
+        }
+        if newest > self.newest_seen.0 {
+            self.newest_seen = (newest, now);
+        }
+        let present = newest.saturating_add((now - self.newest_seen.1).max(0));
+        watch.tick(present, &mut self.signals);
+    }
+
+    /// What rules had to say since the last call.
+    pub(super) fn take_signals(&mut self) -> Vec<Signal> {
+        std::mem::take(&mut self.signals)
+    }
+
+    /// Shifts that came since the last call.
+    pub(super) fn take_shifts(&mut self) -> Vec<Event<'static>> {
+        std::mem::take(&mut self.shifts)
+    }
+
     /// What the task tells about itself.
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
         let counts = self.correlator.counts();
         stats.open_contacts = counts.open_contacts as i64;
-        stats.late_events = counts.late_events;
-        stats.restatements = counts.restatements;
+        if !self.recounting {
+            stats.late_events = counts.late_events - self.uncounted.late_events;
+            stats.restatements = counts.restatements - self.uncounted.restatements;
+        }
         let watermark = (self.correlator.newest() > Millis::MIN).then(|| self.correlator.watermark());
         for source in &self.sources {
             stats.unknown_fields += source.decoder.unknown_fields();
@@ -559,6 +767,7 @@ impl Task {
                 applied: source.applied,
                 duplicates: source.duplicates,
                 rejects: source.rejects.iter().sum(),
+                missing: 0,
                 lag: None,
                 watermark,
             };

@@ -3,7 +3,7 @@
 //! Each task lives on one worker, so its state needs no lock. Every channel has a bound; a full one
 //! slows reading down.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use tokio::sync::{Notify, oneshot};
 
+use super::alerting::Said;
 use super::task::{Handover, Task};
 use crate::facts::Table;
 use crate::ingest::{Block, Place};
@@ -44,7 +45,7 @@ pub(super) enum Ask {
     Adopt(Box<Task>),
     /// Hands over what the named tasks (all, when `None`) have for the lake.
     Flush {
-        /// Only these tasks.
+        /// Only these tasks, which take no more records after it: they go to another owner.
         only: Option<Vec<String>>,
         /// With their state; `None`: when the state is small enough to be written each time.
         snapshot: Option<bool>,
@@ -92,6 +93,8 @@ pub(super) struct Options {
     pub full: Arc<Notify>,
     /// Finds contacts whose events come to more than one task.
     pub split: Arc<Mutex<SplitWatch>>,
+    /// Hears what rules say.
+    pub alerts: tokio::sync::mpsc::Sender<Said>,
 }
 
 /// Finds contacts whose events come to more than one task, which tears their rows apart: a producer hashes
@@ -155,6 +158,8 @@ impl Worker {
                 latest: Instant::now(),
                 gone: Stats::default(),
                 gone_counters: Summary::default(),
+                counted: HashMap::new(),
+                leaving: HashSet::new(),
                 answered: None,
                 latency: Stats::default(),
                 arrived: Vec::new(),
@@ -212,6 +217,10 @@ struct Room {
     gone: Stats,
     /// The windows' counters of such tasks: counters never fall.
     gone_counters: Summary,
+    /// Up to which offset the records of a partition that was given away were counted.
+    counted: HashMap<Place, i64>,
+    /// Tasks that are about to be given away.
+    leaving: HashSet<String>,
     /// The rows that were last asked for, beside which commits, and when.
     answered: Option<Answered>,
     latency: Stats,
@@ -268,9 +277,10 @@ impl Room {
     }
 
     fn take(&mut self, name: &str, block: Block, arrived: Instant) {
-        if let Some(task) = self.tasks.get_mut(name) {
+        if let Some(task) = self.tasks.get_mut(name).filter(|_| !self.leaving.contains(name)) {
             self.arrived.push(arrived);
             task.consume(block);
+            tell(task, &self.options, arrived);
             if task.waiting_rows() >= self.options.commit_rows {
                 self.options.full.notify_one();
             }
@@ -279,11 +289,16 @@ impl Room {
 
     fn answer(&mut self, ask: Ask, offered: &Receiver<(String, Block, Instant)>) {
         match ask {
-            Ask::Adopt(task) => {
+            Ask::Adopt(mut task) => {
+                task.counted_to(|topic, partition| {
+                    self.counted.get(&(Arc::clone(topic), partition)).copied().unwrap_or(0)
+                });
+                self.leaving.remove(task.name());
                 self.tasks.insert(task.name().to_owned(), *task);
             }
             Ask::Flush { only, snapshot, reply } => {
                 let wanted = |name: &str| only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
+                self.leaving.extend(only.iter().flatten().cloned());
                 let small = self.options.small_state_bytes;
                 let handovers = self
                     .tasks
@@ -307,7 +322,12 @@ impl Room {
                     }
                 }
                 for name in names {
+                    self.leaving.remove(&name);
                     if let Some(mut task) = self.tasks.remove(&name) {
+                        for (topic, partition, next) in task.positions() {
+                            let counted = self.counted.entry((Arc::clone(topic), partition)).or_default();
+                            *counted = next.max(*counted);
+                        }
                         let mut stats = task.stats();
                         stats.open_contacts = 0;
                         let now = self.options.clock.now();
@@ -347,6 +367,8 @@ impl Room {
         let mut stats = self.gone.clone();
         for task in self.tasks.values_mut() {
             task.settle_live();
+            task.watch_time(now);
+            tell(task, &self.options, Instant::now());
             summary.merge(&task.summary(now));
             stats.merge(&task.stats());
             let sample = task.take_sample();
@@ -362,6 +384,18 @@ impl Room {
         self.fresh = false;
         // What nobody asks for any more is not kept in memory.
         self.answered.take_if(|(at, _, _)| at.elapsed() >= ANSWER_KEPT);
+    }
+}
+
+/// Hands on what a task's rules had to say; `read` is when the records behind it came.
+fn tell(task: &mut Task, options: &Options, read: Instant) {
+    let signals = task.take_signals();
+    if !signals.is_empty() {
+        // Nobody hears it any more when the service stops; the next one reads the records again.
+        let _ = options.alerts.blocking_send(Said::Signals(signals, read));
+    }
+    for shift in task.take_shifts() {
+        let _ = options.alerts.blocking_send(Said::Shift(Box::new(shift)));
     }
 }
 

@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
+use crate::decode::{Format, Mapping, Names};
 use crate::kpi::ServiceLevel;
 use crate::time::Grid;
 
 use super::DEFAULTS;
+use super::alerting::{Alerts, Notify, read_alerts, read_notify, texts};
 use super::fault::{Fault, nearest};
+use super::mapping::{load_mapping, load_names};
 use super::raw::Layers;
 use super::section::Section;
 
@@ -37,14 +41,36 @@ pub struct Config {
     pub kafka: Kafka,
     /// Where the service listens.
     pub listeners: Listeners,
+    /// The file with the users; `None`: there are none, and only clients on this machine are served.
+    pub users: Option<String>,
+    /// Encryption of every listener; `None`: none.
+    pub tls: Option<TlsFiles>,
+    /// The directory of the audit log; `None`: beside the tables.
+    pub audit_dir: Option<String>,
+    /// Bounds of SQL.
+    pub sql: Sql,
     /// What holds for queues that do not say otherwise.
     pub queue_defaults: QueueDefaults,
     /// The queues that are listed, by name; what they leave open is filled from `queue_defaults`.
     pub queues: BTreeMap<String, Queue>,
+    /// What is expected of the days to come.
+    pub forecast: Forecast,
     /// How rows are written.
     pub lake: Lake,
     /// What `/metrics` shows.
     pub metrics: Metrics,
+    /// Lexicons by which messages are read: names of shipped ones, or paths; the later overrides the earlier.
+    pub lexicons: Vec<String>,
+    /// Files of rules; none: the shipped ones.
+    pub rules: Vec<String>,
+    /// The roster, CSV.
+    pub roster: Option<String>,
+    /// The people who can be told, CSV.
+    pub people: Option<String>,
+    /// Where alerts are sent.
+    pub notify: Vec<Notify>,
+    /// How alerts live.
+    pub alerts: Alerts,
     /// What can be started with, but was hardly meant; to be shown by [`Fault::as_warning`].
     pub warnings: Vec<Fault>,
 }
@@ -85,6 +111,10 @@ pub struct Topic {
     pub name: String,
     /// How its records are written.
     pub format: String,
+    /// How records of one's own become events, for the format `mapped`.
+    pub mapping: Option<Arc<Mapping>>,
+    /// Names for ids of queues and agents.
+    pub names: Option<Arc<Names>>,
 }
 
 /// librdkafka's properties. `Debug` shows no secret.
@@ -100,6 +130,26 @@ pub struct Listeners {
     pub pg: Option<SocketAddr>,
     /// Arrow Flight SQL.
     pub flight: Option<SocketAddr>,
+}
+
+/// Encryption of every listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain of certificates, PEM.
+    pub certificate: String,
+    /// The private key, PEM.
+    pub key: String,
+}
+
+/// Bounds of SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sql {
+    /// How long a query may take.
+    pub timeout_secs: i64,
+    /// Memory of all queries together, in MiB.
+    pub memory_mib: i64,
+    /// Queries that run at once.
+    pub max_concurrent: i64,
 }
 
 /// What holds for queues that do not say otherwise.
@@ -124,6 +174,27 @@ pub struct Queue {
     pub short_abandon_secs: i64,
     /// How the service level is reckoned.
     pub service_level_formula: ServiceLevel,
+}
+
+/// What forecasts and staffing go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forecast {
+    /// Days ahead.
+    pub horizon_days: i64,
+    /// Percent to be answered within the target wait.
+    pub service_level_percent: i64,
+    /// Percent of their time that agents may be busy.
+    pub occupancy_cap_percent: i64,
+    /// Percent of rostered time that is not worked.
+    pub shrinkage_percent: i64,
+    /// Chats that one agent has at once.
+    pub chat_concurrency: i64,
+    /// Mean patience of customers.
+    pub patience_secs: i64,
+    /// Whose holidays hold: `cn` or `none`.
+    pub calendar: String,
+    /// The CSV of own events.
+    pub events: Option<String>,
 }
 
 /// How rows are written.
@@ -222,10 +293,39 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
     };
     let mut warnings = Vec::new();
     let kafka = read_kafka(root.section("kafka"), keys, &mut warnings);
+    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+    let users = filled(root.text("users"));
     let listeners = Listeners {
-        http: read_listener(root.section("http"), keys),
-        pg: read_listener(root.section("pg"), keys),
-        flight: read_listener(root.section("flight"), keys),
+        http: read_listener(root.section("http"), users.is_some(), keys),
+        pg: read_listener(root.section("pg"), users.is_some(), keys),
+        flight: read_listener(root.section("flight"), users.is_some(), keys),
+    };
+    let tls = {
+        let mut section = root.section("tls");
+        let files = (filled(section.text("certificate")), filled(section.text("key")));
+        if files.0.is_some() != files.1.is_some() {
+            let missing = if files.0.is_some() { "key" } else { "certificate" };
+            let hint = "a certificate needs its key; leave both empty for no encryption".to_owned();
+            section.refuse(missing, format!("`{}` is empty", section.name(missing)), Some(hint));
+        }
+        section.finish(keys);
+        files.0.zip(files.1).map(|(certificate, key)| TlsFiles { certificate, key })
+    };
+    let audit_dir = {
+        let mut section = root.section("audit");
+        let directory = filled(section.text("directory"));
+        section.finish(keys);
+        directory
+    };
+    let sql = {
+        let mut section = root.section("sql");
+        let sql = Sql {
+            timeout_secs: section.integer("timeout_secs", 1..=86_400),
+            memory_mib: section.integer("memory_mib", 16..=1 << 20),
+            max_concurrent: section.integer("max_concurrent", 1..=1_000),
+        };
+        section.finish(keys);
+        sql
     };
     let queue_defaults = {
         let mut section = root.section("queue_defaults");
@@ -241,13 +341,20 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         defaults
     };
     let queues = read_queues(root.sections("queue"), queue_defaults, keys);
+    let forecast = read_forecast(root.section("forecast"), keys);
     let lake = read_lake(root.section("lake"), keys);
+    let lexicons = root.text_list("lexicons");
     let metrics = {
         let mut section = root.section("metrics");
         let metrics = Metrics { max_series: section.integer("max_series", 1..=10_000_000) };
         section.finish(keys);
         metrics
     };
+    let rules = texts(root.text_list("rules"));
+    let mut path = |key| Some(root.text(key)).filter(|path| !path.is_empty());
+    let (roster, people) = (path("roster"), path("people"));
+    let notify = read_notify(root.sections("notify"), keys);
+    let alerts = read_alerts(root.section("alerts"), keys);
     root.finish(keys);
     Config {
         timezone,
@@ -259,10 +366,21 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         contact_timeout_secs,
         kafka,
         listeners,
+        users,
+        tls,
+        audit_dir,
+        sql,
         queue_defaults,
         queues,
+        forecast,
         lake,
         metrics,
+        lexicons,
+        rules,
+        roster,
+        people,
+        notify,
+        alerts,
         warnings,
     }
 }
@@ -299,8 +417,21 @@ fn read_data_dir(root: &mut Section<'_>) -> String {
     data_dir
 }
 
-/// The formats that topics can be written in; each is a file of `decode`.
-const FORMATS: &[&str] = &["callpulse"];
+/// Reads the file that `key` names; its faults are this configuration's faults.
+fn read_file<T>(
+    entry: &mut Section<'_>,
+    key: &'static str,
+    load: fn(&Path) -> Result<T, Vec<Fault>>,
+) -> Option<Arc<T>> {
+    let path = entry.optional_text(key)?;
+    match load(Path::new(&path)) {
+        Ok(read) => Some(Arc::new(read)),
+        Err(faults) => {
+            faults.into_iter().for_each(|fault| entry.pass_on(fault));
+            None
+        }
+    }
+}
 
 fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Fault>) -> Kafka {
     let brokers = section.text_list("brokers");
@@ -324,13 +455,27 @@ fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Faul
         if topics.iter().any(|topic| topic.name == name) && !name.is_empty() {
             entry.refuse("name", format!("the topic `{}` is listed twice", entry.written("name")), None);
         }
-        let format = entry.optional_text("format").unwrap_or_else(|| FORMATS[0].to_owned());
-        if !FORMATS.contains(&format.as_str()) {
-            let hint = format!("known are `{}`", FORMATS.join("`, `"));
+        let format = entry.optional_text("format").unwrap_or_else(|| Format::default().name().to_owned());
+        if Format::from_name(&format).is_none() {
+            let near = nearest(&format, Format::names()).map(|near| format!("the nearest is `{near}`; "));
+            let hint = format!("{}known are `{}`", near.unwrap_or_default(), Format::names().join("`, `"));
             entry.refuse("format", format!("unknown format `{}`", entry.written("format")), Some(hint));
         }
+        let mapping = read_file(&mut entry, "mapping", load_mapping);
+        if format == Format::Mapped.name() && !entry.has("mapping") {
+            let hint = "name the file: `mapping = \"calls.toml\"`".to_owned();
+            entry.refuse("format", "the format `mapped` needs a mapping".to_owned(), Some(hint));
+        } else if format != Format::Mapped.name() && entry.has("mapping") {
+            let hint = "a mapping is for `format = \"mapped\"`".to_owned();
+            entry.refuse(
+                "mapping",
+                format!("the format `{}` takes no mapping", entry.written("format")),
+                Some(hint),
+            );
+        }
+        let names = read_file(&mut entry, "names", load_names);
         entry.finish(keys);
-        topics.push(Topic { name, format });
+        topics.push(Topic { name, format, mapping, names });
     }
     if section.has_empty_list("topics") {
         let hint = "write `topics = [{ name = \"callpulse.events\" }]`".to_owned();
@@ -370,7 +515,7 @@ fn check_topic(section: &Section<'_>, key: &str, name: &str) {
     }
 }
 
-fn read_listener(mut section: Section<'_>, keys: &[String]) -> Option<SocketAddr> {
+fn read_listener(mut section: Section<'_>, has_users: bool, keys: &[String]) -> Option<SocketAddr> {
     let text = section.text("listen");
     let written = section.written("listen");
     let name = section.name("listen");
@@ -380,11 +525,11 @@ fn read_listener(mut section: Section<'_>, keys: &[String]) -> Option<SocketAddr
     };
     let listener = match address.parse::<SocketAddr>() {
         _ if text == "off" || !section.has_text("listen") => None,
-        Ok(address) if address.ip().to_canonical().is_loopback() => Some(address),
+        Ok(address) if has_users || address.ip().to_canonical().is_loopback() => Some(address),
         Ok(_) => {
-            // There are no users yet, and without users whoever comes in is admin.
+            // Without users whoever comes in is admin.
             let message = format!("`{name}` is not a loopback address: `{written}`");
-            let hint = "without users only loopback listeners start; take `127.0.0.1`, and let others in by a tunnel";
+            let hint = "without users only loopback listeners start; take `127.0.0.1`, or make `users`";
             section.refuse("listen", message, Some(hint.to_owned()));
             None
         }
@@ -449,6 +594,25 @@ fn formula(section: &Section<'_>, id: &str) -> Option<ServiceLevel> {
     found
 }
 
+fn read_forecast(mut section: Section<'_>, keys: &[String]) -> Forecast {
+    let forecast = Forecast {
+        horizon_days: section.integer("horizon_days", 1..=366),
+        service_level_percent: section.integer("service_level_percent", 1..=99),
+        occupancy_cap_percent: section.integer("occupancy_cap_percent", 1..=100),
+        shrinkage_percent: section.integer("shrinkage_percent", 0..=90),
+        chat_concurrency: section.integer("chat_concurrency", 1..=100),
+        patience_secs: section.integer("patience_secs", 0..=SECS_MAX),
+        calendar: section.text("calendar"),
+        events: Some(section.text("events")).filter(|path| !path.is_empty()),
+    };
+    if section.has_text("calendar") && !matches!(forecast.calendar.as_str(), "cn" | "none") {
+        let message = format!("unknown calendar: `{}`", section.written("calendar"));
+        section.refuse("calendar", message, Some("known are `cn` and `none`".to_owned()));
+    }
+    section.finish(keys);
+    forecast
+}
+
 fn read_lake(mut section: Section<'_>, keys: &[String]) -> Lake {
     let commit_secs = section.integer("commit_secs", 1..=3_600);
     let commit_rows = section.integer("commit_rows", 1..=100_000_000);
@@ -458,8 +622,16 @@ fn read_lake(mut section: Section<'_>, keys: &[String]) -> Lake {
     let checkpoint_every_commits = section.integer("checkpoint_every_commits", 1..=1_000_000);
     let vacuum_hours = section.integer("vacuum_hours", 0..=SECS_MAX / 3_600);
     let retention_days = {
-        const TABLES: [&str; 7] =
-            ["events", "contacts", "legs", "handlings", "agent_states", "rejects", "restatements"];
+        const TABLES: [&str; 8] = [
+            "events",
+            "contacts",
+            "legs",
+            "handlings",
+            "agent_states",
+            "forecasts",
+            "rejects",
+            "restatements",
+        ];
         let mut section = section.section("retention_days");
         let days = TABLES.map(|table| (table, section.integer(table, 0..=36_600)));
         section.finish(keys);

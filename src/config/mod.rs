@@ -1,20 +1,25 @@
 //! The configuration: the files and settings as written, and what the rooms need.
 //!
 //! Looks, never does: opens no listener, no lake and no broker. Reads the configuration file, and the files that
-//! `${file:PATH}` names.
+//! `${file:PATH}`, `mapping` and `names` name.
 //!
 //! Invariant: every key stands in `config/default.toml` with its default, unit and reason, and is read from there.
 //! Invariant: every fault is reported, with its file and line; none quotes a value that came from a variable or file.
 
+mod alerting;
 mod checked;
 mod fault;
+mod mapping;
 mod raw;
 mod section;
 
+pub use alerting::{Alerts, Notify};
 pub use checked::{
-    Config, ContactTimeouts, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults, Topic,
+    Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults,
+    Topic,
 };
 pub use fault::Fault;
+pub use mapping::{load_mapping, load_names};
 
 /// The compiled-in defaults: every key with its default, unit and reason.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");

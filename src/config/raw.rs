@@ -172,7 +172,7 @@ impl Layers {
         Some(&table.get(last)?.value)
     }
 
-    fn parse(&mut self, file: &str, text: &str) -> Option<Table> {
+    pub(super) fn parse(&mut self, file: &str, text: &str) -> Option<Table> {
         let file: Rc<str> = file.into();
         let (document, errors) = DeTable::parse_recoverable(text);
         let lines = Lines { file: &file, text };

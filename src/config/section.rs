@@ -26,6 +26,61 @@ impl<'c> Section<'c> {
         Self { table: Some(table), path: String::new(), origin, faults, asked: Vec::new() }
     }
 
+    /// The whole of another file.
+    pub(super) fn file(table: &'c Table, file: &str, faults: &'c RefCell<Vec<Fault>>) -> Self {
+        let origin = Origin { file: file.into(), line: None };
+        Self { table: Some(table), path: String::new(), origin, faults, asked: Vec::new() }
+    }
+
+    /// Tells whether `key` was written; it counts as asked for.
+    pub(super) fn has(&mut self, key: &'static str) -> bool {
+        self.optional(key).is_some()
+    }
+
+    /// The keys of a table of names that others give.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.table.into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The text under a name that others give, where it is text.
+    pub(super) fn plain_text(&self, name: &str) -> Option<String> {
+        match self.table.and_then(|table| table.get(name)).map(|node| &node.value) {
+            Some(Value::Text { value, .. }) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
+    /// The table under a name that others give.
+    pub(super) fn named(&self, name: &str) -> Section<'c> {
+        let (faults, path) = (self.faults, self.name(name));
+        match self.table.and_then(|table| table.get(name)) {
+            Some(node) => Self::of(node, path, faults),
+            None => Section { table: None, path, origin: self.origin.clone(), faults, asked: Vec::new() },
+        }
+    }
+
+    /// A table of names that others give, each with a word or a list of words; numbers and flags are read as words.
+    pub(super) fn word_lists(&self) -> Vec<(String, Vec<String>)> {
+        let word = |node: &Node| match &node.value {
+            Value::Text { value, .. } => Some(value.clone()),
+            Value::Integer(number) => Some(number.to_string()),
+            Value::Flag(flag) => Some(flag.to_string()),
+            _ => None,
+        };
+        let mut lists = Vec::new();
+        for (name, node) in self.table.into_iter().flatten() {
+            let words: Option<Vec<String>> = match &node.value {
+                Value::List(items) => items.iter().map(word).collect(),
+                _ => word(node).map(|word| vec![word]),
+            };
+            match words {
+                Some(words) => lists.push((name.clone(), words)),
+                None => self.wrong_kind(name, node, "text, or a list of texts"),
+            }
+        }
+        lists
+    }
+
     /// The table under `key`.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'c> {
         let (faults, path) = (self.faults, self.name(key));
@@ -82,6 +137,19 @@ impl<'c> Section<'c> {
                 Vec::new()
             }
         }
+    }
+
+    /// As [`Section::text_list`], where the key may be left out.
+    pub(super) fn optional_text_list(&mut self, key: &'static str) -> Option<Vec<String>> {
+        self.table.is_some_and(|table| table.contains_key(key)).then(|| self.text_list(key)).or_else(|| {
+            self.asked.push(key);
+            None
+        })
+    }
+
+    /// As [`Section::flag`], where the key may be left out.
+    pub(super) fn optional_flag(&mut self, key: &'static str) -> Option<bool> {
+        self.optional(key).and_then(|node| self.as_flag(key, node))
     }
 
     pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<i64>) -> i64 {
@@ -146,6 +214,11 @@ impl<'c> Section<'c> {
     /// Notes that the value of `key` cannot be used.
     pub(super) fn refuse(&self, key: &str, message: String, hint: Option<String>) {
         self.faults.borrow_mut().push(self.origin(key).fault(message, hint));
+    }
+
+    /// Notes a fault of a file that a key names.
+    pub(super) fn pass_on(&self, fault: Fault) {
+        self.faults.borrow_mut().push(fault);
     }
 
     /// The key with the names of its tables.

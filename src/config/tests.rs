@@ -132,7 +132,9 @@ fn an_unknown_key_is_refused_with_the_nearest_name_and_its_line() {
         ]
     );
     // Keys of later work are not taken in silence.
-    assert!(faults("rules = [\"a.toml\"]")[0].starts_with("error: unknown key `rules` (c.toml, line 1)"));
+    assert!(
+        faults("licences = [\"a.toml\"]")[0].starts_with("error: unknown key `licences` (c.toml, line 1)")
+    );
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! An agent's states in order, as intervals: each state holds until the agent's next one.
 //!
+//! Of several events that carry one id the first in order (time, state, reason, department) counts, whatever arrived
+//! first; the others are kept beside, so that each is known when it comes again.
+//!
 //! An interval is written when its end is known; an event that arrives in between splits it, and the
 //! interval is written again under a greater revision. States older than events may still restate are
 //! dropped, except the one that was in force.
@@ -20,11 +23,20 @@ pub(super) struct State {
     pub(super) written_end: Option<Millis>,
 }
 
+impl State {
+    /// What tells events of one id apart, and says which of them counts.
+    fn order(&self) -> (Millis, AgentStateName, Option<&str>, Option<&str>) {
+        (self.time, self.state, self.reason.as_deref(), self.department.as_deref())
+    }
+}
+
 /// The states of one agent that may still change.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Agent {
     pub(super) states: Vec<State>,
-    /// Distinct events so far, also those that were dropped: the revision of what is written next.
+    /// Events whose id another event carries that comes before them in order.
+    pub(super) shadowed: Vec<State>,
+    /// Distinct events so far, also those that were dropped or are shadowed: the revision of what is written next.
     pub(super) count: i64,
     /// States before this were dropped.
     pub(super) horizon: Option<Millis>,
@@ -48,35 +60,44 @@ impl Agent {
         if event.time < self.horizon.unwrap_or(Millis::MIN).max(settled_before) {
             return Taken::TooLate;
         }
-        let mut repeat = false;
-        if let Some(known) = self.states.iter().position(|known| *known.id == *event.id) {
-            // Of two events with one id the first in order counts, whatever arrived first.
-            let old = &self.states[known];
-            if (old.time, old.state) <= (event.time, state) {
-                return Taken::Repeat;
-            }
-            self.states.remove(known);
-            repeat = true;
-        }
-        let at = self.states.partition_point(|s| (s.time, &*s.id) < (event.time, &*event.id));
         let text = |text: &Option<crate::event::Text<'_>>| text.as_deref().map(Box::from);
-        self.states.insert(
-            at,
-            State {
-                time: event.time,
-                id: Box::from(&*event.id),
-                state,
-                reason: text(&event.reason),
-                department: text(&event.department),
-                written_end: None,
-            },
-        );
-        self.dirty = true;
-        if repeat {
+        let new = State {
+            time: event.time,
+            id: Box::from(&*event.id),
+            state,
+            reason: text(&event.reason),
+            department: text(&event.department),
+            written_end: None,
+        };
+        let same = |known: &State| known.id == new.id && known.order() == new.order();
+        if self.shadowed.iter().any(|known| same(known) && known.time >= settled_before) {
             return Taken::Repeat;
         }
-        self.count += 1;
-        Taken::New
+        let mut taken = Taken::New;
+        // An id is known for as long as its event may be restated, and longer if that is the state in force before: its
+        // row's end may still change. What is older counts as unknown, whether it has been dropped since or not.
+        let in_force = self.states.partition_point(|state| state.time < settled_before).saturating_sub(1);
+        let known = self.states.iter().skip(in_force).position(|known| known.id == new.id);
+        if let Some(known) = known.map(|at| at + in_force) {
+            if same(&self.states[known]) {
+                return Taken::Repeat;
+            }
+            self.count += 1;
+            self.dirty = true;
+            if self.states[known].order() < new.order() {
+                self.shadowed.push(new);
+                return Taken::Repeat;
+            }
+            let later = self.states.remove(known);
+            self.shadowed.push(later);
+            taken = Taken::Repeat;
+        } else {
+            self.count += 1;
+        }
+        let at = self.states.partition_point(|s| (s.time, &s.id) < (new.time, &new.id));
+        self.states.insert(at, new);
+        self.dirty = true;
+        taken
     }
 
     /// The state in force, by the events so far.
@@ -104,6 +125,7 @@ impl Agent {
         let old = self.states.partition_point(|state| state.time < settled_before);
         if old > 1 {
             self.states.drain(..old - 1);
+            self.shadowed.retain(|state| state.time >= settled_before);
             self.horizon = Some(settled_before);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashTable};
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,12 +14,18 @@ use super::json::rows_json;
 use super::log::{Appended, Hashes, Log};
 use super::options::Options;
 use super::rows::Rows;
-use crate::event::{AgentStateName, Event, Kind, Place};
+use super::words::{Ear, Heard};
+use crate::event::{AgentStateName, Event, Kind, Place, Speaker};
 use crate::facts::{EventRow, Facts, MessageRow, RestatementRow};
+use crate::text::Reader;
 use crate::time::{DAY, HOUR, Millis, SlotCache};
 
 /// How long dossiers (complaints, promises, shifts) are held after their newest event, event time.
 const DOSSIER_MS: Millis = 90 * DAY;
+/// Contacts with more events than this are not folded anew for each message that comes …
+const LONG: u32 = 1024;
+/// … but when they have grown by one part in this many, so that a contact's folds together cost a few times its length.
+const GROWTH: usize = 8;
 /// How long the ids of forgotten contacts are known, so that their late events are told from new contacts.
 const FORGOTTEN_MS: Millis = 7 * DAY;
 
@@ -41,6 +48,9 @@ pub trait Observer {
 
     /// An agent's state in force was `old` and is `new`.
     fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>);
+
+    /// A new message was read; each is told once.
+    fn heard(&mut self, _heard: &Heard) {}
 }
 
 /// Sizes and counts, for metrics.
@@ -57,6 +67,9 @@ pub struct Counts {
     /// Events whose time was behind the watermark when they came.
     pub late_events: u64,
 }
+
+/// Partial transcript pieces, by their utterance.
+pub(super) type Partials = BTreeMap<Box<str>, Event<'static>>;
 
 /// A contact in memory.
 #[derive(Debug)]
@@ -76,9 +89,10 @@ pub(super) struct Contact {
     /// What the observer has counted.
     pub(super) counted: i64,
     pub(super) dirty: bool,
+    /// Something else than messages has come since it was settled.
+    pub(super) urgent: bool,
     /// Partial transcript pieces whose final piece has not come.
-    #[expect(clippy::box_collection, reason = "nearly always none, and millions of contacts have the field")]
-    pub(super) partials: Option<Box<Vec<Event<'static>>>>,
+    pub(super) partials: Option<Box<Partials>>,
 }
 
 /// Joins the events of one task.
@@ -103,6 +117,9 @@ pub struct Correlator {
     pub(super) counts: Counts,
     /// Hashes of one in 64 of the contacts that began since they were last taken.
     sample: Vec<u64>,
+    ear: Ear,
+    /// Messages that were read since the last settling.
+    heard: Vec<Heard>,
 }
 
 /// One contact in this many is sampled.
@@ -131,7 +148,14 @@ impl Correlator {
             forgotten_by_hour: BTreeMap::new(),
             counts: Counts::default(),
             sample: Vec::new(),
+            ear: Ear::default(),
+            heard: Vec::new(),
         }
+    }
+
+    /// Reads every message from now on by this reader; without one, messages have neither sentiment nor keywords.
+    pub fn read_by(&mut self, reader: Arc<Reader>) {
+        self.ear.set(reader);
     }
 
     /// The time up to which events are taken to have come: the newest event's time less the lateness.
@@ -185,12 +209,19 @@ impl Correlator {
         };
         let contact = self.contacts[at as usize].as_mut().expect("the index names contacts that are held");
         let memory = contact.log.memory();
-        let appended = contact.log.append(event);
+        let ear = &mut self.ear;
+        let mut is_read = false;
+        let appended = contact.log.append(event, |log| {
+            let words = ear.listen(log, event);
+            is_read = words.is_some();
+            words
+        });
         self.counts.contact_bytes += (contact.log.memory() - memory) as u64;
         if appended == Appended::Repeat {
             return Applied::Repeat;
         }
         contact.touched = watermark;
+        contact.urgent |= event.kind != Kind::Message;
         if !contact.dirty {
             contact.dirty = true;
             self.dirty.push(at);
@@ -200,7 +231,26 @@ impl Correlator {
         }
         if event.kind == Kind::Message {
             if event.is_final {
-                facts.messages.push(&message_row(event, &mut self.slots));
+                let mut row = message_row(event, &mut self.slots);
+                if is_read {
+                    row.sentiment = Some(self.ear.score());
+                    row.hits = (!self.ear.hits.is_empty()).then_some(&*self.ear.hits);
+                }
+                facts.messages.push(&row);
+                if is_read {
+                    let own = event.queue.as_deref();
+                    self.heard.push(Heard {
+                        time: event.time,
+                        speaker: event.speaker.unwrap_or(Speaker::System),
+                        // Looked up only where somebody counts by it.
+                        queue: match self.ear.categories.is_empty() {
+                            true => None,
+                            false => own.or_else(|| contact.log.latest_queue()).map(Box::from),
+                        },
+                        score: self.ear.score(),
+                        categories: std::mem::take(&mut self.ear.categories),
+                    });
+                }
                 if let Some(utterance) = event.utterance.as_deref() {
                     contact.drop_partial(utterance);
                 }
@@ -291,6 +341,22 @@ impl Correlator {
     /// of contacts that have closed, restatements of rows that were handed out before, and tells the
     /// observer what changed.
     pub fn settle(&mut self, facts: &mut Facts, observer: &mut impl Observer) {
+        self.settle_some(facts, observer, false);
+    }
+
+    /// As [`Correlator::settle`], but lets messages of long contacts that are open wait until there are enough of them. They
+    /// are in [`Correlator::open_rows`] all the same; the observer learns of them later. Not for a moment whose
+    /// rows are stored together with its position.
+    pub fn settle_soon(&mut self, facts: &mut Facts, observer: &mut impl Observer) {
+        self.settle_some(facts, observer, true);
+    }
+
+    /// True while something waits that [`Correlator::settle_soon`] has left.
+    pub fn waits(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    fn settle_some(&mut self, facts: &mut Facts, observer: &mut impl Observer, may_wait: bool) {
         let watermark = self.watermark();
         while let Some(&Reverse((at, index))) = self.timers.peek() {
             if at > watermark {
@@ -301,6 +367,7 @@ impl Correlator {
                 && contact.timer == at
             {
                 contact.timer = Millis::MAX;
+                contact.urgent = true;
                 if !contact.dirty {
                     contact.dirty = true;
                     self.dirty.push(index);
@@ -308,12 +375,18 @@ impl Correlator {
             }
         }
         let mut dirty = std::mem::take(&mut self.dirty);
-        for &index in &dirty {
-            self.settle_contact(index, watermark, facts, observer);
-        }
-        dirty.clear();
+        dirty.retain(|&index| {
+            let waits = may_wait && self.contact(index).is_some_and(Contact::can_wait);
+            if !waits {
+                self.settle_contact(index, watermark, facts, observer);
+            }
+            waits
+        });
         self.dirty = dirty;
 
+        for heard in self.heard.drain(..) {
+            observer.heard(&heard);
+        }
         let horizon = self.horizon();
         for agent_id in std::mem::take(&mut self.dirty_agents) {
             if let Some(agent) = self.agents.get_mut(&agent_id) {
@@ -345,6 +418,7 @@ impl Correlator {
     ) {
         let Some(contact) = self.contacts[index as usize].as_mut() else { return };
         contact.dirty = false;
+        contact.urgent = false;
         let (settled_len, settled_at) = contact.settled;
         let was_open = settled_len > 0 && contact.forget_at.is_none();
         let Contact { key, log, .. } = &*contact;
@@ -405,7 +479,7 @@ impl Correlator {
 
     fn forget(&mut self, index: u32, watermark: Millis, facts: &mut Facts) {
         let Some(contact) = self.contacts[index as usize].take() else { return };
-        for partial in contact.partials.iter().flat_map(|partials| partials.iter()) {
+        for partial in contact.partials.iter().flat_map(|partials| partials.values()) {
             facts.messages.push(&message_row(partial, &mut self.slots));
         }
         let hash = xxh3_64(contact.key.as_bytes());
@@ -471,6 +545,7 @@ impl Correlator {
             written: 0,
             counted: 0,
             dirty: false,
+            urgent: false,
             partials: None,
         };
         self.hold(hash, contact)
@@ -527,7 +602,7 @@ impl Correlator {
     pub fn open_rows(&mut self, now: Millis, facts: &mut Facts) {
         let watermark = self.watermark();
         for contact in self.contacts.iter().flatten() {
-            for partial in contact.partials.iter().flat_map(|partials| partials.iter()) {
+            for partial in contact.partials.iter().flat_map(|partials| partials.values()) {
                 facts.messages.push(&message_row(partial, &mut self.slots));
             }
             if contact.written > 0 && !contact.dirty {
@@ -569,22 +644,29 @@ impl Contact {
             return;
         }
         let partials = self.partials.get_or_insert_default();
-        match partials.iter_mut().find(|known| known.utterance.as_deref() == Some(utterance)) {
-            Some(known) if (known.time, &known.id) < (event.time, &event.id) => {
-                *known = event.clone().into_owned()
-            }
-            Some(_) => {}
-            None => partials.push(event.clone().into_owned()),
+        let newer = |known: &Event<'_>| (known.time, &known.id) < (event.time, &event.id);
+        if partials.get(utterance).is_none_or(newer) {
+            partials.insert(Box::from(utterance), event.clone().into_owned());
         }
     }
 
     fn drop_partial(&mut self, utterance: &str) {
         if let Some(partials) = &mut self.partials {
-            partials.retain(|known| known.utterance.as_deref() != Some(utterance));
+            partials.remove(utterance);
             if partials.is_empty() {
                 self.partials = None;
             }
         }
+    }
+
+    /// True when only messages have come to a long contact that is open, and not many of them.
+    fn can_wait(&self) -> bool {
+        let (settled, now) = (self.settled.0 as usize, self.log.bytes.len());
+        self.log.count > LONG
+            && !self.urgent
+            && self.written == 0
+            && settled > 0
+            && (now - settled) * GROWTH < now
     }
 }
 

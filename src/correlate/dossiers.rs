@@ -1,7 +1,8 @@
 //! Surveys, complaints, promises and shifts: a few events each, joined by their own id.
 //!
 //! The row of a dossier is a function of the set of its events. It is written again, under a greater
-//! revision, whenever that set grows; of one key the newest row holds.
+//! revision, whenever that set grows; of one key the newest row holds. Of several events that carry one id the first in
+//! order counts, whatever arrived first.
 
 use std::cmp::Ordering;
 
@@ -43,27 +44,45 @@ impl About {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dossier {
     pub(super) events: Vec<Event<'static>>,
+    /// Events whose id another event carries that comes before them in order.
+    pub(super) shadowed: Vec<Event<'static>>,
     pub(super) dirty: bool,
+}
+
+/// The order of a dossier's events. Of events with one id the whole content decides at last, so that it is the same
+/// one that counts in whatever order they came.
+fn order(a: &Event<'_>, b: &Event<'_>) -> Ordering {
+    let known = a.time.cmp(&b.time).then(a.kind.cmp(&b.kind)).then(a.id.cmp(&b.id));
+    // That two events agree so far and differ then is rare: their print is as good an order as any.
+    known.then_with(|| if a == b { Ordering::Equal } else { format!("{a:?}").cmp(&format!("{b:?}")) })
 }
 
 impl Dossier {
     /// Takes one event; false when it is a repeat.
     pub(super) fn take(&mut self, event: &Event<'_>) -> bool {
-        let order = |a: &Event<'_>, b: &Event<'_>| -> Ordering {
-            a.time.cmp(&b.time).then(a.kind.cmp(&b.kind)).then(a.id.cmp(&b.id))
-        };
-        let mut repeat = false;
+        if self.shadowed.iter().any(|known| known == event) {
+            return false;
+        }
+        let mut is_new = true;
         if let Some(known) = self.events.iter().position(|known| known.id == event.id) {
-            if order(&self.events[known], event) != Ordering::Greater {
-                return false;
+            match order(&self.events[known], event) {
+                Ordering::Equal => return false,
+                Ordering::Less => {
+                    self.shadowed.push(event.clone().into_owned());
+                    self.dirty = true;
+                    return false;
+                }
+                Ordering::Greater => {
+                    let later = self.events.remove(known);
+                    self.shadowed.push(later);
+                    is_new = false;
+                }
             }
-            self.events.remove(known);
-            repeat = true;
         }
         let at = self.events.partition_point(|known| order(known, event) == Ordering::Less);
         self.events.insert(at, event.clone().into_owned());
         self.dirty = true;
-        !repeat
+        is_new
     }
 
     /// Time of the newest event.
@@ -102,7 +121,7 @@ impl Dossier {
     }
 
     fn revision(&self) -> Option<i64> {
-        Some(self.events.len() as i64)
+        Some((self.events.len() + self.shadowed.len()) as i64)
     }
 
     fn date(&self, slots: &mut SlotCache) -> Option<i32> {

@@ -14,6 +14,7 @@ use super::flags::Flags;
 use super::log::{Entry, Log};
 use super::options::Options;
 use super::rows::Rows;
+use super::words::Running;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Kind, Speaker};
 use crate::facts::{ContactRow, HandlingRow, LegRow};
 use crate::kpi::Outcome;
@@ -222,7 +223,7 @@ impl<'a> Course<'a, '_> {
     }
 }
 
-/// The rows of a contact, from the first `upto` bytes of its log; `key` is the contact's id.
+/// The rows of a contact, from the first `upto` bytes of its log (see [`Log::events`]); `key` is the contact's id.
 pub(super) fn fold<'a>(
     key: &'a str,
     log: &'a Log,
@@ -231,16 +232,12 @@ pub(super) fn fold<'a>(
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> Folded<'a> {
-    let (mut entries, _) = log.entries(upto, 0);
-    let revision = entries.len();
-    if !log.in_order(&entries) {
-        log.put_in_order(&mut entries);
-    }
-    fold_entries(key, &entries, revision, watermark, options, slots)
+    let whole = Whole { key, keywords: log.keywords(upto), revision: log.count_upto(upto) };
+    fold_events(whole, log.events(upto).first(usize::MAX), watermark, options, slots)
 }
 
-/// The rows of a contact before and after its newest events: as its log was at `before` (length and watermark), nothing
-/// when that is 0 bytes, and as it is now. The log is read once.
+/// The rows of a contact before and after its newest events: as its log was at `before` (length and watermark; nothing
+/// where that is 0 bytes), and as it is now. Nearly always the log is read once for both.
 pub(super) fn fold_both<'a>(
     key: &'a str,
     log: &'a Log,
@@ -249,34 +246,41 @@ pub(super) fn fold_both<'a>(
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> (Folded<'a>, Folded<'a>) {
-    let (mut entries, count) = log.entries(log.bytes.len(), before.0);
-    let revision = entries.len();
-    let old = if count == 0 {
-        Folded { rows: Rows::default(), deadline: None }
-    } else if log.in_order(&entries) {
-        fold_entries(key, &entries[..count], count, before.1, options, slots)
-    } else {
-        fold(key, log, before.0, before.1, options, slots)
+    let (events, older) = log.events_since(before.0);
+    let old = match older {
+        _ if before.0 == 0 => Folded { rows: Rows::default(), deadline: None },
+        Some(older) => {
+            let whole = Whole { key, keywords: log.keywords(before.0), revision: older as u32 };
+            fold_events(whole, events.first(older), before.1, options, slots)
+        }
+        None => fold(key, log, before.0, before.1, options, slots),
     };
-    if !log.in_order(&entries) {
-        log.put_in_order(&mut entries);
-    }
-    let new = fold_entries(key, &entries, revision, watermark, options, slots);
-    (old, new)
+    let whole = Whole { key, keywords: log.keywords(log.bytes.len()), revision: log.count };
+    (old, fold_events(whole, events.first(usize::MAX), watermark, options, slots))
 }
 
-/// The rows that these events make, which stand in the contact's order.
-fn fold_entries<'a>(
+/// What is known of a contact besides its events.
+struct Whole<'a> {
+    /// Its id.
     key: &'a str,
-    events: &[Entry<'a>],
-    revision: usize,
+    /// What was found in its messages.
+    keywords: Option<&'a str>,
+    /// Entries of its log.
+    revision: u32,
+}
+
+/// The rows that these events make, which come in the contact's order.
+fn fold_events<'a>(
+    Whole { key, keywords, revision }: Whole<'a>,
+    events: impl Iterator<Item = Entry<'a>> + Clone,
     watermark: Millis,
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> Folded<'a> {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+    let Some(first_at) = events.clone().next().map(|event| event.time) else {
         return Folded { rows: Rows::default(), deadline: None };
     };
+    let mut last_at = first_at;
     let mut course = Course {
         options,
         legs: SmallVec::new(),
@@ -294,7 +298,9 @@ fn fold_entries<'a>(
     let mut started_at = None;
     let mut bot_outcome = None;
     let mut messages = 0;
-    for event in events {
+    let (mut customer, mut agent) = (Running::default(), Running::default());
+    for event in events.clone() {
+        last_at = event.time;
         channel = channel.or(event.channel);
         direction = direction.or(event.direction);
         department = department.or(event.department);
@@ -310,10 +316,17 @@ fn fold_entries<'a>(
                 contact.resolved = event.resolved.or(contact.resolved);
                 contact.disposition = event.label.or(contact.disposition);
             }
-            Kind::Message if event.is_final => messages += 1,
+            Kind::Message if event.is_final => {
+                messages += 1;
+                match (event.speaker(), event.score) {
+                    (Some(Speaker::Customer), Some(score)) => customer.add(score),
+                    (Some(Speaker::Agent), Some(score)) => agent.add(score),
+                    _ => {}
+                }
+            }
             _ => {}
         }
-        course.apply(event);
+        course.apply(&event);
     }
     let contact_channel = channel.unwrap_or(Channel::Voice);
     let mut flags = Flags::default();
@@ -344,16 +357,16 @@ fn fold_entries<'a>(
         || course.open_leg.is_some()
         || course.talks.iter().any(|talk| talk.goes_on());
     let timeout = options.contact_timeout(contact_channel);
-    let timed_out = goes_on && pending(last.time, timeout);
+    let timed_out = goes_on && pending(last_at, timeout);
     if timed_out {
         flags.add(Flags::NEVER_ENDED);
-        known_at = known_at.max(last.time.saturating_add(timeout));
-        if let Some(index) = course.close_leg(Outcome::Error, last.time) {
+        known_at = known_at.max(last_at.saturating_add(timeout));
+        if let Some(index) = course.close_leg(Outcome::Error, last_at) {
             course.legs[index].flags.add(Flags::NEVER_ENDED);
         }
         for talk in course.talks.iter_mut().filter(|talk| talk.goes_on()) {
-            talk.end(last.time);
-            talk.wrapped_at = Some(last.time);
+            talk.end(last_at);
+            talk.wrapped_at = Some(last_at);
             talk.flags.add(Flags::NEVER_ENDED);
         }
     }
@@ -361,7 +374,7 @@ fn fold_entries<'a>(
     let closed = (!goes_on || timed_out) && !unwrapped;
 
     // The rows.
-    let revision = Some(revision as i64);
+    let revision = Some(i64::from(revision));
     let direction = direction.map(Direction::as_str);
     let mut rows = Rows::default();
     for (index, leg) in course.legs.iter().enumerate() {
@@ -432,7 +445,7 @@ fn fold_entries<'a>(
     }
 
     let ended_at = if timed_out {
-        Some(last.time)
+        Some(last_at)
     } else if goes_on {
         None
     } else {
@@ -440,7 +453,7 @@ fn fold_entries<'a>(
     };
     contact.channel = Some(contact_channel.as_str());
     contact.direction = direction;
-    contact.started_at = started_at.or(Some(first.time));
+    contact.started_at = started_at.or(Some(first_at));
     contact.ended_at = ended_at;
     contact.first_queue = course.first_queue;
     contact.last_queue = course.last_queue;
@@ -465,8 +478,12 @@ fn fold_entries<'a>(
         }
     };
     contact.messages = Some(messages);
+    contact.sentiment_customer = customer.value();
+    contact.sentiment_lowest = customer.lowest();
+    contact.sentiment_agent = agent.value();
+    contact.keywords = keywords.filter(|_| messages > 0);
     contact.first_response_ms = course.talks.first().and_then(|talk| {
-        let replies = events.iter().filter(|event| {
+        let replies = events.filter(|event| {
             event.kind == Kind::Message && event.is_final && event.speaker() == Some(Speaker::Agent)
         });
         replies.map(|event| event.time - talk.started_at).find(|ms| *ms >= 0)

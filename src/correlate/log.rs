@@ -2,22 +2,27 @@
 //!
 //! Append-only, in order of arrival. An event takes about 30 bytes: strings that repeat within the
 //! contact (queue, agent, customer …) stand once in `strings`, a UUID takes 16 bytes. Two entries may
-//! carry the same id only when they differ; [`Log::put_in_order`] then keeps the one that comes first in the
+//! carry the same id only when they differ; [`Log::events`] then keeps the one that comes first in the
 //! contact's order, whatever arrived first.
+//!
+//! A contact may have a million messages: nothing here looks at every entry when one comes.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet, HashTable};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::words::Words;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Event, Kind, LeaveReason, Speaker};
 use crate::time::Millis;
 
 /// Above this many events an index of ids replaces the scan for repeats.
 const INDEX_FROM: u32 = 64;
+/// Above this many events they are read one by one, not all at once: an entry in the open takes six times its bytes.
+const MANY: u32 = 4096;
 /// Above this many bytes of strings a new one is appended without looking for it first.
 const SEARCH_STRINGS_TO: usize = 4096;
 /// Growth steps: a contact's buffers are exact to this many bytes, since millions may be open.
@@ -43,6 +48,19 @@ const DIAL: u32 = 1 << 11;
 const PARTIAL: u32 = 1 << 12;
 const DIRECTION: u32 = 1 << 13;
 const UTTERANCE: u32 = 1 << 14;
+/// A hash of the document and its version stand at the end, after the fields.
+const RECORD: u32 = 1 << 15;
+/// Words: the score of a message, its beginning and its end.
+const WORDS: u32 = 1 << 16;
+
+/// Finds entries of a long log.
+#[derive(Debug, Default, Clone)]
+struct Index {
+    /// Where entries begin, by the hash of their id.
+    ids: HashTable<u32>,
+    /// Hashes of the utterances whose final piece is there.
+    finals: HashSet<u32, BuildHasherDefault<Ready>>,
+}
 
 /// A slice of the log's strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,7 +70,7 @@ struct Symbol {
 }
 
 /// A hasher that takes a hash as it is.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Ready(u64);
 
 impl Hasher for Ready {
@@ -64,6 +82,10 @@ impl Hasher for Ready {
     }
     fn write_u64(&mut self, value: u64) {
         self.0 = value;
+    }
+    fn write_u32(&mut self, value: u32) {
+        // The table takes its tag from the upper bits.
+        self.0 = u64::from(value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
@@ -81,7 +103,7 @@ pub(super) struct Entry<'a> {
     pub(super) agent: Option<&'a str>,
     pub(super) customer: Option<&'a str>,
     pub(super) tier: Option<&'a str>,
-    /// Topic of `started`, disposition of `wrapped`.
+    /// Topic of `started`, disposition of `wrapped`; of a message, the contact's keywords after it came.
     pub(super) label: Option<&'a str>,
     /// Queue, else agent, that a `transferred` names.
     pub(super) to: Option<&'a str>,
@@ -91,14 +113,28 @@ pub(super) struct Entry<'a> {
     pub(super) resolved: Option<bool>,
     pub(super) dial_ms: Option<i64>,
     pub(super) is_final: bool,
+    /// Hash and version of the document that the event was read from.
+    record: Option<(u64, i64)>,
+    /// Sentiment of a message in thousandths, its beginning and its end (see [`Words`]).
+    pub(super) score: Option<i16>,
+    head: &'a str,
+    tail: &'a str,
 }
-
-/// Entries of one contact; most contacts have no more than these, and take no memory besides the stack.
-pub(super) type Entries<'a> = SmallVec<[Entry<'a>; 16]>;
 
 impl Entry<'_> {
     fn order(&self, other: &Entry<'_>) -> Ordering {
-        self.time.cmp(&other.time).then(self.kind.cmp(&other.kind)).then_with(|| self.id.cmp(other.id))
+        let known =
+            self.time.cmp(&other.time).then(self.kind.cmp(&other.kind)).then_with(|| self.id.cmp(other.id));
+        known.then_with(|| self.content().cmp(&other.content()))
+    }
+
+    /// What tells entries of one id, time and kind apart, and puts them in order.
+    fn content(&self) -> Content<'_> {
+        // A message's label was not said by the event.
+        let label = self.label.filter(|_| self.kind != Kind::Message);
+        let texts = [self.queue, self.department, self.agent, self.customer, self.tier, label, self.to];
+        let codes = [self.channel.map(|channel| channel as u8), self.direction.map(|to| to as u8), self.code];
+        (texts, codes, self.resolved, self.dial_ms, self.is_final)
     }
 
     pub(super) fn bot_outcome(&self) -> Option<BotOutcome> {
@@ -112,6 +148,71 @@ impl Entry<'_> {
     }
     pub(super) fn speaker(&self) -> Option<Speaker> {
         self.code.and_then(Speaker::from_code)
+    }
+}
+
+/// The fields of an event that its log keeps, without id, time and kind.
+type Content<'a> = ([Option<&'a str>; FIELDS], [Option<u8>; 3], Option<bool>, Option<i64>, bool);
+
+/// [`Entry::content`] of an event that is not written yet.
+fn content_of<'a>(event: &'a Event<'_>) -> Content<'a> {
+    let label = match event.kind {
+        Kind::ContactStarted => event.topic.as_deref(),
+        Kind::Wrapped => event.disposition.as_deref(),
+        _ => None,
+    };
+    let to = event.to_queue.as_deref().or(event.to_agent.as_deref());
+    let code = match event.kind {
+        Kind::BotEnded => event.bot_outcome.map(|code| code as u8),
+        Kind::LeftQueue => event.leave_reason.map(|code| code as u8),
+        Kind::Ended => event.by.map(|code| code as u8),
+        Kind::Message => event.speaker.map(|code| code as u8),
+        _ => None,
+    };
+    let texts = [
+        event.queue.as_deref(),
+        event.department.as_deref(),
+        event.agent_id.as_deref(),
+        event.customer_id.as_deref(),
+        event.tier.as_deref(),
+        label,
+        to,
+    ];
+    let codes = [event.channel.map(|channel| channel as u8), event.direction.map(|to| to as u8), code];
+    let resolved = event.resolved.filter(|_| event.kind == Kind::Wrapped);
+    (texts, codes, resolved, event.dial_ms, event.is_final)
+}
+
+/// The events of a log in order.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, on the stack of a fold; nearly every contact is short and needs no allocation"
+)]
+pub(super) enum Events<'a> {
+    /// All at hand.
+    Few(SmallVec<[Entry<'a>; 16]>),
+    /// Where they begin; each is read when it is asked for.
+    Many(&'a Log, Vec<u32>),
+}
+
+impl<'a> Events<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Events::Few(events) => events.len(),
+            Events::Many(_, order) => order.len(),
+        }
+    }
+
+    fn at(&self, at: usize) -> Option<Entry<'a>> {
+        match self {
+            Events::Few(events) => events.get(at).copied(),
+            Events::Many(log, order) => order.get(at).and_then(|begin| log.entry_at(*begin)),
+        }
+    }
+
+    /// The first so many of them; [`usize::MAX`]: all.
+    pub(super) fn first(&self, count: usize) -> impl Iterator<Item = Entry<'a>> + Clone {
+        (0..self.len().min(count)).filter_map(|at| self.at(at))
     }
 }
 
@@ -179,7 +280,7 @@ pub(super) enum Appended {
     New,
     /// The log had it.
     Repeat,
-    /// The log had an event with this id but another time or kind; both stay, the first in order counts.
+    /// The log had an event with this id but another time, kind or content; both stay, the first in order counts.
     Conflict,
 }
 
@@ -190,26 +291,30 @@ pub(super) struct Log {
     pub(super) bytes: Vec<u8>,
     /// Times in the log are differences to this one.
     pub(super) base: Millis,
-    /// Entries: distinct events, and those that carry an id again with another time or kind.
+    /// Entries: distinct events, and those that carry an id again with another time, kind or content.
     pub(super) count: u32,
     /// True once two entries carried the same id.
     pub(super) conflicts: bool,
     last: [Symbol; FIELDS],
-    ids: Option<Box<Hashes>>,
+    index: Option<Box<Index>>,
 }
 
 impl Log {
     /// Puts a log together again from what a snapshot holds.
     pub(super) fn restore(strings: String, bytes: Vec<u8>, base: Millis, count: u32, conflicts: bool) -> Log {
-        let mut log = Log { strings, bytes, base, count, conflicts, last: Default::default(), ids: None };
+        let mut log = Log { strings, bytes, base, count, conflicts, last: Default::default(), index: None };
         if count > INDEX_FROM {
-            log.index();
+            log.index_all();
         }
         log
     }
 
-    /// Appends one event unless it is a repeat.
-    pub(super) fn append(&mut self, event: &Event<'_>) -> Appended {
+    /// Appends one event unless it is a repeat. `words` is asked for what a message says, once it is known to be new.
+    pub(super) fn append(
+        &mut self,
+        event: &Event<'_>,
+        words: impl FnOnce(&Log) -> Option<Words>,
+    ) -> Appended {
         if self.bytes.is_empty() {
             self.base = event.time;
         }
@@ -218,61 +323,86 @@ impl Log {
             Some(bytes) => Id { uuid: true, bytes },
             None => Id { uuid: false, bytes: event.id.as_bytes() },
         };
+        let record = record_of(event);
         let mut appended = Appended::New;
-        if self.may_have(id) {
-            let since = event.time.wrapping_sub(self.base);
-            for raw in with_id(&self.bytes, id) {
-                if raw.kind == event.kind as u8 && raw.time == since {
-                    return Appended::Repeat;
+        let since = event.time.wrapping_sub(self.base);
+        let same = |raw: &Raw<'_>| {
+            raw.kind == event.kind as u8
+                && raw.time == since
+                && raw.record() == record
+                && self.entry(*raw).content() == content_of(event)
+        };
+        match &self.index {
+            None => {
+                for raw in with_id(&self.bytes, id) {
+                    if same(&raw) {
+                        return Appended::Repeat;
+                    }
+                    appended = Appended::Conflict;
                 }
-                appended = Appended::Conflict;
             }
-            self.conflicts |= appended == Appended::Conflict;
+            Some(index) => {
+                let begins = index.ids.iter_hash(xxh3_64(id.bytes));
+                for raw in begins.filter_map(|at| raw_at(&self.bytes, *at)) {
+                    if raw.id.uuid != id.uuid || raw.id.bytes != id.bytes {
+                        continue;
+                    }
+                    if same(&raw) {
+                        return Appended::Repeat;
+                    }
+                    appended = Appended::Conflict;
+                }
+            }
         }
-        self.write(event, id);
+        // Versions are sorted out together with ids that stand twice.
+        self.conflicts |= appended == Appended::Conflict || record.is_some();
+        let words = words(self);
+        let begin = self.bytes.len() as u32;
+        self.write(event, id, words.as_ref());
         self.count += 1;
-        match &mut self.ids {
-            Some(ids) => {
-                ids.insert(xxh3_64(id.bytes));
-            }
-            None if self.count > INDEX_FROM => self.index(),
-            None => {}
+        if self.index.is_some() {
+            self.index_one(begin);
+        } else if self.count > INDEX_FROM {
+            self.index_all();
         }
         appended
     }
 
-    fn may_have(&self, id: Id<'_>) -> bool {
-        self.ids.as_ref().is_none_or(|ids| ids.contains(&xxh3_64(id.bytes)))
+    fn index_all(&mut self) {
+        self.index = Some(Box::default());
+        let mut at = 0;
+        while at < self.bytes.len() {
+            self.index_one(at as u32);
+            let (len, after) = get(&self.bytes[at..]);
+            at = self.bytes.len() - after.len() + len as usize;
+        }
     }
 
-    fn index(&mut self) {
-        let ids = raw_entries(&self.bytes).map(|raw| xxh3_64(raw.id.bytes)).collect();
-        self.ids = Some(Box::new(ids));
+    fn index_one(&mut self, begin: u32) {
+        let Log { bytes, index, .. } = self;
+        let (Some(index), Some(raw)) = (index, raw_at(bytes, begin)) else { return };
+        if let Some(utterance) = raw.final_utterance() {
+            index.finals.insert(utterance);
+        }
+        let hash = |at: &u32| raw_at(bytes, *at).map_or(0, |raw| xxh3_64(raw.id.bytes));
+        index.ids.insert_unique(hash(&begin), begin, hash);
     }
 
-    fn write(&mut self, event: &Event<'_>, id: Id<'_>) {
-        let label = match event.kind {
-            Kind::ContactStarted => event.topic.as_deref(),
-            Kind::Wrapped => event.disposition.as_deref(),
-            _ => None,
-        };
-        let to = event.to_queue.as_deref().or(event.to_agent.as_deref());
-        let code = match event.kind {
-            Kind::BotEnded => event.bot_outcome.map(|code| code as u8),
-            Kind::LeftQueue => event.leave_reason.map(|code| code as u8),
-            Kind::Ended => event.by.map(|code| code as u8),
-            Kind::Message => event.speaker.map(|code| code as u8),
-            _ => None,
-        };
+    fn write(&mut self, event: &Event<'_>, id: Id<'_>, words: Option<&Words>) {
+        let (mut texts, [channel, direction, code], resolved, dial_ms, is_final) = content_of(event);
+        if event.kind == Kind::Message {
+            texts[Field::Label as usize] = words.and_then(|words| words.keywords.as_deref());
+        }
         let fields = [
-            (Field::Queue, event.queue.as_deref()),
-            (Field::Department, event.department.as_deref()),
-            (Field::Agent, event.agent_id.as_deref()),
-            (Field::Customer, event.customer_id.as_deref()),
-            (Field::Tier, event.tier.as_deref()),
-            (Field::Label, label),
-            (Field::To, to),
+            Field::Queue,
+            Field::Department,
+            Field::Agent,
+            Field::Customer,
+            Field::Tier,
+            Field::Label,
+            Field::To,
         ];
+        let fields = fields.into_iter().zip(texts);
         let mut mask = 0u32;
         // The body is written to the stack first: its length stands before it.
         let mut body: SmallVec<[u8; 160]> = SmallVec::new();
@@ -292,33 +422,45 @@ impl Log {
                 put(&mut values, u64::from(symbol.len));
             }
         }
-        if let Some(channel) = event.channel {
+        if let Some(channel) = channel {
             mask |= CHANNEL;
-            values.push(channel as u8);
+            values.push(channel);
         }
         if let Some(code) = code {
             mask |= CODE;
             values.push(code);
         }
-        if event.kind == Kind::Wrapped
-            && let Some(resolved) = event.resolved
-        {
+        if let Some(resolved) = resolved {
             mask |= RESOLVED | if resolved { RESOLVED_TRUE } else { 0 };
         }
-        if let Some(dial) = event.dial_ms {
+        if let Some(dial) = dial_ms {
             mask |= DIAL;
             put(&mut values, zigzag(dial));
         }
-        if !event.is_final {
+        if !is_final {
             mask |= PARTIAL;
         }
-        if let Some(direction) = event.direction {
+        if let Some(direction) = direction {
             mask |= DIRECTION;
-            values.push(direction as u8);
+            values.push(direction);
         }
+        if let Some(words) = words {
+            mask |= WORDS;
+            put(&mut values, zigzag(i64::from(words.score)));
+            for edge in [&words.head, &words.tail] {
+                put(&mut values, edge.len() as u64);
+                values.extend_from_slice(edge.as_bytes());
+            }
+        }
+        // Last: `has_final` looks for it at the end.
         if let Some(utterance) = event.utterance.as_deref() {
             mask |= UTTERANCE;
             values.extend_from_slice(&(xxh3_64(utterance.as_bytes()) as u32).to_le_bytes());
+        }
+        if let Some((hash, version)) = record_of(event) {
+            mask |= RECORD;
+            values.extend_from_slice(&hash.to_le_bytes());
+            values.extend_from_slice(&version.to_le_bytes());
         }
         put(&mut body, u64::from(mask));
         body.extend_from_slice(&values);
@@ -353,42 +495,128 @@ impl Log {
         symbol
     }
 
-    /// The first entries of the log, up to this length of it, in order of arrival; and how many of them stand in its
-    /// first `mark` bytes.
-    pub(super) fn entries(&self, upto: usize, mark: usize) -> (Entries<'_>, usize) {
-        let mut entries = Entries::new();
+    /// The events in the contact's order (time, rank, id), each id once. `upto` limits the log to its
+    /// first bytes: the log as it was when it had that length.
+    pub(super) fn events(&self, upto: usize) -> Events<'_> {
+        if self.count > MANY { self.many_events(upto) } else { self.few_events(upto, 0).0 }
+    }
+
+    /// The events of the whole log, as [`Log::events`], and how many of them, the first ones, are those of its first
+    /// `mark` bytes; `None` where newer ones may stand between older ones.
+    pub(super) fn events_since(&self, mark: usize) -> (Events<'_>, Option<usize>) {
+        let upto = self.bytes.len();
+        if self.count > MANY { (self.many_events(upto), None) } else { self.few_events(upto, mark) }
+    }
+
+    fn few_events(&self, upto: usize, mark: usize) -> (Events<'_>, Option<usize>) {
+        let mut events: SmallVec<[Entry<'_>; 16]> = SmallVec::new();
         let mut marked = 0;
         let mut rest = &self.bytes[..upto];
         while let Some(raw) = next_raw(&mut rest) {
-            entries.push(self.entry(raw));
+            events.push(self.entry(raw));
             marked += usize::from(upto - rest.len() <= mark);
         }
-        (entries, marked)
-    }
-
-    /// True when entries that stand like this are in the contact's order already, each id once.
-    pub(super) fn in_order(&self, entries: &[Entry<'_>]) -> bool {
-        !self.conflicts && entries.is_sorted_by(|a, b| a.order(b) != Ordering::Greater)
-    }
-
-    /// Puts entries into the contact's order (time, rank, id), each id once.
-    pub(super) fn put_in_order(&self, entries: &mut Entries<'_>) {
-        entries.sort_unstable_by(Entry::order);
-        if self.conflicts {
-            let mut seen: HashSet<Vec<u8>> = HashSet::new();
-            entries.retain(|entry| seen.insert(entry.id.text().into_owned()));
+        let sorted = events.is_sorted_by(|a, b| a.order(b) != Ordering::Greater);
+        if !sorted {
+            events.sort_unstable_by(Entry::order);
         }
+        if self.conflicts {
+            let newest = newest_versions(events.iter().filter_map(|entry| entry.record));
+            events.retain(|entry| entry.record.is_none_or(|(hash, version)| newest[&hash] == version));
+            let mut seen: HashSet<Vec<u8>> = HashSet::new();
+            events.retain(|entry| seen.insert(entry.id.text().into_owned()));
+        }
+        (Events::Few(events), (sorted && !self.conflicts).then_some(marked))
+    }
+
+    /// As [`Log::events`], by the places of the entries.
+    fn many_events(&self, upto: usize) -> Events<'_> {
+        let mut keys: Vec<(Millis, u8, u32)> = Vec::with_capacity(self.count as usize);
+        let mut rest = &self.bytes[..upto];
+        while !rest.is_empty() {
+            let begin = (upto - rest.len()) as u32;
+            let (len, after) = get(rest);
+            if let Some(raw) = raw_entries(rest).next() {
+                keys.push((raw.time, raw.kind, begin));
+            }
+            rest = &after[len as usize..];
+        }
+        let order = |a: &(Millis, u8, u32), b: &(Millis, u8, u32)| {
+            (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| match (self.entry_at(a.2), self.entry_at(b.2)) {
+                (Some(a), Some(b)) => a.id.cmp(b.id).then_with(|| a.content().cmp(&b.content())),
+                _ => Ordering::Equal,
+            })
+        };
+        if !keys.is_sorted_by(|a, b| order(a, b) != Ordering::Greater) {
+            keys.sort_unstable_by(order);
+        }
+        if self.conflicts {
+            let record = |begin| self.entry_at(begin).and_then(|entry| entry.record);
+            let newest = newest_versions(keys.iter().filter_map(|key| record(key.2)));
+            keys.retain(|key| record(key.2).is_none_or(|(hash, version)| newest[&hash] == version));
+            let mut seen: HashSet<Vec<u8>> = HashSet::new();
+            keys.retain(|key| {
+                self.entry_at(key.2).is_none_or(|entry| seen.insert(entry.id.text().into_owned()))
+            });
+        }
+        Events::Many(self, keys.into_iter().map(|(_, _, begin)| begin).collect())
+    }
+
+    fn entry_at(&self, begin: u32) -> Option<Entry<'_>> {
+        raw_at(&self.bytes, begin).map(|raw| self.entry(raw))
     }
 
     /// True when the log holds the final piece of this utterance.
     pub(super) fn has_final(&self, utterance: &str) -> bool {
         let hash = xxh3_64(utterance.as_bytes()) as u32;
-        raw_entries(&self.bytes).any(|raw| {
-            let (mask, rest) = get(raw.rest);
-            raw.kind == Kind::Message as u8
-                && mask as u32 & (UTTERANCE | PARTIAL) == UTTERANCE
-                && rest.ends_with(&hash.to_le_bytes())
+        match &self.index {
+            Some(index) => index.finals.contains(&hash),
+            None => raw_entries(&self.bytes).any(|raw| raw.final_utterance() == Some(hash)),
+        }
+    }
+
+    /// The contact's keywords as of the first bytes of the log: those that the latest message to come brought along.
+    pub(super) fn keywords(&self, upto: usize) -> Option<&str> {
+        let labelled = |raw: &Raw<'_>| get(raw.rest).0 & (1 << Field::Label as u32) != 0;
+        let messages = raw_entries(&self.bytes[..upto]).filter(|raw| raw.kind == Kind::Message as u8);
+        messages.filter(labelled).last().and_then(|raw| self.entry(raw).label)
+    }
+
+    /// The queue that the contact entered last, in the order of arrival.
+    pub(super) fn latest_queue(&self) -> Option<&str> {
+        let queued = raw_entries(&self.bytes).filter(|raw| raw.kind == Kind::Queued as u8);
+        queued.filter_map(|raw| self.entry(raw).queue).last()
+    }
+
+    /// Ends and beginnings of utterances by the same speaker near a new message that may hold a phrase together with
+    /// it: pairs of an end and the beginning that followed it. `head` and `tail` are the new message's own.
+    pub(super) fn beside<'a>(
+        &'a self,
+        event: &Event<'_>,
+        within: Millis,
+        head: &'a str,
+        tail: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let (speaker, time) = (event.speaker.unwrap_or(Speaker::System), event.time);
+        let id = event.id.as_bytes().to_vec();
+        let since = time.wrapping_sub(self.base);
+        let near = raw_entries(&self.bytes).filter(move |raw| {
+            raw.kind == Kind::Message as u8 && raw.time.saturating_sub(since).saturating_abs() <= within
+        });
+        near.filter_map(move |raw| {
+            let other = self.entry(raw);
+            if other.speaker().unwrap_or(Speaker::System) != speaker || other.score.is_none() {
+                return None;
+            }
+            let earlier = (other.time, &*other.id.text()) < (time, &*id);
+            let (before, after) = if earlier { (other.tail, head) } else { (tail, other.head) };
+            (!before.is_empty() && !after.is_empty()).then_some((before, after))
         })
+    }
+
+    /// Entries in the first bytes of the log: the revision of rows made from them.
+    pub(super) fn count_upto(&self, upto: usize) -> u32 {
+        if upto == self.bytes.len() { self.count } else { raw_entries(&self.bytes[..upto]).count() as u32 }
     }
 
     /// Type and id of the event that arrived last.
@@ -402,7 +630,10 @@ impl Log {
     pub(super) fn memory(&self) -> usize {
         self.strings.capacity()
             + self.bytes.capacity()
-            + self.ids.as_ref().map_or(0, |ids| ids.capacity() * 9 + 64)
+            + self
+                .index
+                .as_ref()
+                .map_or(0, |index| (index.ids.capacity() + index.finals.capacity()) * 5 + 128)
     }
 
     fn entry<'a>(&'a self, raw: Raw<'a>) -> Entry<'a> {
@@ -433,8 +664,25 @@ impl Log {
             rest = after;
             dial_ms = Some(unzigzag(dial));
         }
-        let direction =
-            if mask & DIRECTION != 0 { rest.first().copied().and_then(Direction::from_code) } else { None };
+        let mut direction = None;
+        if mask & DIRECTION != 0
+            && let Some((&code, after)) = rest.split_first()
+        {
+            direction = Direction::from_code(code);
+            rest = after;
+        }
+        let (mut score, mut edges) = (None, [""; 2]);
+        if mask & WORDS != 0 {
+            let (value, after) = get(rest);
+            rest = after;
+            score = i16::try_from(unzigzag(value)).ok();
+            for edge in &mut edges {
+                let (len, after) = get(rest);
+                let (bytes, after) = after.split_at_checked(len as usize).unwrap_or_default();
+                *edge = std::str::from_utf8(bytes).unwrap_or_default();
+                rest = after;
+            }
+        }
         let [queue, department, agent, customer, tier, label, to] = texts;
         Entry {
             time: self.base.wrapping_add(raw.time),
@@ -453,8 +701,29 @@ impl Log {
             resolved: (mask & RESOLVED != 0).then_some(mask & RESOLVED_TRUE != 0),
             dial_ms,
             is_final: mask & PARTIAL == 0,
+            record: raw.record(),
+            score,
+            head: edges[0],
+            tail: edges[1],
         }
     }
+}
+
+/// Hash and version of the document that an event of a contact's course was read from. Messages have none: their
+/// rows are written as they come.
+fn record_of(event: &Event<'_>) -> Option<(u64, i64)> {
+    let record = event.record.as_deref().filter(|_| event.kind != Kind::Message)?;
+    Some((xxh3_64(record.as_bytes()), event.version.unwrap_or(0)))
+}
+
+/// The newest version of each document.
+fn newest_versions(records: impl Iterator<Item = (u64, i64)>) -> HashMap<u64, i64> {
+    let mut newest = HashMap::new();
+    for (hash, version) in records {
+        let of_record = newest.entry(hash).or_insert(version);
+        *of_record = version.max(*of_record);
+    }
+    newest
 }
 
 /// An entry before its fields are read.
@@ -464,6 +733,32 @@ struct Raw<'a> {
     id: Id<'a>,
     time: i64,
     rest: &'a [u8],
+}
+
+impl Raw<'_> {
+    /// The hash of its utterance, of a message that is the final piece of one.
+    fn final_utterance(&self) -> Option<u32> {
+        let (mask, rest) = get(self.rest);
+        let is_one = self.kind == Kind::Message as u8 && mask as u32 & (UTTERANCE | PARTIAL) == UTTERANCE;
+        // It stands last, before the document if there is one.
+        let end = if mask as u32 & RECORD == 0 { rest.len() } else { rest.len().saturating_sub(16) };
+        rest[..end].last_chunk::<4>().filter(|_| is_one).map(|bytes| u32::from_le_bytes(*bytes))
+    }
+
+    fn record(&self) -> Option<(u64, i64)> {
+        let (mask, rest) = get(self.rest);
+        if mask as u32 & RECORD == 0 {
+            return None;
+        }
+        let (rest, version) = rest.split_last_chunk::<8>()?;
+        let (_, hash) = rest.split_last_chunk::<8>()?;
+        Some((u64::from_le_bytes(*hash), i64::from_le_bytes(*version)))
+    }
+}
+
+/// The entry that begins there.
+fn raw_at(bytes: &[u8], begin: u32) -> Option<Raw<'_>> {
+    raw_entries(bytes.get(begin as usize..)?).next()
 }
 
 /// The entries that carry this id. Looks at nothing else of the others: every event is looked for once.

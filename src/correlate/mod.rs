@@ -21,8 +21,10 @@ mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use correlator::{Applied, Correlator, Counts, Observer};
 pub use options::{Options, QueueRules};
 pub use rows::Rows;
 pub use state::State;
+pub use words::Heard;

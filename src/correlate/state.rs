@@ -16,6 +16,9 @@ use super::options::Options;
 use crate::event::{AgentStateName, Event, Kind};
 use crate::time::Millis;
 
+/// Bytes of contacts in one batch, about.
+const PART_BYTES: usize = 256 << 20;
+
 /// Everything a correlator holds.
 #[derive(Debug, Default)]
 pub struct State {
@@ -28,28 +31,30 @@ pub struct State {
 impl Correlator {
     /// The state. Everything applied must have been settled.
     pub fn save(&self) -> State {
-        let held: Vec<&Contact> = self.contacts.iter().flatten().collect();
-        let ints = |value: &dyn Fn(&Contact) -> Option<i64>| -> ArrayRef {
-            Arc::new(held.iter().map(|contact| value(contact)).collect::<Int64Array>())
-        };
-        let contacts = batch(vec![
-            ("key", Arc::new(StringArray::from_iter_values(held.iter().map(|c| &*c.key)))),
-            ("strings", Arc::new(StringArray::from_iter_values(held.iter().map(|c| &c.log.strings)))),
-            ("log", Arc::new(BinaryArray::from_iter_values(held.iter().map(|c| &c.log.bytes)))),
-            ("conflicts", Arc::new(held.iter().map(|c| Some(c.log.conflicts)).collect::<BooleanArray>())),
-            ("base", ints(&|c| Some(c.log.base))),
-            ("count", ints(&|c| Some(i64::from(c.log.count)))),
-            ("settled_at", ints(&|c| Some(c.settled.1))),
-            ("touched", ints(&|c| Some(c.touched))),
-            ("forget_at", ints(&|c| c.forget_at)),
-            ("written", ints(&|c| Some(i64::from(c.written)))),
-            ("counted", ints(&|c| Some(c.counted))),
-        ]);
+        // One array of texts or bytes takes 2 GiB at most.
+        let mut parts: Vec<Vec<&Contact>> = vec![Vec::new()];
+        let mut bytes = 0;
+        for contact in self.contacts.iter().flatten() {
+            bytes += contact.key.len() + contact.log.strings.len() + contact.log.bytes.len();
+            if bytes > PART_BYTES {
+                bytes = 0;
+                parts.push(Vec::new());
+            }
+            parts.last_mut().expect("there is one from the start").push(contact);
+        }
+
         let states: Vec<(&str, i64, Option<i64>, &AgentState)> = self
             .agents
             .iter()
-            .flat_map(|(id, agent)| agent.states.iter().map(|s| (&**id, agent.count, agent.horizon, s)))
+            .flat_map(|(id, agent)| {
+                let all = agent.states.iter().chain(&agent.shadowed);
+                all.map(|s| (&**id, agent.count, agent.horizon, s))
+            })
             .collect();
+        let shadowed = self.agents.values().flat_map(|agent| {
+            let (held, all) = (agent.states.len(), agent.states.len() + agent.shadowed.len());
+            (0..all).map(move |at| Some(at >= held))
+        });
         let agents = batch(vec![
             ("agent_id", Arc::new(StringArray::from_iter_values(states.iter().map(|s| s.0)))),
             ("count", Arc::new(Int64Array::from_iter_values(states.iter().map(|s| s.1)))),
@@ -63,6 +68,7 @@ impl Correlator {
                 Arc::new(states.iter().map(|s| s.3.department.as_deref()).collect::<StringArray>()),
             ),
             ("written_end", Arc::new(states.iter().map(|s| s.3.written_end).collect::<Int64Array>())),
+            ("shadowed", Arc::new(shadowed.collect::<BooleanArray>())),
         ]);
         let forgotten: Vec<(i64, u64)> = self
             .forgotten_by_hour
@@ -74,17 +80,18 @@ impl Correlator {
             ("hash", Arc::new(UInt64Array::from_iter_values(forgotten.iter().map(|f| f.1)))),
         ]);
         let clock = batch(vec![("newest", Arc::new(Int64Array::from(vec![self.newest])))]);
-        let partials = held.iter().flat_map(|contact| contact.partials.iter().flat_map(|p| p.iter()));
-        let events = self.dossiers.values().flat_map(|dossier| dossier.events.iter());
-        State {
-            batches: vec![
-                ("contacts".to_owned(), contacts),
-                ("agents".to_owned(), agents),
-                ("forgotten".to_owned(), forgotten),
-                ("clock".to_owned(), clock),
-            ],
-            events: events.chain(partials).cloned().collect(),
-        }
+        let partials =
+            parts.iter().flatten().flat_map(|contact| contact.partials.iter().flat_map(|p| p.values()));
+        let events =
+            self.dossiers.values().flat_map(|dossier| dossier.events.iter().chain(&dossier.shadowed));
+        let mut batches: Vec<_> =
+            parts.iter().map(|part| ("contacts".to_owned(), contacts_batch(part))).collect();
+        batches.extend([
+            ("agents".to_owned(), agents),
+            ("forgotten".to_owned(), forgotten),
+            ("clock".to_owned(), clock),
+        ]);
+        State { batches, events: events.chain(partials).cloned().collect() }
     }
 
     /// A correlator that goes on from a state.
@@ -154,6 +161,7 @@ impl Correlator {
                 written: written.value(row) as u32,
                 counted: counted.value(row),
                 dirty: false,
+                urgent: false,
                 partials: None,
             };
             self.hold(xxh3_64(contact.key.as_bytes()), contact);
@@ -167,6 +175,8 @@ impl Correlator {
         let departments = texts(batch, "department")?;
         let (count, horizon) = (ints(batch, "count")?, ints(batch, "horizon")?);
         let (time, written_end) = (ints(batch, "time")?, ints(batch, "written_end")?);
+        // Snapshots of version 0.1 have no such column.
+        let shadowed = batch.column_by_name("shadowed").and_then(|array| array.as_boolean_opt());
         for row in 0..batch.num_rows() {
             let Some(state) = AgentStateName::parse(states.value(row)) else {
                 return Err(format!("the snapshot has an unknown agent state `{}`", states.value(row)));
@@ -175,7 +185,9 @@ impl Correlator {
             agent.count = count.value(row);
             agent.horizon = horizon.is_valid(row).then(|| horizon.value(row));
             let text = |array: &StringArray| array.is_valid(row).then(|| Box::from(array.value(row)));
-            agent.states.push(AgentState {
+            let is_shadowed = shadowed.is_some_and(|shadowed| shadowed.value(row));
+            let states = if is_shadowed { &mut agent.shadowed } else { &mut agent.states };
+            states.push(AgentState {
                 time: time.value(row),
                 id: Box::from(event_ids.value(row)),
                 state,
@@ -190,7 +202,8 @@ impl Correlator {
     fn restore_event(&mut self, event: Event<'static>) {
         if event.kind == Kind::Message {
             if let Some(contact) = event.contact_id.as_deref().and_then(|key| self.held_mut(key)) {
-                contact.partials.get_or_insert_default().push(event);
+                let utterance = event.utterance.as_deref().map(Box::from).unwrap_or_default();
+                contact.partials.get_or_insert_default().insert(utterance, event);
             }
         } else if let Some((about, key)) = About::of(&event) {
             let dossier = self.dossiers.entry((about, key.into_boxed_str())).or_default();
@@ -198,6 +211,26 @@ impl Correlator {
             dossier.dirty = false;
         }
     }
+}
+
+/// Contacts as rows.
+fn contacts_batch(held: &[&Contact]) -> RecordBatch {
+    let ints = |value: &dyn Fn(&Contact) -> Option<i64>| -> ArrayRef {
+        Arc::new(held.iter().map(|contact| value(contact)).collect::<Int64Array>())
+    };
+    batch(vec![
+        ("key", Arc::new(StringArray::from_iter_values(held.iter().map(|c| &*c.key)))),
+        ("strings", Arc::new(StringArray::from_iter_values(held.iter().map(|c| &c.log.strings)))),
+        ("log", Arc::new(BinaryArray::from_iter_values(held.iter().map(|c| &c.log.bytes)))),
+        ("conflicts", Arc::new(held.iter().map(|c| Some(c.log.conflicts)).collect::<BooleanArray>())),
+        ("base", ints(&|c| Some(c.log.base))),
+        ("count", ints(&|c| Some(i64::from(c.log.count)))),
+        ("settled_at", ints(&|c| Some(c.settled.1))),
+        ("touched", ints(&|c| Some(c.touched))),
+        ("forget_at", ints(&|c| c.forget_at)),
+        ("written", ints(&|c| Some(i64::from(c.written)))),
+        ("counted", ints(&|c| Some(c.counted))),
+    ])
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {

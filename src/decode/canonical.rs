@@ -31,6 +31,9 @@ macro_rules! fields {
                 match self { $(Field::$variant => $name),* }
             }
         }
+
+        /// The names of all fields.
+        const NAMES: &[&str] = &[$($name),*];
     };
 }
 
@@ -44,7 +47,17 @@ fields! {
     Nps = "nps", Ces = "ces", Comment = "comment", ComplaintId = "complaint_id", Category = "category",
     Severity = "severity", Verdict = "verdict", Cause = "cause", PromiseId = "promise_id", Due = "due",
     ShiftId = "shift_id", Role = "role", Queues = "queues", Start = "start", End = "end",
-    Preferred = "preferred", PublishedAt = "published_at", PaidMinutes = "paid_minutes",
+    Preferred = "preferred", PublishedAt = "published_at", PaidMinutes = "paid_minutes", Record = "record", Version = "version",
+}
+
+/// Tells whether some event has a field of this name.
+pub(super) fn is_field(name: &str) -> bool {
+    Field::of(name).is_some()
+}
+
+/// The names of all fields.
+pub(super) fn field_names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().copied()
 }
 
 /// Reads one record; members of `attributes` and unknown fields go to `extra` as one JSON object.
@@ -268,6 +281,8 @@ impl<'a> Wire<'a> {
             Field::Cause => self.event.cause = self.text(field, value),
             Field::PromiseId => self.event.promise_id = self.name(field, value),
             Field::ShiftId => self.event.shift_id = self.name(field, value),
+            Field::Record => self.event.record = self.name(field, value),
+            Field::Version => self.event.version = self.int(field, value, 0, i64::MAX),
             Field::Text => self.event.text = self.text(field, value),
             Field::Comment => self.event.comment = self.text(field, value),
             Field::DialMs => self.event.dial_ms = self.int(field, value, 0, i64::from(u32::MAX)),
@@ -388,11 +403,7 @@ impl<'a> Wire<'a> {
             return Err(bad(detail));
         }
         let event = &mut self.event;
-        for field in required(event.kind) {
-            if !has(event, *field, self.reason.is_some()) {
-                return Err(missing(field.name()));
-            }
-        }
+        complete(event, self.reason.is_some())?;
         let unknown = |field: Field, text: &str| {
             bad(format!("`{}` has the unknown value `{}`", field.name(), shorten(text)))
         };
@@ -422,6 +433,53 @@ impl<'a> Wire<'a> {
         }
         Ok(self.event)
     }
+}
+
+/// Refuses an event that lacks a field without which its kind says nothing.
+fn complete(event: &Event<'_>, has_reason: bool) -> Result<(), Reject> {
+    match required(event.kind).iter().find(|field| !has(event, **field, has_reason)) {
+        Some(field) => {
+            Err(reject(RejectReason::MissingField, format!("the field `{}` is missing", field.name())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Holds an event that an adapter has made to what is asked of a canonical one.
+pub(super) fn check(event: &Event<'_>) -> Result<(), Reject> {
+    if event.id.is_empty() || event.id.chars().count() > ID_CHARS_MAX {
+        let detail = format!("`id` has not 1 to {ID_CHARS_MAX} characters");
+        return Err(reject(RejectReason::BadField, detail));
+    }
+    if !(0..=TIME_MAX).contains(&event.time) {
+        let detail = format!("`time` is outside the years 1970 to 9999: `{}`", event.time);
+        return Err(reject(RejectReason::BadTime, detail));
+    }
+    complete(event, event.leave_reason.is_some())?;
+    let names = [
+        (Field::ContactId, &event.contact_id),
+        (Field::AgentId, &event.agent_id),
+        (Field::Queue, &event.queue),
+        (Field::Department, &event.department),
+        (Field::CustomerId, &event.customer_id),
+        (Field::Tier, &event.tier),
+        (Field::Topic, &event.topic),
+        (Field::ToQueue, &event.to_queue),
+        (Field::ToAgent, &event.to_agent),
+        (Field::Disposition, &event.disposition),
+        (Field::Utterance, &event.utterance),
+        (Field::ComplaintId, &event.complaint_id),
+        (Field::PromiseId, &event.promise_id),
+        (Field::ShiftId, &event.shift_id),
+        (Field::Record, &event.record),
+    ];
+    for (field, name) in names {
+        if name.as_deref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+            let detail = format!("`{}` has more than {NAME_BYTES_MAX} bytes", field.name());
+            return Err(reject(RejectReason::BadField, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Fields without which an event of this kind says nothing.
@@ -488,6 +546,6 @@ fn bad_time(field: Field, value: &Value<'_>) -> String {
 }
 
 /// At most 60 characters of a value, for messages.
-fn shorten(text: &str) -> &str {
+pub(super) fn shorten(text: &str) -> &str {
     text.char_indices().nth(60).map_or(text, |(at, _)| &text[..at])
 }

@@ -1,5 +1,7 @@
 //! Two parsers, one result: what our reader of the plain form takes is what serde_json takes, on records good and bad.
 
+mod vendors;
+
 use super::*;
 use crate::event::{Kind, RejectReason};
 use crate::time::parse_time;

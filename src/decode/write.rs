@@ -55,6 +55,8 @@ pub fn write_event(event: &Event<'_>, out: &mut String) {
     flag(out, "preferred", event.preferred);
     time(out, "published_at", event.published_at);
     number(out, "paid_minutes", event.paid_minutes);
+    text(out, "record", event.record.as_deref());
+    number(out, "version", event.version);
     raw(out, "attributes", event.attributes.as_deref());
     out.push('}');
 }

@@ -247,6 +247,11 @@ pub struct Event<'a> {
     pub published_at: Option<Millis>,
     /// Minutes that are paid (`shift.planned`).
     pub paid_minutes: Option<i64>,
+    /// The document of the source that this event was read from, where a source sends a document again when
+    /// it changes (`contact.*`): of one document the events of its newest version hold, the others never were.
+    pub record: Option<Text<'a>>,
+    /// The document's version; greater is newer. 0 where a `record` names none.
+    pub version: Option<i64>,
 }
 
 impl<'a> Event<'a> {
@@ -301,6 +306,8 @@ impl<'a> Event<'a> {
             preferred: None,
             published_at: None,
             paid_minutes: None,
+            record: None,
+            version: None,
         }
     }
 
@@ -358,6 +365,8 @@ impl<'a> Event<'a> {
             preferred: self.preferred,
             published_at: self.published_at,
             paid_minutes: self.paid_minutes,
+            record: self.record.map(owned),
+            version: self.version,
         }
     }
 }

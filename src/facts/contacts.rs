@@ -49,13 +49,14 @@ table! {
         resolved: Bool,
         /// The agent's label of the last wrap-up.
         disposition: Text,
-        /// Running sentiment of the customer, -1 to 1.
+        /// Running sentiment of the customer, -1 to 1: each utterance with any sentiment moves it by 0.3 of the difference.
         sentiment_customer: Float,
-        /// Running sentiment of the agent, -1 to 1.
+        /// Running sentiment of the agents, -1 to 1, made as the customer's.
         sentiment_agent: Float,
         /// The lowest sentiment of an utterance of the customer.
         sentiment_lowest: Float,
-        /// Phrases that were found, as category:phrase separated by semicolons.
+        /// Phrases that were found in its messages, also those that a transcript cut, as category:phrase in alphabetical order,
+        /// separated by semicolons.
         keywords: Text,
         /// Chat messages and final transcript utterances.
         messages: Int,

@@ -4,8 +4,10 @@
 //! schema, the SQL columns and the catalogue derive from that declaration. Knows no Delta, no SQL, no I/O.
 
 mod agents;
+mod alerts;
 mod contacts;
 mod documents;
+mod plans;
 mod records;
 
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub use agents::*;
+pub use alerts::*;
 pub use contacts::*;
 pub use documents::*;
+pub use plans::*;
 pub use records::*;
 
 /// The type of a column, as SQL users see it.
@@ -261,7 +265,8 @@ macro_rules! finish_cells {
 
 macro_rules! push_cell {
     (Time, $cells:expr, $value:expr) => {
-        $cells.append_option($value.map(|ms| ms * 1000))
+        // A time that no column can hold (a producer's clock gone mad) is none.
+        $cells.append_option($value.and_then(|ms: i64| ms.checked_mul(1000)))
     };
     ($kind:ident, $cells:expr, $value:expr) => {
         $cells.append_option($value)
@@ -328,6 +333,10 @@ facts! {
     promises: PromiseRows = PROMISES,
     /// Shifts.
     shifts: ShiftRows = SHIFTS,
+    /// Alerts.
+    alerts: AlertRows = ALERTS,
+    /// Forecasts, every version.
+    forecasts: ForecastRows = FORECASTS,
     /// Records that could not be used.
     rejects: RejectRows = REJECTS,
     /// Corrections of rows that had been written.

@@ -67,6 +67,7 @@ pub struct Lag {
 /// Where records go. Called on the consumer's thread: what blocks here, blocks reading.
 pub trait Sink: Send + Sync {
     /// Partitions have been given to this member. Returns where each starts, in the same order, from the durable record.
+    /// None are given where the group has fewer partitions than members.
     ///
     /// May block for seconds: the group waits. An error ends the consumer.
     fn assigned(&self, partitions: &[Place]) -> Result<Vec<Start>, String>;
@@ -153,10 +154,32 @@ pub struct Stats {
 pub(super) struct Shared {
     pub(super) stop: AtomicBool,
     pub(super) hints: Mutex<HashMap<Place, i64>>,
+    pub(super) again: Mutex<Vec<Place>>,
     pub(super) records: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) pauses: AtomicU64,
     pub(super) polls: AtomicU64,
+}
+
+/// A handle by which a [`Consumer`] is told something from elsewhere; it keeps nothing alive.
+#[derive(Clone)]
+pub struct Remote {
+    shared: Arc<Shared>,
+}
+
+impl Remote {
+    /// Has the sink give up these partitions ([`Sink::revoked`], as lost) and take them on anew ([`Sink::assigned`]), at the
+    /// positions that are durable then. For a sink that has found out that what it holds is not the truth. Those that
+    /// are not assigned are left out.
+    pub fn begin_again(&self, places: impl IntoIterator<Item = Place>) {
+        self.shared.again.lock().unwrap_or_else(PoisonError::into_inner).extend(places);
+    }
+
+    /// As [`Consumer::commit_hint`].
+    pub fn commit_hint(&self, topic: &Arc<str>, partition: i32, next_offset: i64) {
+        let mut hints = self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        hints.insert((Arc::clone(topic), partition), next_offset);
+    }
 }
 
 /// A member of a consumer group on a thread of its own. Dropping it stops it.
@@ -204,6 +227,11 @@ impl Consumer {
     pub fn commit_hint(&self, topic: &Arc<str>, partition: i32, next_offset: i64) {
         let mut hints = self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner);
         hints.insert((Arc::clone(topic), partition), next_offset);
+    }
+
+    /// A handle for who does not own the consumer.
+    pub fn remote(&self) -> Remote {
+        Remote { shared: Arc::clone(&self.shared) }
     }
 
     /// What has been done since the start.

@@ -13,18 +13,20 @@ mod dead_letter;
 mod embedded;
 mod error;
 mod files;
+mod inlet;
 mod native;
 mod producer;
 mod reader;
 mod settings;
 
 pub use block::{Block, Record};
-pub use consumer::{AfterGap, Consumer, Gap, Lag, Options, Place, Sink, Start, Stats};
+pub use consumer::{AfterGap, Consumer, Gap, Lag, Options, Place, Remote, Sink, Start, Stats};
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use embedded::EmbeddedBroker;
 pub use error::Error;
 pub use files::{FileBlocks, LINE_MAX, Progress};
-pub use producer::{Feeder, create_topic};
+pub use inlet::{Inlet, Untaken};
+pub use producer::{Feeder, create_topic, retention};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
@@ -139,6 +139,47 @@ impl Feeder {
     }
 }
 
+fn admin(
+    brokers: &str,
+    properties: &BTreeMap<String, String>,
+) -> Result<AdminClient<DefaultClientContext>, Error> {
+    let mut config = settings::producer(brokers, properties)?;
+    // An admin client neither writes nor takes these.
+    for name in ["enable.idempotence", "compression.type", "partitioner", "linger.ms"] {
+        config.remove(name);
+    }
+    config.create().map_err(|error| settings::refused(&error))
+}
+
+/// How long the brokers keep a record of the topic after its timestamp, ms; `None`: for ever, or they do not tell. Blocks.
+///
+/// # Errors
+/// [`Error::Settings`] for a refused property, [`Error::Outside`] where the brokers do not answer.
+pub fn retention(
+    brokers: &str,
+    properties: &BTreeMap<String, String>,
+    topic: &str,
+) -> Result<Option<i64>, Error> {
+    let failed = |why: String| Error::Outside {
+        message: format!("the settings of topic `{topic}` cannot be read at `{brokers}`: {why}"),
+        hint: "this user may not describe topics, or the brokers are down".into(),
+    };
+    let admin = admin(brokers, properties)?;
+    let options = AdminOptions::new().request_timeout(Some(CREATING_MAX));
+    let topic = ResourceSpecifier::Topic(topic);
+    let asked = admin.describe_configs([&topic], &options);
+    let answer = futures::executor::block_on(asked).map_err(|error| failed(error.to_string()))?;
+    let mut kept = None;
+    for resource in answer {
+        let resource = resource.map_err(|code| failed(code.to_string()))?;
+        let value = |name: &str| resource.get(name).and_then(|entry| entry.value.clone());
+        if value("cleanup.policy").is_none_or(|policy| policy.contains("delete")) {
+            kept = value("retention.ms").and_then(|ms| ms.parse().ok()).filter(|ms| *ms >= 0);
+        }
+    }
+    Ok(kept)
+}
+
 /// Creates a topic with the brokers' own replication factor and waits until each partition has a leader. One that exists
 /// stays as it is. Returns its number of partitions. Blocks: call it from a thread, not from a task.
 ///
@@ -156,13 +197,7 @@ pub fn create_topic(
         message: format!("topic `{topic}` cannot be created at `{brokers}`: {why}"),
         hint: "create it with the broker's own tools, or see that this user may".into(),
     };
-    let mut config = settings::producer(brokers, properties)?;
-    // An admin client neither writes nor takes these.
-    for name in ["enable.idempotence", "compression.type", "partitioner", "linger.ms"] {
-        config.remove(name);
-    }
-    let admin: AdminClient<DefaultClientContext> =
-        config.create().map_err(|error| settings::refused(&error))?;
+    let admin = admin(brokers, properties)?;
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
     let options =
         AdminOptions::new().request_timeout(Some(CREATING_MAX)).operation_timeout(Some(CREATING_MAX));

@@ -226,7 +226,84 @@ impl Reader {
             self.find_astray();
             self.tell_lag();
         }
+        self.begin_again()
+    }
+
+    /// Gives up partitions and takes them on anew, where the sink has asked for it.
+    fn begin_again(&mut self) -> Result<(), Error> {
+        let asked = std::mem::take(&mut *self.shared.again.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut places: Vec<Place> = Vec::new();
+        for reading in &mut self.readings {
+            if asked.contains(&reading.place) {
+                reading.waiting.clear();
+                reading.block = Block::new(Arc::clone(&reading.place.0), reading.place.1);
+                places.push(reading.place.clone());
+            }
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        warn!("beginning again at the durable positions: {}", shown(&places));
+        self.sink.revoked(&places, true);
+        for (place, start) in self.starts(places)? {
+            let (position, flow) = self.place_to_start(&place, start, true);
+            let found = self.readings.iter().position(|reading| reading.place == place);
+            let at = found.expect("nothing is given or taken between polls");
+            match (flow, position) {
+                (Flow::Stopped, _) => {
+                    self.readings[at].flow = flow;
+                    let places = [place];
+                    self.expect(self.native.pause(&list_of(&places)), "pause", &places);
+                }
+                (_, Some(offset)) => self.go_on(at, offset),
+                // Nobody answers; it is tried again until somebody does.
+                (_, None) => {
+                    self.readings[at].position = if let Start::At(offset) = start { offset } else { 0 };
+                    self.readings[at].flow = Flow::Astray { cut: false };
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// The sink's positions for these partitions.
+    fn starts(&self, places: Vec<Place>) -> Result<Vec<(Place, Start)>, Error> {
+        // Whoever has nothing and gets nothing is told so: then it waits for nothing either.
+        let silent = places.is_empty() && !self.readings.is_empty();
+        let starts = if silent { Ok(Vec::new()) } else { self.sink.assigned(&places) };
+        match starts {
+            Ok(starts) if starts.len() == places.len() => Ok(places.into_iter().zip(starts).collect()),
+            Ok(starts) => Err(Error::Outside {
+                message: format!("{} positions for {} partitions", starts.len(), places.len()),
+                hint: "this is a bug of the sink".into(),
+            }),
+            Err(error) => Err(Error::Outside {
+                message: format!("no durable positions for {}: {error}", shown(&places)),
+                hint: "see that the lake under `data_dir` can be read and written".into(),
+            }),
+        }
+    }
+
+    /// Holds a start against what Kafka has. The position is `None` where that is not known and the beginning is wanted.
+    fn place_to_start(&self, place: &Place, start: Start, ask: bool) -> (Option<i64>, Flow) {
+        let seen = if ask { self.watermarks(place) } else { None };
+        let (position, flow) = match (start, seen) {
+            (Start::Beginning, Some((low, _))) => (Some(low), Flow::On),
+            (Start::Beginning, None) => (None, Flow::On),
+            (Start::At(wanted), Some((low, high))) if !(low..=high).contains(&wanted) => {
+                match self.ask_about(Gap { place: place.clone(), wanted, low, high }) {
+                    AfterGap::From(offset) => (Some(offset), Flow::On),
+                    AfterGap::Stop => (Some(wanted), Flow::Stopped),
+                }
+            }
+            (Start::At(wanted), _) => (Some(wanted), Flow::On),
+        };
+        // How far there is to go is known before the first fetch.
+        if let (Some(position), Some((low, high))) = (position, seen) {
+            let lag = Lag { place: place.clone(), position, low, high: high.max(position) };
+            self.sink.lag(&[lag]);
+        }
+        (position, flow)
     }
 
     /// Reads a batch into the blocks of its partitions.
@@ -345,40 +422,14 @@ impl Reader {
     fn given(&mut self, partitions: Vec<(String, i32)>) -> Result<(), Error> {
         let places = self.places(&partitions);
         info!("assigned: {}", shown(&places));
-        let starts = if places.is_empty() { Ok(Vec::new()) } else { self.sink.assigned(&places) };
-        let starts = match starts {
-            Ok(starts) if starts.len() == places.len() => starts,
-            Ok(starts) => {
-                return Err(Error::Outside {
-                    message: format!("{} positions for {} partitions", starts.len(), places.len()),
-                    hint: "this is a bug of the sink".into(),
-                });
-            }
-            Err(error) => {
-                return Err(Error::Outside {
-                    message: format!("no durable positions for {}: {error}", shown(&places)),
-                    hint: "see that the lake under `data_dir` can be read and written".into(),
-                });
-            }
-        };
-        let mut answering = true;
         let mut stopped = Vec::new();
         let mut list = Vec::with_capacity(places.len());
-        for (place, start) in places.into_iter().zip(starts) {
+        let mut answering = true;
+        for (place, start) in self.starts(places)? {
             // One question that stays without answer is enough: a position that is out of range shows up later as well.
-            let seen = if answering { self.watermarks(&place) } else { None };
-            answering &= seen.is_some();
-            let (position, flow) = match (start, seen) {
-                (Start::Beginning, Some((low, _))) => (Some(low), Flow::On),
-                (Start::Beginning, None) => (None, Flow::On),
-                (Start::At(wanted), Some((low, high))) if !(low..=high).contains(&wanted) => {
-                    match self.ask_about(Gap { place: place.clone(), wanted, low, high }) {
-                        AfterGap::From(offset) => (Some(offset), Flow::On),
-                        AfterGap::Stop => (Some(wanted), Flow::Stopped),
-                    }
-                }
-                (Start::At(wanted), _) => (Some(wanted), Flow::On),
-            };
+            let asked = Instant::now();
+            let (position, flow) = self.place_to_start(&place, start, answering);
+            answering &= asked.elapsed() < WATERMARKS_MAX;
             if flow == Flow::Stopped {
                 stopped.push(place.clone());
             }
@@ -570,14 +621,15 @@ impl Reader {
     }
 
     fn note_once(&mut self, note: String) {
-        if self.noted.get(&note).is_some_and(|last| last.elapsed() < NOTE_AGAIN) {
+        let kind = kind_of(&note);
+        if self.noted.get(&kind).is_some_and(|last| last.elapsed() < NOTE_AGAIN) {
             return;
         }
         warn!("Kafka: {note}");
         if self.noted.len() >= NOTES_MAX {
             self.noted.clear();
         }
-        self.noted.insert(note, Instant::now());
+        self.noted.insert(kind, Instant::now());
     }
 
     fn expect(&self, outcome: Result<(), String>, what: &str, places: &[Place]) {
@@ -608,6 +660,24 @@ impl Reader {
     }
 }
 
+/// What a note is about: without its numbers (times, counts, states of retries) and without the name of librdkafka's
+/// thread, by which notes of one trouble differ from each other.
+fn kind_of(note: &str) -> String {
+    let text =
+        note.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: ")).map_or(note, |(_, text)| text);
+    // The same failure once with and once without the note that others like it were left out.
+    let text = text.split(" (after ").next().unwrap_or(text);
+    let mut kind = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_ascii_digit() {
+            true if kind.ends_with('#') => {}
+            true => kind.push('#'),
+            false => kind.push(c),
+        }
+    }
+    kind
+}
+
 fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }
@@ -619,4 +689,23 @@ fn list_of(places: &[Place]) -> rdkafka::TopicPartitionList {
 fn shown(places: &[Place]) -> String {
     let names: Vec<_> = places.iter().map(|(topic, partition)| format!("{topic}/{partition}")).collect();
     if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind_of;
+
+    #[test]
+    fn notes_of_one_trouble_are_one_kind() {
+        let notes = [
+            "[thrd:127.0.0.1:9/bootstrap]: 127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection refused \
+             (after 0ms in state CONNECT)",
+            "[thrd:127.0.0.1:9/bootstrap]: 127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection refused \
+             (after 12ms in state CONNECT, 30 identical error(s) suppressed)",
+            "127.0.0.1:9/bootstrap: Connect to ipv4#127.0.0.1:9 failed: Connection refused (after 3ms in state CONNECT)",
+        ];
+        assert!(notes.iter().all(|note| kind_of(note) == kind_of(notes[0])));
+        assert_ne!(kind_of(notes[0]), kind_of("1/1 brokers are down"));
+        assert_eq!(kind_of("1/1 brokers are down"), kind_of("3/3 brokers are down"));
+    }
 }

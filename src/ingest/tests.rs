@@ -254,6 +254,33 @@ fn a_restart_goes_on_at_the_durable_positions_whatever_kafka_thinks() {
 }
 
 #[test]
+fn a_sink_that_was_overtaken_begins_again_at_the_durable_positions() {
+    let broker = EmbeddedBroker::start(&[(TOPIC, 2)]).unwrap();
+    write(&broker, 0..1_000);
+    let shelf = Shelf::default();
+    let consumer = start(options(&broker), &shelf, 1);
+    shelf.wait("all records", |seen| seen.count() == 1_000);
+    let of_first = shelf.change(|seen| {
+        seen.positions.insert((TOPIC.to_owned(), 0), 100);
+        seen.taken.remove(&(TOPIC.to_owned(), 0)).expect("it has records").len()
+    });
+    // What is not ours is left out.
+    consumer.remote().begin_again([(TOPIC.into(), 0), (TOPIC.into(), 7)]);
+    shelf.wait("the partition again", |seen| seen.count() == 1_000 - 100);
+    write(&broker, 1_000..1_100);
+    shelf.wait("both go on", |seen| seen.count() == 1_100 - 100);
+    shelf.change(|seen| {
+        let offsets = seen.offsets(0);
+        assert!(offsets.len() >= of_first - 100);
+        assert_eq!(offsets, (100..100 + offsets.len() as i64).collect::<Vec<_>>());
+        let offsets = seen.offsets(1);
+        assert_eq!(offsets, (0..offsets.len() as i64).collect::<Vec<_>>(), "the other one is left alone");
+        assert_eq!((seen.owned[&1].len(), seen.gaps.len()), (2, 0));
+    });
+    consumer.stop();
+}
+
+#[test]
 fn hints_reach_kafka_as_next_offsets() {
     let broker = EmbeddedBroker::start(&[(TOPIC, 1)]).unwrap();
     write(&broker, 0..10);

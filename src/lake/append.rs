@@ -59,12 +59,20 @@ pub struct Receipt {
     pub tables: Vec<Written>,
 }
 
+/// Rows of one table with the offsets that made them.
+struct Rows {
+    table: &'static Table,
+    batches: Vec<RecordBatch>,
+    ranges: Vec<Range>,
+}
+
 /// Files that wait for their commit.
 struct Ready {
     table: &'static Table,
     log_store: LogStoreRef,
     rows: usize,
     adds: Vec<Add>,
+    ranges: Vec<Range>,
 }
 
 impl Lake {
@@ -78,13 +86,21 @@ impl Lake {
     ///
     /// Errors: `Fenced`, `Overlap` (nothing of that table was written), `Unavailable`, `Config`.
     pub async fn append(&self, append: Append) -> Result<Receipt, Error> {
+        self.append_all(vec![append]).await
+    }
+
+    /// Several appends as one, each table still in one commit. A table's commit stores the positions of those appends that
+    /// have rows for it; so what is written already of one does not stand in the way of another.
+    ///
+    /// Errors: as [`Lake::append`].
+    pub async fn append_all(&self, appends: Vec<Append>) -> Result<Receipt, Error> {
         self.writable()?;
-        let ready = self.write_data(append.tables).await?;
+        let ready = self.write_data(rows_by_table(appends)?).await?;
         if ready.is_empty() {
             return Ok(Receipt::default());
         }
         let mut logs = self.inner.logs.lock().await;
-        let mut named = match self.check(&mut logs, &ready, &append.ranges).await {
+        let mut named = match self.check(&mut logs, &ready).await {
             Ok(named) => named,
             Err(error) => {
                 drop(logs);
@@ -93,7 +109,7 @@ impl Lake {
                 return Err(error);
             }
         };
-        let receipt = commit(&mut named, &ready, &append.ranges).await?;
+        let receipt = commit(&mut named, &ready).await?;
         self.publish(&logs);
         drop(logs);
         self.discard(ready.iter().zip(&receipt.tables).filter(|(_, t)| t.already).map(|(ready, _)| ready))
@@ -101,24 +117,16 @@ impl Lake {
         Ok(receipt)
     }
 
-    async fn write_data(&self, tables: Vec<(&'static Table, Vec<RecordBatch>)>) -> Result<Vec<Ready>, Error> {
+    async fn write_data(&self, tables: Vec<Rows>) -> Result<Vec<Ready>, Error> {
         let options = &self.inner.options;
-        let mut tables: Vec<_> = tables
-            .into_iter()
-            .map(|(table, batches)| {
-                let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-                (table, batches, rows)
-            })
-            .filter(|(_, _, rows)| *rows > 0)
-            .collect();
-        // A fixed order, with the restatements first: whoever sees a new row of a contact sees which old
-        // row it replaces.
-        tables.sort_by_key(|(table, _, _)| (table.name != RESTATEMENTS.name, table.name));
-        if let Some(pair) = tables.windows(2).find(|pair| pair[0].0.name == pair[1].0.name) {
-            return Err(Error::Config(format!("table `{}` is named twice in one append", pair[0].0.name)));
-        }
-        let written = join_all(tables.into_iter().map(|(table, batches, rows)| async move {
+        let written = join_all(tables.into_iter().map(|Rows { table, batches, ranges }| async move {
+            let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
             let log_store = self.inner.place.log_store(table.name)?;
+            #[cfg(test)]
+            if self.inner.place.light {
+                let adds = super::tests::light::write(&self.inner.place.store, table, &batches).await?;
+                return Ok(Ready { table, log_store, rows, adds, ranges });
+            }
             let adds = write_files(
                 Arc::clone(&log_store),
                 table,
@@ -129,7 +137,7 @@ impl Lake {
             .await?;
             let names = adds.iter().map(|add| format!("{}/{}", table.name, add.path)).collect();
             self.inner.place.sync(names).await?;
-            Ok(Ready { table, log_store, rows, adds })
+            Ok(Ready { table, log_store, rows, adds, ranges })
         }))
         .await;
         written.into_iter().collect()
@@ -141,7 +149,6 @@ impl Lake {
         &self,
         logs: &'a mut [TableLog],
         ready: &[Ready],
-        ranges: &[Range],
     ) -> Result<Vec<&'a mut TableLog>, Error> {
         let place = |log: &TableLog| ready.iter().position(|ready| ready.table.name == log.table.name);
         let mut named: Vec<&mut TableLog> = logs.iter_mut().filter(|log| place(log).is_some()).collect();
@@ -150,9 +157,9 @@ impl Lake {
             return Err(Error::Config("rows for a table that is not declared".to_owned()));
         }
         let options = &self.inner.options;
-        let checked = join_all(named.iter_mut().map(|log| async move {
+        let checked = join_all(named.iter_mut().zip(ready).map(|(log, ready)| async move {
             log.ensure(options).await?;
-            log.decide(ranges).await
+            log.decide(&ready.ranges).await
         }));
         for outcome in checked.await {
             outcome?;
@@ -173,15 +180,42 @@ impl Lake {
     }
 }
 
+/// The rows of several appends, table by table, in a fixed order with the restatements first: whoever sees a new row of
+/// a contact sees which old row it replaces.
+fn rows_by_table(appends: Vec<Append>) -> Result<Vec<Rows>, Error> {
+    let mut tables: Vec<Rows> = Vec::new();
+    for Append { tables: of_append, ranges } in appends {
+        let mut named = Vec::with_capacity(of_append.len());
+        for (table, batches) in of_append {
+            if named.contains(&table.name) {
+                return Err(Error::Config(format!("table `{}` is named twice in one append", table.name)));
+            }
+            named.push(table.name);
+            if batches.iter().all(|batch| batch.num_rows() == 0) {
+                continue;
+            }
+            let at = tables.iter().position(|rows| rows.table.name == table.name).unwrap_or_else(|| {
+                tables.push(Rows { table, batches: Vec::new(), ranges: Vec::new() });
+                tables.len() - 1
+            });
+            tables[at].batches.extend(batches);
+            tables[at].ranges.extend(ranges.iter().cloned());
+        }
+    }
+    tables.sort_by_key(|rows| (rows.table.name != RESTATEMENTS.name, rows.table.name));
+    Ok(tables)
+}
+
 /// One commit for each table, the restatements before all others.
-async fn commit(named: &mut [&mut TableLog], ready: &[Ready], ranges: &[Range]) -> Result<Receipt, Error> {
+async fn commit(named: &mut [&mut TableLog], ready: &[Ready]) -> Result<Receipt, Error> {
     let first = usize::from(ready.first().is_some_and(|ready| ready.table.name == RESTATEMENTS.name));
     let (restatements, rest) = named.split_at_mut(first);
     let mut outcomes = Vec::with_capacity(ready.len());
     for (log, ready) in restatements.iter_mut().zip(ready) {
-        outcomes.push(log.commit(&ready.adds, ranges).await?);
+        outcomes.push(log.commit(&ready.adds, &ready.ranges).await?);
     }
-    let commits = rest.iter_mut().zip(&ready[first..]).map(|(log, ready)| log.commit(&ready.adds, ranges));
+    let commits =
+        rest.iter_mut().zip(&ready[first..]).map(|(log, ready)| log.commit(&ready.adds, &ready.ranges));
     for outcome in join_all(commits).await {
         outcomes.push(outcome?);
     }

@@ -117,10 +117,20 @@ impl TableLog {
                 self.reload().await?;
             }
             self.behind = false;
-            return Ok(own);
+            if !self.place.light || self.tip.is_none() {
+                return Ok(own);
+            }
+            return self.read_on(0, own).await;
         };
         self.check_tip(known).await?;
-        let mut tip = self.tip.unwrap_or(known);
+        let tip = self.tip.unwrap_or(known);
+        own = self.read_on(tip, own).await?;
+        self.behind = false;
+        Ok(own)
+    }
+
+    /// Reads the commits after this one.
+    async fn read_on(&mut self, mut tip: Version, mut own: Vec<String>) -> Result<Vec<String>, Error> {
         loop {
             let entry = self.log_store.read_commit_entry(tip + 1).await;
             let Some(bytes) = entry.map_err(|e| self.unavailable("commit cannot be read", e))? else { break };
@@ -137,7 +147,6 @@ impl TableLog {
             tip += 1;
             self.tip = Some(tip);
         }
-        self.behind = false;
         Ok(own)
     }
 
@@ -153,17 +162,34 @@ impl TableLog {
     }
 
     async fn reload(&mut self) -> Result<(), Error> {
+        if self.place.light {
+            // Nothing is ever cleaned there: the log tells all from its beginning.
+            self.tip = Some(0);
+            return Ok(());
+        }
         self.tip = Some(self.loaded.at(None).await?.version());
         self.stored.clear();
         Ok(())
     }
 
+    /// The offsets behind the rows of a commit, as it says itself: none for a commit of maintenance, `None` where the commit
+    /// is gone.
+    pub(super) async fn ranges_of(&self, version: Version) -> Result<Option<Vec<Range>>, Error> {
+        let entry = self.log_store.read_commit_entry(version).await;
+        let Some(bytes) = entry.map_err(|e| self.unavailable("commit cannot be read", e))? else {
+            return Ok(None);
+        };
+        let (_, said) = read_commit(version, &bytes)
+            .map_err(|e| Error::Corrupt(format!("table `{}`: {e}", self.table.name)))?;
+        Ok(Some(said.map_or_else(Vec::new, |said| said.ranges)))
+    }
+
     /// The position stored for an application id; 0 when there is none.
-    async fn stored(&mut self, application: &str) -> Result<i64, Error> {
+    pub(super) async fn stored(&mut self, application: &str) -> Result<i64, Error> {
         if let Some(position) = self.stored.get(application) {
             return Ok(*position);
         }
-        let Some(tip) = self.tip else { return Ok(0) };
+        let Some(tip) = self.tip.filter(|_| !self.place.light) else { return Ok(0) };
         let state = self.loaded.at(Some(tip)).await?;
         let found = state.transaction_version(self.log_store.as_ref(), application).await;
         let position = found.map_err(|e| self.unavailable("positions cannot be read", e))?.unwrap_or(0);
@@ -187,6 +213,9 @@ impl TableLog {
         }
         if self.tip.is_some() {
             return Ok(());
+        }
+        if self.place.light {
+            return self.ensure_light().await;
         }
         let made = CreateBuilder::new()
             .with_log_store(Arc::clone(&self.log_store))
@@ -219,6 +248,14 @@ impl TableLog {
             }
             (Err(e), None) => Err(self.unavailable("cannot be created", e)),
             (Ok(_), None) => Err(self.unavailable("cannot be created", "the store does not show it")),
+        }
+    }
+
+    /// Makes a table of which nothing is known but that it is there.
+    async fn ensure_light(&mut self) -> Result<(), Error> {
+        match self.place.put_new(&self.log_name(0), b"{}".to_vec()).await {
+            Ok(()) | Err(super::store::PutError::Exists) => self.refresh().await.map(drop),
+            Err(super::store::PutError::Failed(error)) => Err(error),
         }
     }
 
@@ -297,7 +334,7 @@ impl TableLog {
                     if failures >= MOST_FAILURES {
                         return Err(self.unavailable("commit failed", e));
                     }
-                    tokio::time::sleep(Duration::from_millis(50 << failures)).await;
+                    super::pause(Duration::from_millis(50 << failures)).await;
                 }
             }
             self.behind = true;
@@ -356,15 +393,17 @@ impl TableLog {
             predicate: None,
         };
         let actions: Vec<Action> = adds.iter().cloned().map(Action::Add).collect();
-        // Features are changed by hand and seldom: what was read last tells well enough.
-        let state = self.loaded.any().await?;
-        PROTOCOL.can_commit(&state, &actions, &operation).map_err(|e| {
-            Error::Config(format!(
-                "table `{}` asks for what this program cannot do: {e}\nhint: another program has changed the table's \
-                 features; undo that, or use a new data directory",
-                self.table.name
-            ))
-        })?;
+        if !self.place.light {
+            // Features are changed by hand and seldom: what was read last tells well enough.
+            let state = self.loaded.any().await?;
+            PROTOCOL.can_commit(&state, &actions, &operation).map_err(|e| {
+                Error::Config(format!(
+                    "table `{}` asks for what this program cannot do: {e}\nhint: another program has changed the table's \
+                     features; undo that, or use a new data directory",
+                    self.table.name
+                ))
+            })?;
+        }
         let transactions = ranges
             .iter()
             .map(|range| {

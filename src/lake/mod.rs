@@ -5,7 +5,6 @@
 //! <root>/<table>/_delta_log/…      one Delta table for each table of `facts`, partitioned by `date`
 //! <root>/<table>/date=2026-11-21/  its Parquet files
 //! <root>/_state/<task>/<n>.snapshot  a task's open state, with the positions it covers
-//! <root>/_state/cut.json           versions and snapshots that belong together, for readers outside
 //! ```
 //!
 //! A *task* owns a topic-partition, or several that belong together. Its rows reach each table in commits that
@@ -126,8 +125,18 @@ impl Lake {
         Lake::open_as(options, true).await
     }
 
+    /// A lake in this store whose files only [`Lake::plain_rows`] reads, for simulations.
+    #[cfg(test)]
+    pub(crate) async fn open_light(store: Arc<dyn object_store::ObjectStore>) -> Result<Lake, Error> {
+        Lake::open_at(Place::light(store), Options::new("memory:///", "Asia/Shanghai", 30), false).await
+    }
+
     async fn open_as(options: Options, read_only: bool) -> Result<Lake, Error> {
         let place = Place::new(&options.url, &options.storage)?;
+        Lake::open_at(place, options, read_only).await
+    }
+
+    async fn open_at(place: Place, options: Options, read_only: bool) -> Result<Lake, Error> {
         let mark = place.mark(&options.zone, options.slot_minutes, !read_only).await?;
         let writer = writer_id();
         let logs: Result<Vec<TableLog>, Error> =
@@ -202,6 +211,14 @@ async fn refresh_all(logs: &mut [TableLog]) -> Result<(), Error> {
         result?;
     }
     Ok(())
+}
+
+/// Waits before something is tried again. Tests do not wait.
+async fn pause(time: std::time::Duration) {
+    if cfg!(test) {
+        return tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(time).await;
 }
 
 /// A name for this handle that no other has, in this process or another. It decides nothing but whose a

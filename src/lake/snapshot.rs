@@ -25,8 +25,13 @@ pub(super) const STATE: &str = "_state";
 const BEGIN: &[u8; 8] = b"cpstate1";
 const END: &[u8; 8] = b"cpstend1";
 const SUFFIX: &str = ".snapshot";
-/// Snapshots kept of each task: the newest, and what to fall back on.
+/// Snapshots kept of each task in any case: the newest, and what to fall back on.
 const KEPT: usize = 3;
+/// Small ones are kept longer, so that readers find one that agrees with a large one of another task: at most this
+/// many of a task …
+const KEPT_SMALL: usize = 12;
+/// … and together at most this many bytes.
+const KEPT_SMALL_BYTES: u64 = 32 << 20;
 
 /// A task's open state.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -60,18 +65,21 @@ struct Header {
 }
 
 impl Lake {
-    /// Writes a snapshot, and deletes all but the newest three of the task.
+    /// Writes a snapshot, and deletes the older ones of the task: three stay in any case, of small ones twelve.
     ///
     /// Errors: `Taken` when another content has the number; `Unavailable`.
     pub async fn save_snapshot(&self, task: &str, snapshot: Snapshot) -> Result<(), Error> {
         self.writable()?;
         let sequence = snapshot.sequence;
-        let bytes = tokio::task::spawn_blocking(move || encode(&snapshot))
-            .await
-            .expect("encoding a snapshot does not panic")
-            .map_err(|e| {
-                Error::Config(format!("snapshot `{sequence}` of task `{task}` cannot be written: {e}"))
-            })?;
+        let encoded = match self.inner.place.light {
+            true => encode(&snapshot),
+            false => tokio::task::spawn_blocking(move || encode(&snapshot))
+                .await
+                .expect("encoding a snapshot does not panic"),
+        };
+        let bytes = encoded.map_err(|e| {
+            Error::Config(format!("snapshot `{sequence}` of task `{task}` cannot be written: {e}"))
+        })?;
         let name = name_of(task, sequence);
         match self.inner.place.put_new(&name, bytes.clone()).await {
             Ok(()) => {}
@@ -85,7 +93,13 @@ impl Lake {
                 _ => self.inner.place.put(&name, bytes).await?,
             },
         }
-        for old in self.sequences(task).await?.into_iter().rev().skip(KEPT) {
+        let (mut kept, mut bytes) = (0, 0);
+        for (old, size) in self.sizes(task).await?.into_iter().rev() {
+            bytes += size;
+            kept += 1;
+            if kept <= KEPT || (kept <= KEPT_SMALL && bytes <= KEPT_SMALL_BYTES) {
+                continue;
+            }
             let path = Path::from(name_of(task, old));
             if let Err(error) = self.inner.place.store.delete(&path).await {
                 // The next snapshot tries again.
@@ -123,6 +137,9 @@ impl Lake {
     pub async fn read_snapshot(&self, task: &str, sequence: u64) -> Result<Option<Snapshot>, Error> {
         let name = name_of(task, sequence);
         let Some(bytes) = self.inner.place.get(&name).await? else { return Ok(None) };
+        if self.inner.place.light {
+            return decode(&bytes).map(Some).map_err(|e| Error::Corrupt(format!("snapshot `{name}`: {e}")));
+        }
         let decoded = tokio::task::spawn_blocking(move || decode(&bytes)).await;
         let decoded = decoded.unwrap_or_else(|_| Err("its content cannot be read".to_owned()));
         decoded.map(Some).map_err(|e| Error::Corrupt(format!("snapshot `{name}`: {e}")))
@@ -131,7 +148,7 @@ impl Lake {
     /// The tasks that have a snapshot, with the number of the newest.
     pub async fn list_snapshots(&self) -> Result<Vec<(String, u64)>, Error> {
         let mut newest = std::collections::BTreeMap::new();
-        for (directory, sequence) in self.state_files(STATE).await? {
+        for (directory, sequence, _) in self.state_files(STATE).await? {
             let Some(task) = unescape(&directory) else { continue };
             let known = newest.entry(task).or_insert(sequence);
             *known = sequence.max(*known);
@@ -140,16 +157,21 @@ impl Lake {
     }
 
     /// The numbers of a task's snapshots, ascending.
-    async fn sequences(&self, task: &str) -> Result<Vec<u64>, Error> {
-        let directory = format!("{STATE}/{}", escape(task));
-        let mut sequences: Vec<u64> =
-            self.state_files(&directory).await?.into_iter().map(|(_, sequence)| sequence).collect();
-        sequences.sort_unstable();
-        Ok(sequences)
+    pub(super) async fn sequences(&self, task: &str) -> Result<Vec<u64>, Error> {
+        Ok(self.sizes(task).await?.into_iter().map(|(sequence, _)| sequence).collect())
     }
 
-    /// Directory name and number of the snapshot files below a prefix.
-    async fn state_files(&self, prefix: &str) -> Result<Vec<(String, u64)>, Error> {
+    /// The numbers and bytes of a task's snapshots, ascending.
+    async fn sizes(&self, task: &str) -> Result<Vec<(u64, u64)>, Error> {
+        let directory = format!("{STATE}/{}", escape(task));
+        let files = self.state_files(&directory).await?.into_iter();
+        let mut sizes: Vec<(u64, u64)> = files.map(|(_, sequence, bytes)| (sequence, bytes)).collect();
+        sizes.sort_unstable();
+        Ok(sizes)
+    }
+
+    /// Directory name, number and bytes of the snapshot files below a prefix.
+    async fn state_files(&self, prefix: &str) -> Result<Vec<(String, u64, u64)>, Error> {
         let listed: Vec<_> = self
             .inner
             .place
@@ -163,7 +185,11 @@ impl Lake {
             let sequence = parts.next()?.strip_suffix(SUFFIX)?.parse().ok()?;
             Some((parts.next()?.to_owned(), sequence))
         };
-        Ok(listed.iter().filter_map(|meta| file(&meta.location)).collect())
+        let file = |meta: &object_store::ObjectMeta| {
+            let (directory, sequence) = file(&meta.location)?;
+            Some((directory, sequence, meta.size))
+        };
+        Ok(listed.iter().filter_map(file).collect())
     }
 }
 

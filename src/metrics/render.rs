@@ -7,7 +7,7 @@ use prometheus::{Registry, TextEncoder};
 
 use super::names::{self, Metric, MetricKind};
 use super::stats::Stats;
-use crate::event::AgentStateName;
+use crate::event::{AgentStateName, Speaker};
 use crate::kpi::{Outcome, ServiceLevel, Totals, kpi};
 use crate::time::Millis;
 use crate::window::{Histogram, ROLLING, Series, SeriesKey, Summary};
@@ -52,6 +52,7 @@ impl Metrics {
         for (state, agents) in AgentStateName::ALL.iter().zip(summary.agents) {
             families.gauge(&names::AGENTS, &[state.as_str()], agents as f64);
         }
+        families.words(summary);
         families.counter(&names::FOLDED, &[], summary.folded);
         families.pipeline(stats);
         families.gauge(&names::BUILD_INFO, &[&self.version], 1.0);
@@ -122,6 +123,18 @@ impl Families {
         }
     }
 
+    /// What was said.
+    fn words(&mut self, summary: &Summary) {
+        for (key, &times) in &summary.keywords {
+            self.counter(&names::KEYWORD_HITS, &[&key.category, key.speaker.as_str(), &key.queue], times);
+        }
+        for (window, moods) in ROLLING.iter().zip(&summary.moods) {
+            for (speaker, mood) in Speaker::ALL.iter().zip(moods) {
+                self.gauge_if(&names::ROLLING_SENTIMENT, &[speaker.as_str(), window.name], mood.mean());
+            }
+        }
+    }
+
     fn pipeline(&mut self, stats: &Stats) {
         for ((topic, kind), &count) in &stats.events {
             self.counter(&names::EVENTS, &[topic, kind.as_str()], count);
@@ -141,17 +154,34 @@ impl Families {
             self.counter(&names::RECORDS_APPLIED, &labels, of.applied);
             self.counter(&names::RECORDS_DUPLICATE, &labels, of.duplicates);
             self.counter(&names::RECORDS_REJECTED, &labels, of.rejects);
+            self.counter(&names::RECORDS_MISSING, &labels, of.missing);
             self.gauge_if(&names::CONSUMER_LAG, &labels, of.lag.map(|lag| lag as f64));
             self.gauge_if(&names::WATERMARK, &labels, of.watermark.map(seconds));
         }
         self.gauge(&names::OPEN_CONTACTS, &[], stats.open_contacts as f64);
         self.histogram(&names::LAKE_COMMIT, &[], &stats.lake_commit);
+        self.counter(&names::LAKE_FAILURES, &[], stats.lake_failures);
         self.histogram(&names::EVENT_LATENCY, &[], &stats.event_latency);
+        for ((rule, severity), &count) in &stats.alerts_raised {
+            self.counter(&names::ALERTS_RAISED, &[rule, severity], count);
+        }
+        for ((rule, severity), &count) in &stats.alerts_open {
+            self.gauge(&names::ALERTS_OPEN, &[rule, severity], count as f64);
+        }
+        for ((target, result), &count) in &stats.alert_deliveries {
+            self.counter(&names::ALERT_DELIVERIES, &[target, result], count);
+        }
+        self.histogram(&names::ALERT_LATENCY, &[], &stats.alert_latency);
+        self.counter(&names::ALERTS_UNSTAFFED, &[], stats.alerts_unstaffed);
+        self.counter(&names::ALERT_ESCALATIONS, &[], stats.alert_escalations);
+        for ((file, result), &count) in &stats.reloads {
+            self.counter(&names::RELOADS, &[file, result], count);
+        }
         for ((queue, channel), plan) in &stats.plans {
             let labels = [queue.as_str(), channel.as_str()];
             self.gauge_if(&names::SLOT_FORECAST, &labels, plan.forecast_contacts);
             self.gauge_if(&names::SLOT_REQUIRED, &labels, plan.agents_required.map(|agents| agents as f64));
-            self.gauge_if(&names::SLOT_STAFFED, &labels, plan.agents_staffed.map(|agents| agents as f64));
+            self.gauge_if(&names::SLOT_STAFFED, &labels, plan.agents_staffed);
         }
     }
 

@@ -28,10 +28,26 @@ pub struct Stats {
     pub split_contacts: u64,
     /// Contacts that are not closed.
     pub open_contacts: i64,
+    /// Tries of a commit that failed.
+    pub lake_failures: u64,
     /// How long commits to the lake took.
     pub lake_commit: Histogram,
     /// From reading an event to its being visible.
     pub event_latency: Histogram,
+    /// Alerts raised, by rule and severity.
+    pub alerts_raised: BTreeMap<(String, String), u64>,
+    /// Alerts that are open, by rule and severity.
+    pub alerts_open: BTreeMap<(String, String), i64>,
+    /// What became of deliveries, by target and result.
+    pub alert_deliveries: BTreeMap<(String, String), u64>,
+    /// From reading an event to the first target's taking the alert.
+    pub alert_latency: Histogram,
+    /// Alerts for which nobody of the wanted role was on duty.
+    pub alerts_unstaffed: u64,
+    /// Alerts that went to the next one because nobody answered.
+    pub alert_escalations: u64,
+    /// Changed files, by the key that names them and whether they were taken.
+    pub reloads: BTreeMap<(String, String), u64>,
     /// What is planned for the running slot, by queue and channel.
     pub plans: BTreeMap<(String, Channel), SlotPlan>,
 }
@@ -47,6 +63,8 @@ pub struct PartitionStats {
     pub duplicates: u64,
     /// Records that could not be used.
     pub rejects: u64,
+    /// Records that Kafka had deleted before they were read.
+    pub missing: u64,
     /// Records behind the end of the partition, where known and while it is ours.
     pub lag: Option<i64>,
     /// Event time up to which the partition is complete, while it is ours.
@@ -67,8 +85,8 @@ pub struct SlotPlan {
     pub forecast_contacts: Option<f64>,
     /// Agents needed.
     pub agents_required: Option<i64>,
-    /// Agents in the roster.
-    pub agents_staffed: Option<i64>,
+    /// Agents in the roster; one who serves several queues is shared out among them.
+    pub agents_staffed: Option<f64>,
 }
 
 impl Default for Stats {
@@ -85,8 +103,16 @@ impl Default for Stats {
             unknown_fields: 0,
             split_contacts: 0,
             open_contacts: 0,
+            lake_failures: 0,
             lake_commit: Histogram::new(commit.collect()),
             event_latency: Histogram::new(latency.into()),
+            alerts_raised: BTreeMap::new(),
+            alerts_open: BTreeMap::new(),
+            alert_deliveries: BTreeMap::new(),
+            alert_latency: Histogram::new(latency.into()),
+            alerts_unstaffed: 0,
+            alert_escalations: 0,
+            reloads: BTreeMap::new(),
             plans: BTreeMap::new(),
         }
     }
@@ -108,6 +134,7 @@ impl Stats {
             ours.applied += theirs.applied;
             ours.duplicates += theirs.duplicates;
             ours.rejects += theirs.rejects;
+            ours.missing += theirs.missing;
             ours.lag = ours.lag.or(theirs.lag);
             ours.watermark = ours.watermark.or(theirs.watermark);
         }
@@ -116,8 +143,24 @@ impl Stats {
         self.unknown_fields += other.unknown_fields;
         self.split_contacts += other.split_contacts;
         self.open_contacts += other.open_contacts;
+        self.lake_failures += other.lake_failures;
         self.lake_commit.merge(&other.lake_commit);
         self.event_latency.merge(&other.event_latency);
+        for (ours, theirs) in [
+            (&mut self.alerts_raised, &other.alerts_raised),
+            (&mut self.alert_deliveries, &other.alert_deliveries),
+            (&mut self.reloads, &other.reloads),
+        ] {
+            for (key, count) in theirs {
+                *ours.entry(key.clone()).or_default() += count;
+            }
+        }
+        for (key, count) in &other.alerts_open {
+            *self.alerts_open.entry(key.clone()).or_default() += count;
+        }
+        self.alert_latency.merge(&other.alert_latency);
+        self.alerts_unstaffed += other.alerts_unstaffed;
+        self.alert_escalations += other.alert_escalations;
         for (key, plan) in &other.plans {
             self.plans.entry(key.clone()).or_insert(*plan);
         }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use super::*;
-use crate::correlate::Rows;
-use crate::event::{AgentStateName, Channel, Kind, RejectReason};
+use crate::correlate::{Heard, Rows};
+use crate::event::{AgentStateName, Channel, Kind, RejectReason, Speaker};
 use crate::facts::{HandlingRow, LegRow};
 use crate::kpi::{Outcome, ServiceLevel};
 use crate::time::{Grid, MINUTE, Millis, SECOND};
@@ -67,6 +68,10 @@ fn busy() -> Window {
     rows.closed_at = Some(NOW - MINUTE);
     window.changed(&Rows::default(), &rows, Counted::default());
     window.agent_changed(None, Some(AgentStateName::Available));
+    for (score, categories) in [(-0.5, vec![Arc::from("churn")]), (0.25, vec![]), (0.0, vec![])] {
+        let (speaker, queue) = (Speaker::Customer, Some(Box::from("support")));
+        window.heard(&Heard { time: NOW - MINUTE, speaker, queue, score, categories });
+    }
     window
 }
 
@@ -75,6 +80,7 @@ fn stats() -> Stats {
     stats.events.insert(("calls".to_owned(), Kind::Queued), 7);
     stats.rejects.insert(("calls".to_owned(), RejectReason::BadTime), 2);
     let partition = PartitionStats {
+        missing: 0,
         consumed: 10,
         applied: 7,
         duplicates: 1,
@@ -85,7 +91,13 @@ fn stats() -> Stats {
     stats.partitions.insert(("calls".to_owned(), 4), partition);
     stats.lake_commit.observe(700);
     stats.event_latency.observe(30);
-    let plan = SlotPlan { forecast_contacts: Some(41.5), agents_required: Some(9), agents_staffed: Some(8) };
+    let of_rule = ("long_wait".to_owned(), "warning".to_owned());
+    stats.alerts_raised.insert(of_rule.clone(), 3);
+    stats.alerts_open.insert(of_rule, 1);
+    stats.alert_deliveries.insert(("team".to_owned(), "accepted".to_owned()), 3);
+    stats.reloads.insert(("roster".to_owned(), "taken".to_owned()), 1);
+    let plan =
+        SlotPlan { forecast_contacts: Some(41.5), agents_required: Some(9), agents_staffed: Some(8.0) };
     stats.plans.insert(("support".to_owned(), Channel::Chat), plan);
     stats
 }
@@ -129,6 +141,12 @@ fn a_scrape_tells_what_the_rows_amount_to() {
     assert_eq!(label("rolling_service_level_ratio", "window=\"5m\""), Some(0.25));
     assert_eq!(label("rolling_asa_seconds", "window=\"1d\""), Some(20.0005));
     assert_eq!(label("rolling_aht_seconds", "window=\"1h\""), Some(180.0));
+    let keywords = "callpulse_keyword_hits_total{category=\"churn\",speaker=\"customer\",queue=\"support\"}";
+    assert_eq!(value(&text, keywords), Some(1.0));
+    // The message without any sentiment is not in the mean.
+    let mood = "callpulse_rolling_sentiment_score{speaker=\"customer\",window=\"5m\"}";
+    assert_eq!(value(&text, mood), Some(-0.125));
+    assert_eq!(value(&text, &mood.replace("customer", "agent")), None);
     assert_eq!(value(&text, "callpulse_agents{state=\"available\"}"), Some(1.0));
     assert_eq!(value(&text, "callpulse_consumer_lag{topic=\"calls\",partition=\"4\"}"), Some(3.0));
     assert_eq!(value(&text, "callpulse_duplicates_total"), Some(1.0));

@@ -1,29 +1,35 @@
 //! Runs one statement over one cut, within bounds of memory, time and number.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use chrono::DateTime;
+use datafusion::catalog::SchemaProvider;
+use datafusion::common::ParamValues;
 use datafusion::common::config::Dialect;
-use datafusion::error::DataFusionError;
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
-use futures::{Stream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
+use datafusion::sql::parser::Statement;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use super::answer::{Answer, Note, timed_out};
+use super::asking::Asking;
+use super::information::{self, Information};
+use super::pg_catalog::{self, PgCatalog, Words};
+use super::rights::{self, PseudonymKey};
 use super::schema::{SupersededCache, Tables, catalog_of};
+use super::shape::{Relation, Shape};
 use super::views::{self, View};
-use super::{CATALOG, Error, ErrorKind, Options, SCHEMA, Source, functions, statement};
+use super::{CATALOG, Cut, Error, ErrorKind, Options, SCHEMA, Source, functions, statement};
+use crate::access::{Audit, Identity};
 
 /// Consumers of memory that a refusal names.
 const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).expect("three is not zero");
@@ -43,48 +49,42 @@ pub struct Engine {
     waiting: Arc<Semaphore>,
     /// The committed rows that were restated, as the newest version of the lake names them.
     superseded: SupersededCache,
+    audit: Option<Arc<Audit>>,
+    pseudonyms: PseudonymKey,
+    told: Told,
+}
+
+/// What is told of the tables, made when it is first asked for.
+#[derive(Default)]
+struct Told {
+    shape: OnceCell<Arc<Shape>>,
+    words: Words,
+    statics: OnceCell<Arc<PgCatalogStaticTables>>,
+    /// For administrators, and for all others.
+    pg_catalogs: [OnceCell<Arc<dyn SchemaProvider>>; 2],
+}
+
+/// One statement to be run.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Its text, for the audit log.
+    pub sql: String,
+    /// The statement.
+    pub statement: Statement,
+    /// Values of its parameters.
+    pub values: Option<ParamValues>,
+}
+
+/// What a statement will give, and what it wants.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The plan over no rows: it knows the columns and the parameters.
+    pub plan: LogicalPlan,
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Engine").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
-/// The rows of a statement, as they come. Dropping it cancels the query.
-pub struct Answer {
-    /// The columns.
-    pub schema: SchemaRef,
-    /// The rows.
-    pub rows: SendableRecordBatchStream,
-}
-
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Answer").field("schema", &self.schema).finish_non_exhaustive()
-    }
-}
-
-impl Answer {
-    /// All rows at once.
-    pub async fn collect(mut self) -> Result<Vec<RecordBatch>, Error> {
-        let mut batches = Vec::new();
-        while let Some(batch) = self.rows.next().await {
-            batches.push(batch?);
-        }
-        Ok(batches)
-    }
-
-    /// Waits for the first batch, so that a fault in it is known before anything is sent.
-    pub async fn started(mut self) -> Result<Self, Error> {
-        let first = self.rows.next().await.transpose()?;
-        let head = futures::stream::iter(first.map(Ok));
-        let schema = Arc::clone(&self.schema);
-        let rows = datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(
-            Arc::clone(&schema),
-            head.chain(self.rows),
-        );
-        Ok(Self { schema, rows: Box::pin(rows) })
     }
 }
 
@@ -102,7 +102,6 @@ impl Engine {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true)
             .with_target_partitions(options.partitions.max(1));
         let settings = config.options_mut();
         settings.execution.time_zone = Some("+00:00".to_owned());
@@ -114,7 +113,11 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_table_factories(Default::default())
             .build();
-        functions::register(&mut template, options.grid)?;
+        functions::register(&mut template, options.grid, options.reader.clone())?;
+        let told = Told::default();
+        // What `pg_catalog` brings along comes first, so that what we have of the same name holds.
+        let mut template = pg_catalog::prepare(template, &told.words)?;
+        functions::register(&mut template, options.grid, options.reader.clone())?;
 
         let turns = options.max_concurrent.clamp(1, Semaphore::MAX_PERMITS / WAITING_PER_RUNNING);
         Ok(Self {
@@ -123,9 +126,31 @@ impl Engine {
             turns: Arc::new(Semaphore::new(turns)),
             waiting: Arc::new(Semaphore::new(turns * WAITING_PER_RUNNING)),
             superseded: Arc::default(),
+            audit: None,
+            pseudonyms: PseudonymKey::new(&rand::random::<[u8; 32]>()),
+            told,
             source,
             options,
         })
+    }
+
+    /// Writes down what is asked.
+    pub fn with_audit(mut self, audit: Arc<Audit>) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// Makes pseudonyms by this key, so that they are the same after a restart.
+    pub fn with_pseudonym_key(mut self, key: Option<&[u8]>) -> Self {
+        if let Some(key) = key {
+            self.pseudonyms = PseudonymKey::new(key);
+        }
+        self
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> Option<&Arc<Audit>> {
+        self.audit.as_ref()
     }
 
     /// The options it was made with.
@@ -138,46 +163,176 @@ impl Engine {
         &self.views
     }
 
-    /// Runs one statement. The rows come as a stream; the bound of time covers the stream too.
+    /// Runs one statement for the house itself: with all rights, and without a line in the audit log.
     pub async fn query(&self, sql: &str) -> Result<Answer, Error> {
-        let deadline = Instant::now() + self.options.timeout;
-        match tokio::time::timeout_at(deadline, self.start(sql, deadline)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(timed_out(self.options.timeout)),
+        self.ask(&Asking::inside(), sql).await
+    }
+
+    /// Runs one statement for somebody. The rows come as a stream; the bound of time covers the stream too.
+    pub async fn ask(&self, asking: &Asking, sql: &str) -> Result<Answer, Error> {
+        let began = Instant::now();
+        match self.parse(sql) {
+            Ok(statement) => {
+                self.run(asking, Question { sql: sql.to_owned(), statement, values: None }).await
+            }
+            Err(error) => {
+                Note::new(self.audit.as_ref(), asking, sql, began).failed(&error);
+                Err(error)
+            }
         }
     }
 
-    async fn start(&self, sql: &str, deadline: Instant) -> Result<Answer, Error> {
+    /// Reads one statement.
+    pub fn parse(&self, sql: &str) -> Result<Statement, Error> {
         if sql.len() > STATEMENT_BYTES_MAX {
             return Err(Error::new(
                 ErrorKind::Sql,
                 format!("the statement has `{}` bytes; at most {STATEMENT_BYTES_MAX} are read", sql.len()),
             ));
         }
-        let turn = self.turn().await?;
-        let parsed = self.template.sql_to_statement(sql, &Dialect::Generic)?;
-        statement::check(&parsed)?;
+        Ok(self.template.sql_to_statement(sql, &Dialect::Generic)?)
+    }
 
+    /// Runs one statement that was read before.
+    pub async fn run(&self, asking: &Asking, question: Question) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let timeout = asking.timeout.map_or(self.options.timeout, |wish| wish.min(self.options.timeout));
+        let deadline = began + timeout;
+        let note = Note::new(self.audit.as_ref(), asking, &question.sql, began);
+        let started = tokio::time::timeout_at(deadline, self.start(asking, question)).await;
+        let started = started.unwrap_or_else(|_| Err(timed_out(timeout)));
+        match started {
+            Ok((rows, turn)) => Ok(Answer::new(rows, turn, deadline, timeout, note)),
+            Err(error) => {
+                note.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes down a statement that a door could not read or did not let through.
+    pub fn note_unread(&self, asking: &Asking, sql: &str, refused: bool, why: &str) {
+        let kind = if refused { ErrorKind::Refused } else { ErrorKind::Sql };
+        Note::new(self.audit.as_ref(), asking, sql, Instant::now()).failed(&Error::new(kind, why));
+    }
+
+    /// Plans a statement over no rows, to learn its columns and parameters. Reads nothing.
+    pub async fn describe(
+        &self,
+        asking: &Asking,
+        statement: &Statement,
+        sql: &str,
+    ) -> Result<Description, Error> {
+        let began = Instant::now();
+        let described = self.describe_unnoted(asking, statement).await;
+        // What is not allowed leaves a line, also where it was only to be planned.
+        if let Err(error) = &described
+            && matches!(error.kind, ErrorKind::Refused | ErrorKind::Denied)
+        {
+            Note::new(self.audit.as_ref(), asking, sql, began).failed(error);
+        }
+        described
+    }
+
+    /// What this reader is told of tables and views.
+    pub async fn told(&self, who: &Identity) -> Result<Vec<Relation>, Error> {
+        let shape = self.shape().await?;
+        let relations = shape.relations.iter().filter(|relation| rights::may_see(who, relation.name));
+        Ok(relations.cloned().collect())
+    }
+
+    async fn describe_unnoted(&self, asking: &Asking, statement: &Statement) -> Result<Description, Error> {
+        statement::check(statement, &asking.who)?;
+        let state = self.state_over(asking, Cut::empty(0), statement).await?;
+        let plan = state.statement_to_plan(statement.clone()).await?;
+        statement::check_plan(&plan)?;
+        Ok(Description { plan })
+    }
+
+    async fn start(
+        &self,
+        asking: &Asking,
+        question: Question,
+    ) -> Result<(SendableRecordBatchStream, OwnedSemaphorePermit), Error> {
+        statement::check(&question.statement, &asking.who)?;
+        let turn = self.turn().await?;
         let cut = self.source.cut().await?;
+        let state = self.state_over(asking, cut, &question.statement).await?;
+        let plan = state.statement_to_plan(question.statement).await?;
+        statement::check_plan(&plan)?;
+        let plan = match &question.values {
+            Some(values) => plan.replace_params_with_values(values)?,
+            None => plan,
+        };
+        let plan = state.create_physical_plan(&plan).await?;
+        Ok((execute_stream(plan, state.task_ctx())?, turn))
+    }
+
+    /// A session of one statement: the tables of `cut` as this reader may see them, and what tells of them.
+    async fn state_over(
+        &self,
+        asking: &Asking,
+        cut: Cut,
+        statement: &Statement,
+    ) -> Result<SessionState, Error> {
         let mut state = self.template.clone();
         // `now()` is the centre's present, which in a demo runs faster than the machine's.
         state.execution_props_mut().query_execution_start_time = DateTime::from_timestamp_millis(cut.now);
-        let tables =
-            Tables::new(cut, Arc::clone(&self.views), self.template.clone(), Arc::clone(&self.superseded));
-        state.register_catalog_list(catalog_of(&Arc::new(tables))?);
+        for function in functions::postgres::of_session(&asking.who, &asking.settings) {
+            state.register_udf(Arc::new(function))?;
+        }
+        let mut beside: Vec<(&str, Arc<dyn SchemaProvider>)> = Vec::new();
+        let named = state.resolve_table_references(statement)?;
+        let names = |schema: &str| named.iter().any(|reference| reference.schema() == Some(schema));
+        if names(information::NAME) {
+            let shape = self.shape().await?;
+            let schema = Information::new(Arc::clone(&asking.who), shape, &self.template);
+            beside.push((information::NAME, Arc::new(schema)));
+        }
+        if names(information::PG_CATALOG) {
+            beside.push((information::PG_CATALOG, self.pg_catalog(&asking.who).await?));
+        }
+        let reader = (Arc::clone(&asking.who), self.pseudonyms.clone());
+        let tables = Tables::new(
+            reader,
+            cut,
+            Arc::clone(&self.views),
+            self.template.clone(),
+            Arc::clone(&self.superseded),
+        );
+        state.register_catalog_list(catalog_of(&Arc::new(tables), beside)?);
+        Ok(state)
+    }
 
-        let plan = state.statement_to_plan(parsed).await?;
-        statement::check_plan(&plan)?;
-        let plan = state.create_physical_plan(&plan).await?;
-        let schema = plan.schema();
-        let rows = Bounded {
-            rows: execute_stream(plan, state.task_ctx())?,
-            deadline: Box::pin(tokio::time::sleep_until(deadline)),
-            timeout: self.options.timeout,
-            over: false,
-            _turn: turn,
-        };
-        Ok(Answer { schema, rows: Box::pin(rows) })
+    /// Names, columns and meaning of every table and view.
+    async fn shape(&self) -> Result<Arc<Shape>, Error> {
+        let made = self.told.shape.get_or_try_init(|| async {
+            let reader = (Arc::new(Identity::local()), self.pseudonyms.clone());
+            let views = Arc::clone(&self.views);
+            let tables = Tables::new(reader, Cut::empty(0), views, self.template.clone(), Arc::default());
+            Ok::<_, Error>(Arc::new(Arc::new(tables).shape().await?))
+        });
+        made.await.cloned()
+    }
+
+    async fn pg_catalog(&self, who: &Identity) -> Result<Arc<dyn SchemaProvider>, Error> {
+        let shape = self.shape().await?;
+        let statics = self
+            .told
+            .statics
+            .get_or_try_init(|| async { Ok::<_, Error>(Arc::new(PgCatalogStaticTables::try_new()?)) });
+        let statics = Arc::clone(statics.await?);
+        let kind = usize::from(!who.is_admin());
+        let made = self.told.pg_catalogs[kind].get_or_try_init(|| async {
+            // Those that not everybody sees come last, so that the others have the same number for everybody.
+            let (open, closed): (Vec<_>, Vec<_>) =
+                shape.relations.iter().cloned().partition(|relation| rights::is_open(relation.name));
+            let closed = closed.into_iter().filter(|relation| rights::may_see(who, relation.name));
+            let relations = open.into_iter().chain(closed).collect();
+            let catalog = PgCatalog::new(relations, statics, &self.template, &self.told.words).await?;
+            Ok::<_, Error>(Arc::new(catalog) as Arc<dyn SchemaProvider>)
+        });
+        made.await.cloned()
     }
 
     /// Waits for a turn; refuses where too many wait already.
@@ -189,40 +344,5 @@ impl Engine {
         };
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         Ok(turn.expect("the semaphore is never closed"))
-    }
-}
-
-fn timed_out(timeout: Duration) -> Error {
-    Error::new(ErrorKind::TimedOut, format!("the query took longer than `{} s`", timeout.as_secs_f64()))
-        .hint("narrow the time range, or raise the limit of time")
-}
-
-/// A stream that ends with an error at its deadline, and gives its turn back when it is dropped.
-struct Bounded {
-    rows: SendableRecordBatchStream,
-    deadline: Pin<Box<Sleep>>,
-    timeout: Duration,
-    over: bool,
-    _turn: OwnedSemaphorePermit,
-}
-
-impl Stream for Bounded {
-    type Item = Result<RecordBatch, DataFusionError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        if self.deadline.as_mut().poll(context).is_ready() {
-            self.over = true;
-            return Poll::Ready(Some(Err(timed_out(self.timeout).into_datafusion())));
-        }
-        self.rows.poll_next_unpin(context)
-    }
-}
-
-impl RecordBatchStream for Bounded {
-    fn schema(&self) -> SchemaRef {
-        self.rows.schema()
     }
 }

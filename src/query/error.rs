@@ -12,6 +12,8 @@ pub enum ErrorKind {
     Sql,
     /// The statement would change something or touch a file.
     Refused,
+    /// Whoever asks may not see it.
+    Denied,
     /// It took too long.
     TimedOut,
     /// Too many queries wait for their turn.

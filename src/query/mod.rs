@@ -4,16 +4,24 @@
 //!
 //! Invariant: a query sees one [`Cut`]; a row that was restated is seen in its newest form only, and once.
 //! Invariant: no statement changes anything or opens a file; every query has a bound of memory and of time.
+//! Invariant: who asks sees what [`crate::access::Role`] allows, whatever the door and the statement; `rights` decides.
 //! Invariant: a figure of the views has its formula from [`crate::kpi`], and is written nowhere else.
 
+mod answer;
+mod asking;
 mod base;
 pub mod catalog;
 mod engine;
 mod error;
+mod fence;
 pub mod functions;
+mod information;
 pub mod output;
+mod pg_catalog;
 mod prompt;
+mod rights;
 mod schema;
+mod shape;
 mod statement;
 pub mod views;
 
@@ -24,17 +32,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 
 use crate::facts;
 use crate::kpi::ServiceLevel;
+use crate::text::Reader;
 use crate::time::{Grid, Millis};
 
-pub use engine::{Answer, Engine};
+pub use answer::Answer;
+pub use asking::Asking;
+pub use engine::{Description, Engine, Question};
 pub use error::{Error, ErrorKind};
 pub use prompt::{Runner, prompt};
+pub use shape::Relation;
 
 /// The catalogue in which every table stands.
 pub const CATALOG: &str = "callpulse";
@@ -85,6 +98,8 @@ pub struct Options {
     pub max_concurrent: usize,
     /// Parts in which a query is worked on at once.
     pub partitions: usize,
+    /// What `sentiment` and `keywords` read by; without it, the lists that are compiled in.
+    pub reader: Option<Arc<ArcSwap<Reader>>>,
 }
 
 impl Options {
@@ -98,6 +113,7 @@ impl Options {
             timeout: Duration::from_secs(60),
             max_concurrent: 4,
             partitions: 2,
+            reader: None,
         }
     }
 }

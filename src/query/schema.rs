@@ -1,4 +1,5 @@
-//! The one schema of a query: base tables and views, made when they are asked for.
+//! The schemas of a query: base tables and views as the reader may see them, made when they are asked for, and what tells
+//! of them.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,16 +15,21 @@ use datafusion::execution::session_state::SessionState;
 use tokio::sync::OnceCell;
 
 use super::base::{self, Superseded};
+use super::rights::{self, PseudonymKey, Whole};
+use super::shape::{Relation, Shape};
 use super::views::View;
 use super::{CATALOG, Cut, SCHEMA};
+use crate::access::Identity;
 use crate::facts::{self, RESTATEMENTS, Table, Written};
 
 /// What the lake's newest version says about restated rows, kept between queries.
 pub(super) type SupersededCache = Arc<Mutex<Option<(u64, Arc<Superseded>)>>>;
 
-/// The tables of one cut.
+/// The tables of one cut, as one reader may see them.
 #[derive(Debug)]
 pub(super) struct Tables {
+    who: Arc<Identity>,
+    key: PseudonymKey,
     cut: Cut,
     views: Arc<Vec<View>>,
     /// Plans views; has functions and settings, but no tables of its own, so that nothing points in a circle.
@@ -34,12 +40,13 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new(
+        (who, key): (Arc<Identity>, PseudonymKey),
         cut: Cut,
         views: Arc<Vec<View>>,
         template: SessionState,
         cache: SupersededCache,
     ) -> Self {
-        Self { cut, views, template, cache, superseded: OnceCell::new() }
+        Self { who, key, cut, views, template, cache, superseded: OnceCell::new() }
     }
 
     fn view(&self, name: &str) -> Option<&View> {
@@ -89,14 +96,64 @@ impl Tables {
     }
 }
 
+impl Tables {
+    /// Names, columns and meaning of all tables and views.
+    pub(super) async fn shape(self: Arc<Self>) -> Result<Shape, DataFusionError> {
+        let schema = Schema(Arc::clone(&self));
+        let mut relations = Vec::new();
+        for table in facts::TABLES {
+            relations.push(Relation {
+                name: table.name,
+                is_view: false,
+                means: table.means.trim().to_owned(),
+                schema: table.schema(),
+                comments: table.columns.iter().map(|column| column.means.trim().to_owned()).collect(),
+                key: table.key,
+                definition: None,
+            });
+        }
+        for view in self.views.iter() {
+            let Some(provider) = schema.table(view.name).await? else { continue };
+            let made = provider.schema();
+            let comment = |name: &String| {
+                let column = view.columns.iter().find(|column| column.name == name);
+                column.map(|column| column.means.clone()).unwrap_or_default()
+            };
+            relations.push(Relation {
+                name: view.name,
+                is_view: true,
+                means: view.means.clone(),
+                comments: made.fields().iter().map(|field| comment(field.name())).collect(),
+                schema: made,
+                key: &[],
+                definition: Some(view.sql.trim().to_owned()),
+            });
+        }
+        Ok(Shape { relations })
+    }
+}
+
+#[async_trait]
+impl Whole for Tables {
+    async fn whole(&self, table: &'static Table) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        self.base(table).await
+    }
+}
+
 /// The schema that SQL sees.
 #[derive(Debug)]
 struct Schema(Arc<Tables>);
 
-/// A list of catalogues that holds the one of these tables.
-pub(super) fn catalog_of(tables: &Arc<Tables>) -> Result<Arc<dyn CatalogProviderList>, DataFusionError> {
+/// A list of catalogues that holds the one of these tables, and further schemas beside them.
+pub(super) fn catalog_of(
+    tables: &Arc<Tables>,
+    beside: Vec<(&str, Arc<dyn SchemaProvider>)>,
+) -> Result<Arc<dyn CatalogProviderList>, DataFusionError> {
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::new(Schema(Arc::clone(tables))))?;
+    for (name, schema) in beside {
+        catalog.register_schema(name, schema)?;
+    }
     let list = MemoryCatalogProviderList::new();
     list.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
     Ok(Arc::new(list))
@@ -105,17 +162,18 @@ pub(super) fn catalog_of(tables: &Arc<Tables>) -> Result<Arc<dyn CatalogProvider
 #[async_trait]
 impl SchemaProvider for Schema {
     fn table_names(&self) -> Vec<String> {
-        let tables = facts::TABLES.iter().map(|table| table.name.to_owned());
+        let tables = facts::TABLES.iter().filter(|table| rights::may_see(&self.0.who, table.name));
+        let tables = tables.map(|table| table.name.to_owned());
         tables.chain(self.0.views.iter().map(|view| view.name.to_owned())).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         if let Some(table) = facts::table(name) {
-            return self.0.base(table).await.map(Some);
+            return rights::visible(&self.0.who, &self.0.key, table, &*self.0).await.map(Some);
         }
         let Some(view) = self.0.view(name) else { return Ok(None) };
         let mut state = self.0.template.clone();
-        state.register_catalog_list(catalog_of(&self.0)?);
+        state.register_catalog_list(catalog_of(&self.0, Vec::new())?);
         let plan = state.create_logical_plan(&view.sql_at(self.0.cut.now)).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.clone())))))
     }

@@ -5,21 +5,37 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
+use super::rights::is_restricted;
 use super::{Error, ErrorKind};
+use crate::access::Identity;
 
-/// Refuses every statement that does not read only.
-pub(super) fn check(statement: &Statement) -> Result<(), Error> {
+/// Refuses every statement that does not read only, and what tells more than the rows that `who` may see.
+pub(super) fn check(statement: &Statement, who: &Identity) -> Result<(), Error> {
     let ast = match statement {
         Statement::Statement(ast) => ast,
-        Statement::Explain(explain) => return check(&explain.statement),
+        Statement::Explain(explain) => {
+            check_explain(explain.options.analyze, who)?;
+            return check(&explain.statement, who);
+        }
         Statement::CreateExternalTable(_) => return Err(refused("CREATE EXTERNAL TABLE")),
         Statement::CopyTo(_) => return Err(refused("COPY")),
         Statement::Reset(_) => return Err(refused("RESET")),
     };
-    check_ast(ast)
+    check_ast(ast, who)
 }
 
-fn check_ast(ast: &Ast) -> Result<(), Error> {
+/// Counts of rows and times of a run tell of rows that are not handed out.
+fn check_explain(analyze: bool, who: &Identity) -> Result<(), Error> {
+    if analyze && is_restricted(who) {
+        let hint = "EXPLAIN without ANALYZE is allowed";
+        return Err(
+            Error::new(ErrorKind::Denied, "`EXPLAIN ANALYZE` tells of rows that you may not see").hint(hint)
+        );
+    }
+    Ok(())
+}
+
+fn check_ast(ast: &Ast, who: &Identity) -> Result<(), Error> {
     match ast {
         Ast::Query(_)
         | Ast::ExplainTable { .. }
@@ -27,7 +43,12 @@ fn check_ast(ast: &Ast) -> Result<(), Error> {
         | Ast::ShowColumns { .. }
         | Ast::ShowFunctions { .. }
         | Ast::ShowVariable { .. } => Ok(()),
-        Ast::Explain { statement, .. } => check_ast(statement),
+        Ast::Explain { statement, analyze, options, .. } => {
+            let named =
+                options.iter().flatten().any(|option| option.name.value.eq_ignore_ascii_case("analyze"));
+            check_explain(*analyze || named, who)?;
+            check_ast(statement, who)
+        }
         other => {
             let text = other.to_string();
             let words: Vec<&str> = text

@@ -893,3 +893,6 @@ async fn over_a_real_lake() {
     lake.append(Append { tables, ranges: range(10, 20) }).await.expect("appended");
     check(cut_of(&lake.version(), &Facts::default(), 2)).await;
 }
+
+#[path = "stories.rs"]
+mod stories;

@@ -1,36 +1,121 @@
-//! Who may come in: a client on this machine that speaks to this server itself.
+//! Who may come in, and where to.
 //!
-//! A page from elsewhere can make a browser on this machine send requests here, under a name of its own (DNS rebinding) or
-//! as its own origin; and a proxy on this machine would make the whole network look like loopback. All three show in
-//! headers.
+//! Without users: a client on this machine that speaks to this server itself. A page from elsewhere can make a browser on
+//! this machine send requests here, under a name of its own (DNS rebinding) or as its own origin; and a proxy on this
+//! machine would make the whole network look like loopback. All three show in headers.
+//!
+//! With users: whoever shows a token, or has logged in. A page from elsewhere still shows by its origin.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::problem;
+use crate::access::{Access, Audit, Door, Identity, Outcome, Record, Role};
+
+/// The name of the cookie that a login gives.
+pub(super) const COOKIE: &str = "callpulse";
 
 /// The other end of the connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
+/// Who has come in; every handler behind the guard may ask for it.
+#[derive(Debug, Clone)]
+pub(super) struct Who(pub(super) Arc<Identity>);
+
 /// What the guard holds requests against.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Guard {
     address: IpAddr,
+    access: Arc<Access>,
+    audit: Option<Arc<Audit>>,
+}
+
+/// Who may ask for a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// Everybody, also who has not come in: nothing of the centre is there.
+    Nobody,
+    /// Everybody who has come in; the handler cuts down what it shows.
+    Anybody,
+    /// Roles that see all departments: what is there is not cut down.
+    AllRows,
+    /// Roles that see all departments and customers: alerts name both.
+    Customers,
+    /// Administrators: what comes in there changes the figures.
+    Admin,
+}
+
+impl Needs {
+    fn allows(self, role: Role) -> bool {
+        match self {
+            Self::Nobody | Self::Anybody => true,
+            Self::AllRows => matches!(role, Role::Analyst | Role::Supervisor | Role::Admin),
+            Self::Customers => matches!(role, Role::Supervisor | Role::Admin),
+            Self::Admin => role == Role::Admin,
+        }
+    }
+}
+
+/// A path that is not here shows everything, so only who may see everything may ask for it.
+fn needs(path: &str) -> Needs {
+    // Scripts, styles and pictures are the same for everybody, and tell nothing of the centre.
+    let is_file = [".js", ".css", ".svg", ".ico"].iter().any(|end| path.ends_with(end))
+        && path.matches('/').count() == 1;
+    match path {
+        "/healthz" | "/readyz" | "/login" | "/logout" => Needs::Nobody,
+        _ if is_file => Needs::Nobody,
+        "/api/v1/events" => Needs::Admin,
+        "/api/v1/alertmanager" | "/api/v1/oncall" => Needs::Customers,
+        _ if path.starts_with("/api/v1/alerts") => Needs::Customers,
+        // What is asked of SQL, with the reader's rights.
+        _ if path.starts_with("/contacts/") || path.starts_with("/api/v1/contacts/") => Needs::Anybody,
+        // Pages without figures of their own: they ask for them with the reader's rights.
+        "/"
+        | "/alerts"
+        | "/sql"
+        | "/sql-examples.json"
+        | "/api/v1/sql"
+        | "/api/v1/live"
+        | "/api/v1/stream"
+        | "/api/v1/catalog"
+        | "/api/v1/openapi.json" => Needs::Anybody,
+        _ => Needs::AllRows,
+    }
+}
+
+/// Why a request is refused.
+struct Refusal {
+    status: StatusCode,
+    reason: String,
+}
+
+impl Refusal {
+    fn forbidden(reason: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, reason: reason.into() }
+    }
+
+    fn unknown(reason: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, reason: reason.into() }
+    }
 }
 
 impl Guard {
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Self { address: address.ip() }
+    pub(super) fn new(address: SocketAddr, access: Arc<Access>, audit: Option<Arc<Audit>>) -> Self {
+        Self { address: address.ip(), access, audit }
     }
 
-    /// Why the request is refused, if it is.
-    fn refusal(&self, request: &Request) -> Option<String> {
+    /// Why the request is refused without users, if it is.
+    fn foreign(&self, request: &Request) -> Option<String> {
         let headers = request.headers();
         let passed_on = headers.keys().map(|name| name.as_str()).find(|name| {
             *name == "forwarded" || *name == "x-real-ip" || *name == "via" || name.starts_with("x-forwarded")
@@ -47,12 +132,17 @@ impl Guard {
                 return Some(format!("the host `{name}` is foreign"));
             }
         }
-        match headers.get(header::ORIGIN) {
-            Some(origin) if origin.to_str().ok() != Some(&format!("http://{host}")) => {
-                Some(format!("the origin `{}` is foreign", String::from_utf8_lossy(origin.as_bytes())))
-            }
-            _ => None,
-        }
+        None
+    }
+
+    /// Why the request's origin is not a page of ours, if it is not.
+    fn foreign_origin(request: &Request) -> Option<String> {
+        let headers = request.headers();
+        let origin = headers.get(header::ORIGIN)?;
+        let host = only(headers, header::HOST).unwrap_or_default();
+        let ours = [format!("http://{host}"), format!("https://{host}")];
+        let is_ours = origin.to_str().is_ok_and(|origin| ours.iter().any(|ours| ours == origin));
+        (!is_ours).then(|| format!("the origin `{}` is foreign", String::from_utf8_lossy(origin.as_bytes())))
     }
 
     /// Tells whether a host, with or without a port, is a name of this machine's own.
@@ -71,6 +161,71 @@ impl Guard {
         ];
         name.parse::<IpAddr>().is_ok_and(|address| known.contains(&address))
     }
+
+    /// Who asks.
+    fn identify(&self, request: &Request, peer: SocketAddr) -> Result<Identity, Refusal> {
+        if !self.access.asks() {
+            if let Some(reason) = self.foreign(request) {
+                return Err(Refusal::forbidden(reason));
+            }
+            let nobody = || Refusal::forbidden("without users, only clients on this machine are served");
+            return self.access.unasked(peer.ip()).ok_or_else(nobody);
+        }
+        let headers = request.headers();
+        let (word, secret) = match headers.get(header::AUTHORIZATION).map(HeaderValue::to_str) {
+            Some(Ok(value)) => value.split_once(' ').unwrap_or((value, "")),
+            Some(Err(_)) => return Err(Refusal::unknown("the authorization is no text")),
+            None => match cookie(headers) {
+                Some(token) => ("bearer", token),
+                None => return Err(Refusal::unknown("nobody is logged in")),
+            },
+        };
+        if self.access.must_wait(peer.ip()) {
+            return Err(Refusal {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                reason: "too many wrong passwords or tokens from this address; wait a minute".to_owned(),
+            });
+        }
+        let found = if word.eq_ignore_ascii_case("bearer") {
+            self.access.by_token(secret.trim())
+        } else if word.eq_ignore_ascii_case("basic") {
+            let text = STANDARD.decode(secret.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            text.as_deref()
+                .and_then(|text| text.split_once(':'))
+                .and_then(|(user, password)| self.access.by_password(user, password))
+        } else {
+            return Err(Refusal::unknown(format!("`{word}` is not a way to come in; Bearer and Basic are")));
+        };
+        found.ok_or_else(|| {
+            self.access.note_failure(peer.ip());
+            Refusal::unknown("the token or password is wrong")
+        })
+    }
+
+    fn note(&self, who: Option<&Identity>, peer: SocketAddr, request: &Request, reason: &str) {
+        let Some(audit) = &self.audit else {
+            tracing::warn!(
+                target: "audit",
+                %peer,
+                method = %request.method(),
+                path = request.uri().path(),
+                reason,
+                "a request was refused"
+            );
+            return;
+        };
+        let what = format!("{} {}", request.method(), request.uri().path());
+        audit.note(&Record {
+            who,
+            peer: Some(peer),
+            door: Door::Http,
+            what: &what,
+            outcome: Outcome::Refused,
+            rows: 0,
+            took: Duration::ZERO,
+            why: Some(reason),
+        });
+    }
 }
 
 fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
@@ -79,22 +234,94 @@ fn only(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     values.next().is_none().then_some(value)
 }
 
+/// The token of the login cookie.
+pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
 /// Lets a request through or refuses it.
 pub(super) async fn check(
     State(guard): State<Guard>,
     Extension(Peer(peer)): Extension<Peer>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(reason) = guard.refusal(&request) else { return next.run(request).await };
-    tracing::warn!(
-        target: "audit",
-        %peer,
-        method = %request.method(),
-        path = request.uri().path(),
-        reason,
-        "a request was refused"
-    );
-    let hint = "without a users file, only clients on this machine are served, and only by its own names";
-    problem(StatusCode::FORBIDDEN, &reason, Some(hint))
+    let needs = needs(request.uri().path());
+    if let Some(reason) = Guard::foreign_origin(&request) {
+        return refuse(&guard, None, peer, &request, Refusal::forbidden(reason));
+    }
+    let who = match guard.identify(&request, peer) {
+        Ok(who) => who,
+        Err(refusal) if needs == Needs::Nobody && refusal.status == StatusCode::UNAUTHORIZED => {
+            return next.run(request).await;
+        }
+        Err(refusal) => return refuse(&guard, None, peer, &request, refusal),
+    };
+    if !needs.allows(who.role) {
+        let reason = format!("the role `{}` may not see or do this", who.role.name());
+        return refuse(&guard, Some(&who), peer, &request, Refusal::forbidden(reason));
+    }
+    request.extensions_mut().insert(Who(Arc::new(who)));
+    next.run(request).await
+}
+
+fn refuse(
+    guard: &Guard,
+    who: Option<&Identity>,
+    peer: SocketAddr,
+    request: &Request,
+    refusal: Refusal,
+) -> Response {
+    guard.note(who, peer, request, &refusal.reason);
+    // A browser that asks for a page is sent to the login.
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let is_page = request.method() == Method::GET && accepts.is_some_and(|kinds| kinds.contains("text/html"));
+    if refusal.status == StatusCode::UNAUTHORIZED && is_page {
+        return Redirect::to("/login").into_response();
+    }
+    let hint = match (guard.access.asks(), refusal.status) {
+        (false, _) => {
+            "without a users file, only clients on this machine are served, and only by its own names"
+        }
+        (true, StatusCode::UNAUTHORIZED) => "send `Authorization: Bearer TOKEN`, or log in at /login",
+        (true, _) => "ask for another role",
+    };
+    let mut response = problem(refusal.status, &refusal.reason, Some(hint));
+    if refusal.status == StatusCode::UNAUTHORIZED {
+        let ways = HeaderValue::from_static("Bearer realm=\"callpulse\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, ways);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_nobody_decided_upon_is_for_those_who_see_everything() {
+        assert_eq!(needs("/metrics"), Needs::AllRows);
+        assert_eq!(needs("/api/v1/what-comes-next"), Needs::AllRows);
+        assert_eq!(needs("/contacts/x.js"), Needs::Anybody);
+        assert_eq!(needs("/api/v1/alerts/1/ack"), Needs::Customers);
+        assert_eq!(needs("/api/v1/events"), Needs::Admin);
+        assert_eq!(needs("/healthz"), Needs::Nobody);
+        assert_eq!(needs("/wallboard.js"), Needs::Nobody);
+        assert_eq!(needs("/api/v1/sql"), Needs::Anybody);
+    }
+
+    #[test]
+    fn the_login_cookie_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_static("a=b; callpulse=cp_x; callpulse2=no"));
+        assert_eq!(cookie(&headers), Some("cp_x"));
+        headers.clear();
+        headers.append(header::COOKIE, HeaderValue::from_static("callpulse2=no"));
+        assert_eq!(cookie(&headers), None);
+    }
 }

@@ -9,7 +9,8 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -32,10 +33,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `site` on `listener` until `stop`; then lets answers end, for five seconds at most.
 ///
-/// A listener that is not on loopback is refused: everybody who reaches it would be an administrator.
+/// A listener that is not on loopback is refused where there are no users: everybody who reaches it would be an
+/// administrator.
 pub async fn run(listener: TcpListener, site: Site, stop: CancellationToken) -> io::Result<()> {
     let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
+    if !address.ip().is_loopback() && !site.access.asks() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("without users, only loopback is served, not `{address}`"),
@@ -43,6 +45,7 @@ pub async fn run(listener: TcpListener, site: Site, stop: CancellationToken) -> 
     }
     let (sender, ticks) = watch::channel(live::Tick::of(&site));
     let ticker = tokio::spawn(live::tick(site.clone(), sender, stop.clone()));
+    let tls = site.tls.as_ref().map(|tls| tls.acceptor(&["http/1.1"]));
     let site = router(Served { site, ticks, stop: stop.clone() }, address);
 
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -60,9 +63,20 @@ pub async fn run(listener: TcpListener, site: Site, stop: CancellationToken) -> 
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (site, stop) = (site.clone(), stop.clone());
+                let (site, stop, tls) = (site.clone(), stop.clone(), tls.clone());
                 connections.spawn(async move {
-                    serve(stream, peer, site, stop).await;
+                    // Ticks are small and must not wait for more.
+                    let _ = stream.set_nodelay(true);
+                    match tls {
+                        None => serve(stream, peer, site, stop).await,
+                        Some(tls) => match tokio::time::timeout(HEADER_TIME, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => serve(stream, peer, site, stop).await,
+                            Ok(Err(error)) => {
+                                tracing::debug!(%peer, %error, "a connection was not encrypted")
+                            }
+                            Err(_) => tracing::debug!(%peer, "a handshake took too long"),
+                        },
+                    }
                     drop(place);
                 });
             }
@@ -83,9 +97,10 @@ pub async fn run(listener: TcpListener, site: Site, stop: CancellationToken) -> 
     Ok(())
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, site: Router, stop: CancellationToken) {
-    // Ticks are small and must not wait for more.
-    let _ = stream.set_nodelay(true);
+async fn serve<S>(stream: S, peer: SocketAddr, site: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = TowerToHyperService::new(site.layer(Extension(Peer(peer))));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,18 +1,24 @@
-//! HTTP: the wallboard, metrics, health, live figures, SQL.
+//! HTTP: the pages, metrics, health, live figures, single contacts, SQL.
 //!
 //! Knows no Kafka and no lake: what it shows comes as functions ([`Site`]), what it answers from [`Engine`].
 //!
-//! Invariant: only loopback is served, and only to clients on this machine that say so: a request that was passed on, or
-//! that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
+//! Invariant: without users only loopback is served, and only to clients on this machine that say so: a request that was
+//! passed on, or that a foreign page or host name stands behind, is refused and leaves a line in the audit log.
+//! Invariant: with users every request has an identity; who has none gets 401, who may not gets 403, and a line is left.
 //! Invariant: everything has a bound: connections, headers, bodies, and the time that each may take.
 
+mod alerts;
+mod contact;
+mod events;
 mod guard;
 mod health;
 mod listen;
 mod live;
+mod login;
 mod page;
 mod sql;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -27,9 +33,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
+use crate::access::{Access, Tls};
 use crate::query::Engine;
 use crate::time::Clock;
 
+pub use alerts::{Action, Alerts, Refused, Wanted};
+pub use events::{Batch, Intake, Refusal, Taken};
 pub use health::Health;
 pub use listen::run;
 
@@ -67,8 +76,18 @@ pub struct Site {
     pub live: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// Whether the service lives, and is caught up.
     pub health: Arc<dyn Fn() -> Health + Send + Sync>,
+    /// Takes records into Kafka; `None`: none are taken.
+    pub intake: Option<Intake>,
+    /// What is known of alerts, and what can be done with them.
+    pub alerts: Alerts,
     /// The centre's present; names the ticks of the stream.
     pub clock: Arc<dyn Clock>,
+    /// Who may come in.
+    pub access: Arc<Access>,
+    /// Encrypts, where it is there.
+    pub tls: Option<Tls>,
+    /// The department of each queue that has one, by which live figures are cut down.
+    pub departments: Arc<HashMap<String, String>>,
 }
 
 impl std::fmt::Debug for Site {
@@ -89,8 +108,20 @@ struct Served {
 fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
     vec![
         ("/", "get", get(page::index)),
+        ("/login", "get", get(login::page).post(login::enter)),
+        ("/logout", "post", post(login::leave)),
+        ("/login.css", "get", get(login::style)),
         ("/wallboard.js", "get", get(page::script)),
         ("/wallboard.css", "get", get(page::style)),
+        ("/common.js", "get", get(page::common)),
+        ("/chart.js", "get", get(page::chart)),
+        ("/contacts/{id}", "get", get(contact::shown)),
+        ("/contact.js", "get", get(page::contact_script)),
+        ("/contact.css", "get", get(page::contact_style)),
+        ("/sql", "get", get(page::sql)),
+        ("/sql.js", "get", get(page::sql_script)),
+        ("/sql.css", "get", get(page::sql_style)),
+        ("/sql-examples.json", "get", get(page::sql_examples)),
         ("/favicon.svg", "get", get(page::icon)),
         ("/favicon.ico", "get", get(page::icon)),
         ("/metrics", "get", get(metrics)),
@@ -98,13 +129,28 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/readyz", "get", get(health::readyz)),
         ("/api/v1/live", "get", get(live::now)),
         ("/api/v1/stream", "get", get(live::stream)),
+        ("/api/v1/contacts/{id}", "get", get(contact::told)),
+        ("/api/v1/catalog", "get", get(sql::catalog)),
+        ("/alerts", "get", get(page::alerts)),
+        ("/alerts.js", "get", get(page::alerts_script)),
+        ("/alerts.css", "get", get(page::alerts_style)),
+        ("/api/v1/alerts", "get", get(alerts::list)),
+        ("/api/v1/alerts/stream", "get", get(alerts::stream)),
+        ("/api/v1/alerts/silence", "post", post(alerts::silence)),
+        ("/api/v1/alerts/{id}/ack", "post", post(alerts::acknowledge)),
+        ("/api/v1/alerts/{id}/resolve", "post", post(alerts::resolve)),
+        ("/api/v1/alertmanager", "post", post(alerts::alertmanager)),
+        ("/api/v1/oncall", "get", get(alerts::oncall)),
         ("/api/v1/sql", "post", post(sql::answer)),
+        ("/api/v1/events", "post", post(events::take)),
         ("/api/v1/openapi.json", "get", get(openapi)),
     ]
 }
 
 /// The whole site, as it is served on `address`.
 fn router(served: Served, address: SocketAddr) -> Router {
+    let guard =
+        guard::Guard::new(address, Arc::clone(&served.site.access), served.site.engine.audit().cloned());
     let mut router = Router::new();
     for (path, _, handler) in routes() {
         router = router.route(path, handler);
@@ -117,7 +163,7 @@ fn router(served: Served, address: SocketAddr) -> Router {
         .with_state(served)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(guard::Guard::new(address), guard::check))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
         .layer(middleware::map_response(harden))
 }
 
@@ -138,7 +184,7 @@ fn problem(status: StatusCode, error: &str, hint: Option<&str>) -> Response {
 /// Headers for every answer: nothing from elsewhere, nothing inline, in no frame; kept by nobody, where no page says else.
 async fn harden(mut response: Response) -> Response {
     const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                          base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
     let headers = response.headers_mut();
     let fixed: [(HeaderName, &'static str); 4] = [
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request, State};
@@ -11,9 +12,11 @@ use futures::TryStreamExt;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::guard::{Peer, Who};
 use super::{BODY_BYTES_MAX, Served, problem};
+use crate::access::Door;
 use crate::query::output::{Format, encode};
-use crate::query::{Error, ErrorKind};
+use crate::query::{Asking, Error, ErrorKind, catalog};
 
 /// How long a request's body may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -25,7 +28,12 @@ struct Question {
 }
 
 /// Answers one statement.
-pub(super) async fn answer(State(served): State<Served>, request: Request) -> Response {
+pub(super) async fn answer(
+    State(served): State<Served>,
+    Extension(Who(who)): Extension<Who>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Response {
     let Some(format) = format(request.headers()) else {
         let hint =
             "accept application/json, text/csv, text/plain (a table) or application/vnd.apache.arrow.stream";
@@ -35,7 +43,8 @@ pub(super) async fn answer(State(served): State<Served>, request: Request) -> Re
         Ok(question) => question,
         Err(refusal) => return refusal,
     };
-    let started = match served.site.engine.query(&question.sql).await {
+    let asking = Asking::of(who, Door::Http, Some(peer));
+    let started = match served.site.engine.ask(&asking, &question.sql).await {
         Ok(answer) => answer.started().await,
         Err(error) => Err(error),
     };
@@ -48,6 +57,18 @@ pub(super) async fn answer(State(served): State<Served>, request: Request) -> Re
         }
         Err(error) => fault(&error),
     }
+}
+
+/// What can be asked: tables, views, functions and KPIs with their meaning, and the centre's zone.
+pub(super) async fn catalog(State(served): State<Served>) -> Response {
+    let options = served.site.engine.options();
+    let mut whole = catalog::as_json(options, &[]);
+    if let Some(members) = whole.as_object_mut() {
+        // The metrics' names are another room's; `callpulse catalog` has them.
+        members.remove("metrics");
+        members.insert("timezone".to_owned(), json!(options.grid.zone().name()));
+    }
+    Json(whole).into_response()
 }
 
 /// Reads the body. Only `application/json` is read: a page from elsewhere cannot send it unasked.
@@ -70,7 +91,7 @@ async fn question(request: Request) -> Result<Question, Response> {
     })
 }
 
-fn unread(error: &BytesRejection) -> Response {
+pub(super) fn unread(error: &BytesRejection) -> Response {
     let message = match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {BODY_BYTES_MAX} bytes"),
         _ => "the body could not be read".to_owned(),
@@ -104,9 +125,10 @@ fn format(headers: &HeaderMap) -> Option<Format> {
 }
 
 /// A fault of the query, with its place.
-fn fault(error: &Error) -> Response {
+pub(super) fn fault(error: &Error) -> Response {
     let status = match error.kind {
         ErrorKind::Sql | ErrorKind::Refused => StatusCode::BAD_REQUEST,
+        ErrorKind::Denied => StatusCode::FORBIDDEN,
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Memory => StatusCode::UNPROCESSABLE_ENTITY,

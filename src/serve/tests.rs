@@ -14,6 +14,8 @@ use super::*;
 use crate::query::{Cut, Error, Options, Source};
 use crate::time::{Grid, Millis};
 
+mod pages;
+
 const NOW: Millis = 1_795_140_000_000;
 
 struct Nothing;
@@ -48,10 +50,14 @@ impl Drop for Running {
 }
 
 async fn start(ready: bool) -> Running {
+    start_with(ready, Arc::new(Nothing), Alerts::none()).await
+}
+
+async fn start_with(ready: bool, source: Arc<dyn Source>, alerts: Alerts) -> Running {
     let mut options = Options::new(Grid::new(Shanghai, 30).expect("a grid"));
     options.timeout = Duration::from_millis(1_500);
     let site = Site {
-        engine: Arc::new(Engine::new(options, Arc::new(Nothing)).expect("an engine")),
+        engine: Arc::new(Engine::new(options, source).expect("an engine")),
         metrics: Arc::new(|| format!("# HELP callpulse_x A test.\n{}", "callpulse_x 1\n".repeat(100))),
         live: Arc::new(|| json!({ "now": NOW, "queues": [] })),
         health: Arc::new(move || Health {
@@ -59,7 +65,12 @@ async fn start(ready: bool) -> Running {
             ready,
             reasons: vec!["partition 3 is behind".to_owned()],
         }),
+        intake: Some(Arc::new(|batch| Box::pin(async move { intake(batch) }))),
+        alerts,
         clock: Arc::new(Still),
+        access: Arc::new(Access::local_only()),
+        tls: None,
+        departments: Arc::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -98,7 +109,8 @@ async fn every_route_is_served_and_documented() {
     assert_eq!(documented.len(), routes().len());
     for (path, method, _) in routes() {
         assert!(documented[path][method].is_object(), "{method} {path}");
-        if method == "get" && path != "/api/v1/stream" {
+        // What is asked for by an id has tests of its own.
+        if method == "get" && !path.ends_with("/stream") && !path.contains('{') {
             let (status, headers, body) = send(running.get(path)).await;
             assert_eq!(status, StatusCode::OK, "{path}");
             assert!(
@@ -115,16 +127,97 @@ async fn every_route_is_served_and_documented() {
 }
 
 #[tokio::test]
-async fn the_page_brings_everything_itself() {
+async fn the_page_of_alerts_speaks_both_languages_and_brings_everything_itself() {
     let running = start(true).await;
-    let page = send(running.get("/")).await.2;
+    let page = send(running.get("/alerts")).await.2;
     assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("//"), "{page}");
-    let script = send(running.get("/wallboard.js")).await.2;
+    let script = send(running.get("/alerts.js")).await.2;
     assert!(!script.contains("http:") && !script.contains("https:") && !script.contains("innerHTML"));
-    // Each text that the page asks for is there in both languages.
     for name in page.split("data-text=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert_eq!(script.matches(&format!(" {name}: \"")).count(), 2, "{name}");
     }
+}
+
+/// A desk with one alert, which notes what it is asked.
+fn desk(asked: Arc<std::sync::Mutex<Vec<String>>>) -> Alerts {
+    let note = move |text: String| asked.lock().expect("nobody panics with it").push(text);
+    let (list, act, oncall, silence) = (note.clone(), note.clone(), note.clone(), note);
+    Alerts {
+        version: Arc::new(|| 7),
+        list: Arc::new(move |wanted| {
+            list(format!("list {} {:?} {}", wanted.all, wanted.queue, wanted.limit));
+            json!([{ "id": "a1", "title": "客户要离网" }])
+        }),
+        act: Arc::new(move |id, action, token, by| {
+            act(format!("{action:?} {id} {token:?} {by:?}"));
+            match (id, token) {
+                ("a1", Some("wrong")) => Err(Refused::Token),
+                ("a1", _) => Ok(json!({ "id": "a1" })),
+                ("a0", _) => Err(Refused::Closed),
+                _ => Err(Refused::Unknown),
+            }
+        }),
+        take_alertmanager: Arc::new(|message| {
+            message["alerts"].as_array().map(Vec::len).ok_or("none".to_owned())
+        }),
+        oncall: Arc::new(move |queue, at| {
+            oncall(format!("oncall {queue:?} {at:?}"));
+            json!({ "queue": queue })
+        }),
+        silence: Arc::new(move |rule, queue, minutes, by| {
+            silence(format!("silence {rule} {queue} {minutes} {by}"))
+        }),
+    }
+}
+
+#[tokio::test]
+async fn alerts_are_listed_streamed_and_acted_on() {
+    let asked: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let running = start_with(true, Arc::new(Nothing), desk(Arc::clone(&asked))).await;
+    let last = || asked.lock().expect("nobody panics with it").last().cloned().unwrap_or_default();
+    assert_eq!(send(running.get("/api/v1/alerts?queue=cards&limit=3")).await.0, StatusCode::OK);
+    assert_eq!(last(), "list false Some(\"cards\") 3");
+    assert_eq!(send(running.get("/api/v1/alerts?status=all")).await.0, StatusCode::OK);
+    assert_eq!(last(), "list true None 500");
+    for wrong in ["?status=closed", "?colour=red", "?limit=x"] {
+        assert_eq!(send(running.get(&format!("/api/v1/alerts{wrong}"))).await.0, StatusCode::BAD_REQUEST);
+    }
+    let post = |path: &str, body: &str| {
+        let request = running.client.post(running.url(path));
+        request.header("content-type", "application/json").body(body.to_owned())
+    };
+    assert_eq!(send(post("/api/v1/alerts/a1/ack", "{\"by\":\"wang\"}")).await.0, StatusCode::OK);
+    assert_eq!(last(), "Acknowledge a1 None Some(\"wang\")");
+    assert_eq!(send(running.client.post(running.url("/api/v1/alerts/a1/resolve"))).await.0, StatusCode::OK);
+    assert_eq!(last(), "Resolve a1 None None");
+    for (path, body, status) in [
+        ("/api/v1/alerts/a1/ack", "{\"token\":\"wrong\"}", StatusCode::FORBIDDEN),
+        ("/api/v1/alerts/a0/ack", "", StatusCode::CONFLICT),
+        ("/api/v1/alerts/a9/resolve", "", StatusCode::NOT_FOUND),
+        ("/api/v1/alerts/a1/ack", "{\"who\":1}", StatusCode::BAD_REQUEST),
+        ("/api/v1/alertmanager", "{\"alerts\":[{}]}", StatusCode::OK),
+        ("/api/v1/alertmanager", "{}", StatusCode::BAD_REQUEST),
+        ("/api/v1/alerts/silence", "{\"rule\":\"wait\"}", StatusCode::BAD_REQUEST),
+        ("/api/v1/alerts/silence", "{\"rule\":\"wait\",\"minutes\":5}", StatusCode::OK),
+    ] {
+        assert_eq!(send(post(path, body)).await.0, status, "{path} {body}");
+    }
+    assert_eq!(last(), "silence wait  5 somebody");
+    let plain = running.client.post(running.url("/api/v1/alerts/a1/ack")).body("by=wang");
+    assert_eq!(send(plain).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE, "a form of another page");
+    assert_eq!(
+        send(running.get("/api/v1/oncall?queue=cards&at=1970-01-01T00:00:01Z")).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(last(), "oncall Some(\"cards\") Some(1000)");
+    assert_eq!(send(running.get("/api/v1/oncall?at=now")).await.0, StatusCode::BAD_REQUEST);
+    let mut stream = running.get("/api/v1/alerts/stream").send().await.expect("an answer");
+    let first = stream.chunk().await.expect("a stream").expect("a first event");
+    let first = String::from_utf8_lossy(&first);
+    assert!(
+        first.contains("event: alerts") && first.contains("客户要离网") && first.contains("id: 7"),
+        "{first}"
+    );
 }
 
 #[tokio::test]
@@ -221,7 +314,8 @@ async fn who_does_not_speak_to_this_machine_itself_is_refused() {
         ("origin", "http://localhost:1"),
         ("origin", "null"),
     ] {
-        for path in ["/", "/metrics", "/api/v1/live", "/healthz"] {
+        for path in ["/", "/sql", "/contacts/a", "/api/v1/contacts/a", "/metrics", "/api/v1/live", "/healthz"]
+        {
             let (status, _, body) = send(running.get(path).header(name, value)).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{name}: {value} {path}");
             assert!(body.contains("hint"));
@@ -293,8 +387,181 @@ async fn only_loopback_is_served() {
         metrics: Arc::new(String::new),
         live: Arc::new(|| Value::Null),
         health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
+        intake: None,
+        alerts: Alerts::none(),
         clock: Arc::new(Still),
+        access: Arc::new(Access::local_only()),
+        tls: None,
+        departments: Arc::default(),
     };
     let refused = run(listener, site, running.stop.clone()).await.expect_err("an address for everybody");
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+/// Takes records that look like objects; a format named after a refusal is refused so.
+fn intake(batch: Batch) -> Result<Taken, Refusal> {
+    match batch.format.as_deref() {
+        Some("busy") => return Err(Refusal::Busy),
+        Some("down") => return Err(Refusal::Outside("no broker answers".to_owned(), None)),
+        Some("morse") => {
+            return Err(Refusal::Unknown("unknown format `morse`".to_owned(), "there are: a".to_owned()));
+        }
+        _ => {}
+    }
+    let mut taken = Taken::default();
+    for (at, record) in batch.records.iter().enumerate() {
+        if record.starts_with(b"{") {
+            taken.accepted += 1;
+        } else {
+            taken.rejected.push((at + 1, "not_object", "it is none".to_owned()));
+        }
+    }
+    Ok(taken)
+}
+
+#[tokio::test]
+async fn events_are_taken_once_the_brokers_have_them_and_bad_ones_are_named() {
+    let running = start(true).await;
+    let post = |query: &str, kind: &str, body: String| {
+        let request = running.client.post(running.url(&format!("/api/v1/events{query}")));
+        send(request.header("content-type", kind).body(body))
+    };
+    let (status, _, body) = post("", "application/x-ndjson", "{}\n7\n{}\n".to_owned()).await;
+    let told: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert_eq!((&told["accepted"], &told["rejects"][0]["line"]), (&json!(2), &json!(2)));
+    assert_eq!(post("", "application/json", "[{},{}]".to_owned()).await.0, StatusCode::ACCEPTED);
+    assert_eq!(
+        post("?format=x&topic=t&key=k", "application/json", "{}".to_owned()).await.0,
+        StatusCode::ACCEPTED
+    );
+    assert_eq!(post("", "application/x-ndjson", "7\n".to_owned()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post("", "text/plain", String::new()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post("?what=x", "application/json", "{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post("?format=morse", "application/json", "{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(post("", "image/png", "x".to_owned()).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let (status, headers, _) = post("?format=busy", "application/json", "{}".to_owned()).await;
+    assert_eq!((status, headers["retry-after"].as_bytes()), (StatusCode::TOO_MANY_REQUESTS, b"1".as_slice()));
+    let (status, headers, _) = post("?format=down", "application/json", "{}".to_owned()).await;
+    assert_eq!(
+        (status, headers["retry-after"].as_bytes()),
+        (StatusCode::SERVICE_UNAVAILABLE, b"1".as_slice())
+    );
+    let many = "{}\n".repeat(10_001);
+    assert_eq!(post("", "application/x-ndjson", many).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    let large = format!("\"{}\"", "x".repeat(1 << 20));
+    assert_eq!(post("", "application/json", large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    let foreign = running.client.post(running.url("/api/v1/events")).header("origin", "http://evil.example");
+    let (status, _, _) = send(foreign.header("content-type", "text/plain").body("{}")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+/// A server with users: a lead and an administrator with tokens `lea` and `boss`.
+async fn with_users() -> Running {
+    let hash = |token: &str| {
+        use sha2::{Digest, Sha256};
+        Sha256::digest(token.as_bytes()).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    };
+    let secret = crate::access::Secret::new("s3cret-words", b"a salt of the test", 4096);
+    let users = format!(
+        "[[user]]\nname = \"lea\"\nrole = \"lead\"\ndepartments = [\"retail\"]\npassword = \"{secret}\"\n\
+         tokens = [\"sha256:{}\"]\n[[user]]\nname = \"boss\"\nrole = \"admin\"\ntokens = [\"sha256:{}\"]\n",
+        hash("lea"),
+        hash("boss")
+    );
+    let access = Access::of(crate::access::Users::parse("users.toml", &users).expect("users"));
+    let departments = [("sales", "retail"), ("cards", "bank")];
+    let departments = departments.map(|(queue, department)| (queue.to_owned(), department.to_owned()));
+    let options = Options::new(Grid::new(Shanghai, 30).expect("a grid"));
+    let site = Site {
+        engine: Arc::new(Engine::new(options, Arc::new(Nothing)).expect("an engine")),
+        metrics: Arc::new(|| "callpulse_x 1\n".to_owned()),
+        live: Arc::new(
+            || json!({ "now": NOW, "agents": { "busy": 7 }, "queues": [{ "queue": "sales" }, { "queue": "cards" }, { "queue": "x" }] }),
+        ),
+        health: Arc::new(|| Health { alive: true, ready: true, reasons: Vec::new() }),
+        intake: None,
+        alerts: Alerts::none(),
+        clock: Arc::new(Still),
+        access: Arc::new(access),
+        tls: None,
+        departments: Arc::new(HashMap::from(departments)),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    let ended = tokio::spawn(run(listener, site, stop.clone()));
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    Running { address, stop, client, ended }
+}
+
+#[tokio::test]
+async fn with_users_every_path_asks_who_it_is() {
+    let running = with_users().await;
+    for (path, method, _) in routes() {
+        let url = running.url(path);
+        let request = match method {
+            "post" => running.client.post(url),
+            _ => running.client.get(url),
+        };
+        let status = request.send().await.expect("an answer").status();
+        let open = ["/healthz", "/readyz", "/login", "/logout"];
+        let is_file = [".js", ".css", ".svg", ".ico"].iter().any(|end| path.ends_with(end));
+        match open.contains(&path) || is_file {
+            true => assert_ne!(status, StatusCode::UNAUTHORIZED, "{path}"),
+            false => assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}"),
+        }
+    }
+    let get = |path: &str, token: &str| running.get(path).bearer_auth(token).send();
+    assert_eq!(get("/metrics", "boss").await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(get("/metrics", "lea").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    assert_eq!(get("/metrics", "guess").await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+    let live: Value = get("/api/v1/live", "lea").await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(live, json!({ "now": NOW, "queues": [{ "queue": "sales" }] }));
+    let mut stream = get("/api/v1/stream", "lea").await.expect("an answer");
+    let first = stream.chunk().await.expect("bytes").expect("an event");
+    let first = String::from_utf8_lossy(&first);
+    assert!(first.contains("sales") && !first.contains("cards") && !first.contains("busy"), "{first}");
+    let sql = |token: &str, sql: &str| {
+        let body = json!({ "sql": sql });
+        running.client.post(running.url("/api/v1/sql")).bearer_auth(token).json(&body).send()
+    };
+    assert_eq!(sql("boss", "select * from rejects").await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(sql("lea", "select * from rejects").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    assert_eq!(get("/api/v1/alerts", "lea").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    assert_eq!(get("/api/v1/contacts/none", "lea").await.expect("an answer").status(), StatusCode::NOT_FOUND);
+    let taken = running.client.post(running.url("/api/v1/events")).bearer_auth("lea").body("{}").send();
+    assert_eq!(taken.await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    let own: Value =
+        sql("lea", "select current_user as me").await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(own, json!([{ "me": "lea" }]));
+}
+
+#[tokio::test]
+async fn a_login_gives_a_cookie_that_a_logout_takes_away() {
+    let running = with_users().await;
+    let login = |password: &str| {
+        let body = format!("user=lea&password={password}");
+        let form = "application/x-www-form-urlencoded";
+        running.client.post(running.url("/login")).header("content-type", form).body(body).send()
+    };
+    let wrong = login("guess").await.expect("an answer");
+    assert!(wrong.headers().get("set-cookie").is_none());
+    let right = login("s3cret-words").await.expect("an answer");
+    let cookie = right.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let pair = cookie.split(';').next().expect("a pair").to_owned();
+    let live = || running.get("/api/v1/live").header("cookie", &pair).send();
+    assert_eq!(live().await.expect("an answer").status(), StatusCode::OK);
+    let foreign =
+        running.get("/api/v1/live").header("cookie", &pair).header("origin", "http://evil.example").send();
+    assert_eq!(foreign.await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    let out =
+        running.client.post(running.url("/logout")).header("cookie", &pair).send().await.expect("an answer");
+    assert!(out.status().is_redirection());
+    assert_eq!(live().await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+    // A browser that asks for the page is sent to the login.
+    let page = running.get("/").header("accept", "text/html").send().await.expect("an answer");
+    assert_eq!(page.status(), StatusCode::SEE_OTHER);
+    assert_eq!(page.headers()["location"].to_str().expect("text"), "/login");
 }

@@ -1,17 +1,20 @@
 //! A window as bytes, so that rolling figures and what waits survive a restart.
 //!
 //! Layout: magic and version, zone and slot length, the bound and the configured queues, the series, then per series who
-//! waits and what is active, slots, panes, agents. Integers are variable-length (zigzag); sums are a mask of those that
+//! waits and what is active, slots, panes, agents, panes of sentiment. Integers are variable-length (zigzag); sums are a mask of those that
 //! are not 0, and these. Counters are left out: they begin at 0 with the process (a partition that moves to another
 //! instance would make them leap), and [`Counted`](super::Counted) keeps contacts from being counted twice.
+
+use std::collections::BTreeMap;
 
 use super::fold::Window;
 use super::options::Options;
 use super::pieces::Pieces;
+use super::said::{Mood, Moods};
 use crate::event::Channel;
 use crate::kpi::{Sum, Totals};
 
-const MAGIC: &[u8] = b"callpulse window 1\n";
+const MAGIC: &[u8] = b"callpulse window 2\n";
 const HINT: &str = "hint: start with an empty window and hand in each known contact as new";
 
 impl Window {
@@ -55,6 +58,16 @@ impl Window {
         }
         for agents in self.agents {
             int(&mut out, agents);
+        }
+        for panes in [&self.said.fine, &self.said.coarse] {
+            int(&mut out, panes.len() as i64);
+            for (piece, moods) in panes {
+                int(&mut out, *piece);
+                for mood in moods {
+                    int(&mut out, mood.utterances);
+                    int(&mut out, mood.thousandths);
+                }
+            }
         }
         out
     }
@@ -129,6 +142,9 @@ impl<'a> Reader<'a> {
         for agents in &mut window.agents {
             *agents = self.int()?;
         }
+        window.said.fine = self.moods()?;
+        window.said.coarse = self.moods()?;
+        window.said.keep_from(window.fine.from(), window.coarse.from());
         (window.reference, window.newest) = (reference, newest);
         self.bytes.is_empty().then_some(Ok(window))
     }
@@ -145,6 +161,19 @@ impl<'a> Reader<'a> {
             }
         }
         Some(pieces)
+    }
+
+    fn moods(&mut self) -> Option<BTreeMap<i64, Moods>> {
+        let mut panes = BTreeMap::new();
+        for _ in 0..self.int()? {
+            let piece = self.int()?;
+            let mut moods = Moods::default();
+            for mood in &mut moods {
+                *mood = Mood { utterances: self.int()?, thousandths: self.int()? };
+            }
+            panes.insert(piece, moods);
+        }
+        Some(panes)
     }
 
     fn totals(&mut self) -> Option<Totals> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::counters::{Counted, Counters, Parts};
 use super::options::{AHEAD, COARSE, Edges, FINE, Options, SLOTS_KEPT};
 use super::pieces::Pieces;
+use super::said::Said;
 use super::series::SeriesTable;
 use super::summary::{ROLLING, Series, Summary};
 use super::view::{HandlingView, LegView, channel};
-use crate::correlate::Rows;
+use crate::correlate::{Heard, Rows};
 use crate::event::{AgentStateName, Channel};
 use crate::facts::ContactRow;
 use crate::kpi::Totals;
@@ -49,6 +50,7 @@ pub struct Window {
     pub(super) fine: Pieces,
     pub(super) coarse: Pieces,
     pub(super) agents: [i64; AgentStateName::ALL.len()],
+    pub(super) said: Said,
     pub(super) folded: u64,
     pub(super) reference: Millis,
     pub(super) newest: Millis,
@@ -71,6 +73,7 @@ impl Window {
             fine: Pieces::default(),
             coarse: Pieces::default(),
             agents: [0; AgentStateName::ALL.len()],
+            said: Said::new(),
             folded: 0,
             reference: Millis::MIN,
             newest: Millis::MIN,
@@ -150,6 +153,20 @@ impl Window {
         }
     }
 
+    /// Sets the counters to 0: what they have counted was counted elsewhere.
+    pub fn forget_counters(&mut self) {
+        for live in &mut self.live {
+            live.counters = Counters::new(&self.edges);
+        }
+        self.folded = 0;
+    }
+
+    /// Takes in what one new message said.
+    pub fn heard(&mut self, heard: &Heard) {
+        self.said.hear(heard);
+        self.newest = self.newest.max(heard.time);
+    }
+
     /// Moves the reference on to `now` if that is later; what lies too far behind it is forgotten.
     pub fn advance(&mut self, now: Millis) {
         if now > self.reference {
@@ -159,6 +176,7 @@ impl Window {
             let slack = crate::time::MINUTE;
             self.fine.keep_from(pane(now.saturating_sub(HOUR + slack), FINE));
             self.coarse.keep_from(pane(now.saturating_sub(DAY + slack), COARSE));
+            self.said.keep_from(self.fine.from(), self.coarse.from());
         }
     }
 
@@ -192,7 +210,16 @@ impl Window {
         self.add_slots(&mut series, now, self.options.grid.day_start(date), slot.start);
         self.add_panes(&mut series, now);
         let series = self.table.keys().iter().cloned().zip(series).collect();
-        Summary { now, slot: Some(slot), date, series, agents: self.agents, folded: self.folded }
+        Summary {
+            now,
+            slot: Some(slot),
+            date,
+            series,
+            agents: self.agents,
+            moods: self.said.moods(now),
+            keywords: self.said.keywords.clone(),
+            folded: self.folded,
+        }
     }
 
     /// Fills in the running slot, today, and the ledger of every slot that is kept.

@@ -19,6 +19,7 @@ mod histogram;
 mod histories;
 mod options;
 mod pieces;
+mod said;
 mod series;
 #[cfg(test)]
 mod stories;
@@ -29,5 +30,6 @@ pub use counters::{Counted, Counters};
 pub use fold::Window;
 pub use histogram::Histogram;
 pub use options::{Options, QueueOptions};
+pub use said::{KeywordKey, Mood};
 pub use series::{OTHER_QUEUE, SeriesKey};
 pub use summary::{ROLLING, Rolling, Series, Summary};

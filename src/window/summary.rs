@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::counters::Counters;
+use super::said::{KeywordKey, Mood};
 use super::series::SeriesKey;
-use crate::event::AgentStateName;
+use crate::event::{AgentStateName, Speaker};
 use crate::kpi::{ServiceLevel, Totals};
 use crate::time::{DAY, HOUR, MINUTE, Millis, Slot};
 
@@ -89,6 +90,10 @@ pub struct Summary {
     pub series: BTreeMap<SeriesKey, Series>,
     /// Agents by state, in the order of [`AgentStateName::ALL`].
     pub agents: [i64; AgentStateName::ALL.len()],
+    /// Sentiment in each window of [`ROLLING`], by speaker in the order of [`Speaker::ALL`].
+    pub moods: [[Mood; Speaker::ALL.len()]; ROLLING.len()],
+    /// How often a phrase of each category was heard since the start of the process.
+    pub keywords: BTreeMap<KeywordKey, u64>,
     /// Legs and handlings that were counted under `__other__`, because there were too many series.
     pub folded: u64,
 }
@@ -127,6 +132,12 @@ impl Summary {
         for (agents, more) in self.agents.iter_mut().zip(other.agents) {
             *agents += more;
         }
+        for (moods, more) in self.moods.iter_mut().flatten().zip(other.moods.iter().flatten()) {
+            moods.add(*more);
+        }
+        for (key, times) in &other.keywords {
+            *self.keywords.entry(key.clone()).or_default() += times;
+        }
         self.folded += other.folded;
     }
 
@@ -143,6 +154,7 @@ impl Summary {
             series.ledger_gap = 0;
         }
         self.agents = Default::default();
+        self.moods = Default::default();
         self
     }
 

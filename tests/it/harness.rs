@@ -270,6 +270,18 @@ pub(crate) fn ask(address: &str, sql: &str) -> Option<Vec<serde_json::Value>> {
     serde_json::from_str(&over_http(request)?).ok()
 }
 
+/// A POST of JSON; the status and the answer as JSON.
+pub(crate) fn post(url: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+    let request =
+        reqwest::Client::new().post(url).header("content-type", "application/json").body(body.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let answer = request.timeout(Duration::from_secs(20)).send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, serde_json::from_str(&answer.text().await.unwrap_or_default()).unwrap_or_default())
+    })
+}
+
 fn over_http(request: reqwest::RequestBuilder) -> Option<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

@@ -13,27 +13,49 @@ const LEVELS: &[(&str, u8)] = &[
     ("forecast", 0),
     ("simulate", 0),
     ("event", 1),
+    ("text", 2),
     ("facts", 2),
     ("privacy", 2),
+    ("roster", 2),
+    ("rules", 2),
     ("correlate", 3),
+    ("alert", 3),
+    ("deliver", 4),
+    ("mimic", 3),
     ("window", 4),
     ("ingest", 5),
     ("decode", 5),
     ("lake", 5),
     ("metrics", 5),
+    ("access", 1),
     ("query", 5),
     ("serve", 5),
+    ("postgres", 5),
+    ("flight", 5),
     ("config", 6),
     ("app", 7),
     ("main", 8),
 ];
 
 /// Imports between rooms of one level.
-const NEXT_DOOR: &[(&str, &str)] = &[("query", "lake"), ("serve", "query")];
+const NEXT_DOOR: &[(&str, &str)] =
+    &[("query", "lake"), ("serve", "query"), ("postgres", "query"), ("flight", "query")];
 
 /// The core: no thread, no clock, no socket, no wire format.
-const CORE: &[&str] =
-    &["time", "event", "kpi", "facts", "correlate", "window", "forecast", "simulate", "privacy"];
+const CORE: &[&str] = &[
+    "time",
+    "event",
+    "kpi",
+    "facts",
+    "correlate",
+    "window",
+    "forecast",
+    "simulate",
+    "privacy",
+    "roster",
+    "rules",
+    "text",
+];
 /// What the core does without.
 const NOT_IN_CORE: &[&str] = &[
     "tokio",
@@ -53,14 +75,21 @@ const NOT_IN_CORE: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["ingest"]),
     ("prometheus", &["metrics"]),
-    ("datafusion", &["query", "lake"]),
+    ("datafusion", &["query", "lake", "postgres", "flight"]),
+    ("datafusion_postgres", &["query", "postgres"]),
+    ("arrow_flight", &["flight"]),
+    ("tonic", &["flight"]),
     ("deltalake", &["lake"]),
     ("axum", &["serve"]),
     ("object_store", &["lake"]),
     ("clap", &["app"]),
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
-    ("toml", &["config"]),
+    ("toml", &["config", "rules", "text", "access"]),
+    ("csv", &["roster"]),
+    ("lettre", &["deliver"]),
+    ("hmac", &["deliver"]),
+    ("augurs", &["forecast"]),
 ];
 
 /// Exceptions to `HOMES`, file by file, each with its reason.
@@ -343,6 +372,11 @@ fn keys_that_users_rely_on_have_a_default() {
         "queue_defaults.target_wait_secs",
         "queue_defaults.short_abandon_secs",
         "queue",
+        "rules",
+        "roster",
+        "people",
+        "notify",
+        "alerts.ack_minutes",
     ];
     let found = |key: &str| {
         let (mut table, mut value) = (Some(&defaults), None);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The dashboards and rules on a real Prometheus that scrapes a demo: every expression must answer with a series, every rule
-# must be evaluated.
+# must be evaluated, every SQL panel must have rows. What asks for names of awaited.txt is reported where they do not exist.
 #
 #   dashboards.sh CALLPULSE
 set -euo pipefail
@@ -22,25 +22,29 @@ clean() {
 trap clean EXIT
 
 "$python" "$shown/generate.py" --check || fail "the dashboards are stale"
-promtool check rules "$shown/rules/callpulse.rules.yml" > "$work/check.log" 2>&1 || fail "promtool check rules"
-(cd "$shown/rules" && promtool test rules callpulse_test.yml) > "$work/test.log" 2>&1 || fail "promtool test rules"
-say "promtool: $(grep -o '[0-9]* rules found' "$work/check.log"), unit tests $(grep -o 'SUCCESS' "$work/test.log")"
+"$python" "$here/check_dashboards.py" "$shown"/*.json > "$work/linted" || { cat "$work/linted" >&2; fail "check_dashboards.py"; }
+say "$(cat "$work/linted")"
+promtool check rules "$shown"/rules/*.rules.yml > "$work/check.log" 2>&1 || fail "promtool check rules"
+(cd "$shown/rules" && promtool test rules ./*_test.yml) > "$work/test.log" 2>&1 || fail "promtool test rules"
+say "promtool: $(grep -o '[0-9]* rules found' "$work/check.log" | paste -sd ' '), unit tests $(grep -o 'SUCCESS' "$work/test.log" | paste -sd ' ')"
 
 http=127.0.0.1:$(free_port)
-"$callpulse" demo --for 10m --http "$http" --data-dir "$work/lake" > "$work/demo.log" 2>&1 &
+"$callpulse" demo --for 60m --rate 10 --http "$http" --data-dir "$work/lake" > "$work/demo.log" 2>&1 &
 demo=$!
 up() { kill -0 "$demo" || fail "the demo has ended"; curl -fs "http://$http/metrics" > /dev/null; }
 wait_for 120 "the demo answers" up
 
 monitor=$(free_port)
 "$here/prometheus.sh" start "$work/prometheus" "$monitor" "$http"
-# The rules as they are, but without 30 s of waiting for each step.
-sed 's/interval: 30s/interval: 1s/' "$shown/rules/callpulse.rules.yml" > "$work/prometheus/rules.yml"
-echo 'rule_files: [rules.yml]' >> "$work/prometheus/prometheus.yml"
+# The rules as they are, but without half a minute or more of waiting for each step.
+for rules in "$shown"/rules/*.rules.yml; do
+    sed -E 's/interval: (30s|1m|5m)$/interval: 5s/' "$rules" > "$work/prometheus/$(basename "$rules")"
+done
+echo 'rule_files: ["*.rules.yml"]' >> "$work/prometheus/prometheus.yml"
 kill -HUP "$(cat "$work/prometheus/pid")"
 
 answered() {
-    "$python" "$here/ask_dashboards.py" "http://127.0.0.1:$monitor" "$shown"/*.json > "$work/asked" 2> "$work/faults"
+    "$python" "$here/ask_dashboards.py" "http://127.0.0.1:$monitor" "$here/awaited.txt" "$shown"/*.json > "$work/asked" 2> "$work/faults"
 }
 wait_long_enough() {
     local end=$((SECONDS + 180))
@@ -52,3 +56,7 @@ wait_long_enough() {
 wait_long_enough
 say "$(cat "$work/asked")"
 "$here/prometheus.sh" stop "$work/prometheus"
+
+"$python" "$here/ask_sql_panels.py" "$callpulse" "http://$http" "$here/awaited.txt" "$shown"/*.json \
+    > "$work/panels" 2> "$work/panels.log" || { grep '^fault' "$work/panels.log" >&2; fail "$(cat "$work/panels")"; }
+say "$(cat "$work/panels")"

@@ -5,6 +5,8 @@
 #   kafka.sh stop DIR         stop it (SIGTERM, then SIGKILL after 20 s)
 #   kafka.sh kill DIR         kill it as a crash would
 #   kafka.sh topic DIR NAME PARTITIONS [CONFIG=VALUE]...
+#   kafka.sh widen DIR NAME PARTITIONS       more partitions for a topic
+#   kafka.sh cut DIR NAME PARTITION OFFSET   delete the records before this offset, as retention does
 #
 # Needs a JDK 17 and Maven. The jars (43 MiB) are kept in ~/.cache/callpulse/kafka.
 set -euo pipefail
@@ -119,10 +121,23 @@ topic() {
         --create --topic "$name" --partitions "$partitions" --replication-factor 1 "${settings[@]}" > /dev/null
 }
 
+widen() {
+    run_class 128m -Dlog4j2.configurationFile="$1/log4j2.yaml" org.apache.kafka.tools.TopicCommand \
+        --bootstrap-server "127.0.0.1:$(cat "$1/port")" --alter --topic "$2" --partitions "$3" > /dev/null
+}
+
+cut_topic() {
+    printf '{"version":1,"partitions":[{"topic":"%s","partition":%d,"offset":%d}]}' "$2" "$3" "$4" > "$1/cut.json"
+    run_class 128m -Dlog4j2.configurationFile="$1/log4j2.yaml" org.apache.kafka.tools.DeleteRecordsCommand \
+        --bootstrap-server "127.0.0.1:$(cat "$1/port")" --offset-json-file "$1/cut.json" > /dev/null
+}
+
 case ${1:-} in
     start) [ $# -eq 3 ] || fail "usage: start DIR PORT"; start "$2" "$3" ;;
     stop) [ $# -eq 2 ] || fail "usage: stop DIR"; stop "$2" TERM ;;
     kill) [ $# -eq 2 ] || fail "usage: kill DIR"; stop "$2" KILL ;;
     topic) [ $# -ge 4 ] || fail "usage: topic DIR NAME PARTITIONS"; shift; topic "$@" ;;
-    *) fail "start, stop, kill or topic?" ;;
+    widen) [ $# -eq 4 ] || fail "usage: widen DIR NAME PARTITIONS"; widen "$2" "$3" "$4" ;;
+    cut) [ $# -eq 5 ] || fail "usage: cut DIR NAME PARTITION OFFSET"; cut_topic "$2" "$3" "$4" "$5" ;;
+    *) fail "start, stop, kill, topic, widen or cut?" ;;
 esac

@@ -31,14 +31,7 @@ port=$(free_port)
 brokers=127.0.0.1:$port
 for topic in by-kcat by-callpulse dead; do "$here/kafka.sh" topic "$work/kafka" "$topic" 4; done
 
-# The key is what the contract says: contact_id, for agent events agent_id, for complaints without a contact their id.
-"$python" - "$work/events.jsonl" > "$work/keyed" <<'PYTHON'
-import json, sys
-for line in open(sys.argv[1], encoding="utf-8"):
-    event = json.loads(line)
-    key = event.get("contact_id") or event.get("complaint_id") or event.get("agent_id") or event["id"]
-    sys.stdout.write(f"{key}\t{line}")
-PYTHON
+key_events "$work/events.jsonl" > "$work/keyed"
 kcat -P -b "$brokers" -t by-kcat -K $'\t' -z lz4 -X partitioner=murmur2_random -l "$work/keyed"
 "$callpulse" simulate --contacts "$contacts" --seed "$seed" --brokers "$brokers" --topic by-callpulse \
     2> "$work/simulate.log" || { cat "$work/simulate.log" >&2; fail "simulate --brokers"; }

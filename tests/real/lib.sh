@@ -82,3 +82,15 @@ sql_number() {
     shift
     "$callpulse" sql "$@" --format csv "$query" | tail -n 1
 }
+
+# The events of a file, each behind its key and a tab. The key is what the contract says: contact_id, for agent events
+# agent_id, for complaints without a contact their id.
+key_events() {
+    "$python" - "$1" <<'PYTHON'
+import json, sys
+for line in open(sys.argv[1], encoding="utf-8"):
+    event = json.loads(line)
+    key = event.get("contact_id") or event.get("complaint_id") or event.get("agent_id") or event["id"]
+    sys.stdout.write(f"{key}\t{line}")
+PYTHON
+}

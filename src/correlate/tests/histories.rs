@@ -151,7 +151,20 @@ fn contact_event(dice: &mut Dice, time: Millis, contact: u64, number: u64) -> Ev
         }
         _ => {
             event.speaker = Some(dice.pick(Speaker::ALL));
-            event.text = text(Some(dice.pick(&["hello", "你好", ""])));
+            let said = [
+                "hello",
+                "你好",
+                "",
+                "谢谢",
+                "太差了",
+                "我要投",
+                "诉你们",
+                "诉",
+                "我要投诉",
+                "不错，我要销",
+                "户口本",
+            ];
+            event.text = text(Some(dice.pick(&said)));
             event.utterance = text(dice.maybe(60, &["u1", "u2", "u3"]));
             event.is_final = event.utterance.is_none() || dice.percent(40);
         }
@@ -244,10 +257,11 @@ fn history(seed: u64) -> History {
         });
         // Sometimes an id comes again with another time: the first in order counts.
         if let Some(last) = events.last()
-            && last.kind < Kind::Message
+            && last.kind != Kind::Message
             && dice.percent(2)
         {
-            let other = starts[contact as usize] + dice.below(width as u64) as Millis;
+            let around = if last.kind < Kind::Message { starts[contact as usize] } else { last.time };
+            let other = around + dice.below(width as u64) as Millis;
             events.push(Event { time: other, ..last.clone() });
             conflicts = true;
         }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -11,6 +12,7 @@ use crate::correlate::json::rows_json;
 use crate::correlate::{Applied, Correlator, Observer, Options, QueueRules, Rows};
 use crate::event::{AgentStateName, Event, Place};
 use crate::facts::{Facts, Table, Written};
+use crate::text::{Lexicon, Reader};
 use crate::time::{Grid, HOUR, MINUTE, SECOND};
 use crate::window::{self, Counted, Window};
 
@@ -58,6 +60,15 @@ impl Observer for Watch {
     }
 }
 
+/// A reader of a few words: thousands of worlds share it.
+static READER: LazyLock<Arc<Reader>> = LazyLock::new(|| {
+    let lists = "[[list]]\ncategory = \"complaint\"\nweight = -0.6\nphrases = [\"我要投诉\", \"投诉你们\"]\n\
+                 [[list]]\ncategory = \"churn\"\nphrases = [\"销户\", \"户口本\"]\n\
+                 [[list]]\nweight = 0.6\nwords = \"谢谢 不错\"\n[[list]]\nweight = -0.7\nwords = \"太差\"";
+    let lexicon = Lexicon::parse("a test", lists).expect("the lists are right");
+    Arc::new(Reader::new(&[lexicon]).expect("the phrases make an automaton"))
+});
+
 thread_local! {
     /// Builders of rows that have been emptied: thousands of worlds would else spend their time making them.
     static SPARE: RefCell<Vec<Facts>> = const { RefCell::new(Vec::new()) };
@@ -84,8 +95,10 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(options: &Options) -> World {
         let window = Window::new(window::Options::new(options.grid));
+        let mut correlator = Correlator::new(options.clone());
+        correlator.read_by(Arc::clone(&READER));
         World {
-            correlator: Correlator::new(options.clone()),
+            correlator,
             options: options.clone(),
             facts: Some(spare()),
             watch: Watch { window, told: None },
@@ -120,6 +133,7 @@ impl World {
         self.settle();
         let state = self.correlator.save();
         self.correlator = Correlator::restore(self.options.clone(), state).expect("its own state");
+        self.correlator.read_by(Arc::clone(&READER));
     }
 
     /// Everything that was written, and everything that is open, as batches: the end of this world.

@@ -109,23 +109,3 @@ async fn rows_older_than_the_retention_go() {
     assert_eq!(dates, ["2026-10-22", "2026-11-21"]);
     assert_eq!(lake.maintain(DAY).await, Ok(Report::default()), "the second time there is nothing to do");
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_shows_what_belonged_together() {
-    let dir = TempDir::new().expect("a directory");
-    let lake = lake(&dir).await;
-    lake.append(append(0, 0, 10)).await.expect("an append");
-    let tasks = std::collections::BTreeMap::from([("events/0".to_owned(), 1)]);
-    let cut = Cut { tables: lake.version().numbers(), tasks };
-    lake.write_cut(&cut).await.expect("a cut");
-    // What comes after the cut: more rows of the table, and a table that was not there.
-    let later = Append { tables: small_flush(10, 5), ranges: vec![range(0, 10, 15)] };
-    lake.append(later).await.expect("an append");
-    let reader = Lake::open_read(options(&dir)).await.expect("it opens");
-    assert_eq!(count(&reader.version()).await, 15);
-    let found = reader.read_cut().await.expect("it reads").expect("there is one");
-    assert_eq!(found, cut);
-    let then = reader.version_at(&found).await.expect("the versions are there");
-    assert_eq!(count(&then).await, 10);
-    assert!(then.provider("legs").is_none() && reader.version().provider("legs").is_some());
-}

@@ -1,6 +1,8 @@
 //! The lake against real directories: every promise of the room, and how long an append takes.
 
 mod appends;
+mod cuts;
+pub(crate) mod light;
 mod maintenance;
 mod snapshots;
 

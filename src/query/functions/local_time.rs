@@ -29,7 +29,9 @@ pub(super) fn all(grid: Grid) -> Vec<ScalarUDF> {
         (Piece::Slot, "slot", "slot_length_ms"),
         (Piece::Hour, "local_hour", "local_hour_length_ms"),
         (Piece::Day, "local_day", "local_day_length_ms"),
+        (Piece::Week, "local_week", "local_week_length_ms"),
         (Piece::Month, "local_month", "local_month_length_ms"),
+        (Piece::Quarter, "local_quarter", "local_quarter_length_ms"),
     ] {
         functions.push(LocalTime::new(start, grid, Of::Start(piece), vec![time()]));
         functions.push(LocalTime::new(length, grid, Of::Length(piece), vec![time()]));
@@ -52,7 +54,9 @@ pub(in crate::query) enum Piece {
     Slot,
     Hour,
     Day,
+    Week,
     Month,
+    Quarter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +92,14 @@ impl Pieces {
                 let date = self.cache.date(t);
                 *self.days.entry(date).or_insert_with(|| day(&grid, date))
             }
+            Piece::Week => {
+                let date = self.cache.date(t);
+                // 1970-01-01 was a Thursday, and a week begins on Monday.
+                let monday = date.saturating_sub((date.saturating_add(3)).rem_euclid(7));
+                Slot { start: grid.day_start(monday), end: grid.day_start(monday.saturating_add(7)) }
+            }
             Piece::Month => month(&grid, t),
+            Piece::Quarter => quarter(&grid, t),
         };
         self.last
     }
@@ -121,6 +132,23 @@ fn month(grid: &Grid, t: Millis) -> Slot {
     // No month is longer than 31 days and no zone's change longer than a day, so that this lies in the next month.
     let end = grid.month_start(start.saturating_add(32 * DAY + 12 * HOUR).min(TIME_MAX));
     Slot { start, end: if end > start { end } else { TIME_MAX + 1 } }
+}
+
+/// Three months, from January, April, July or October.
+fn quarter(grid: &Grid, t: Millis) -> Slot {
+    let month_number = |t: Millis| {
+        let date = NaiveDate::from_epoch_days(grid.date(t)).unwrap_or(NaiveDate::MAX);
+        chrono::Datelike::month0(&date)
+    };
+    let mut start = month(grid, t).start;
+    for _ in 0..month_number(t) % 3 {
+        start = month(grid, start - 1).start;
+    }
+    let mut end = start;
+    for _ in 0..3 {
+        end = month(grid, end).end;
+    }
+    Slot { start, end }
 }
 
 /// The instant at which the centre's clock shows `minutes` after midnight, `days` after the date of `t`; where the clock
@@ -301,6 +329,17 @@ mod tests {
         assert_eq!(length_hours(&grid, Piece::Day, "2026-11-21T12:00:00Z"), 24);
         assert_eq!(length_hours(&grid, Piece::Month, "2026-11-21T12:00:00Z"), 30 * 24 + 1);
         assert_eq!(length_hours(&grid, Piece::Month, "2026-02-21T12:00:00Z"), 28 * 24);
+        // The week of Sunday 2026-11-01 began on Monday; the quarter on 1 October.
+        assert_eq!(length_hours(&grid, Piece::Week, "2026-11-01T12:00:00Z"), 7 * 24 + 1);
+        assert_eq!(
+            Pieces::new(grid, Piece::Week).of(at("2026-11-01T12:00:00Z")).start,
+            at("2026-10-26T04:00:00Z")
+        );
+        assert_eq!(
+            Pieces::new(grid, Piece::Quarter).of(at("2026-12-31T12:00:00Z")).start,
+            at("2026-10-01T04:00:00Z")
+        );
+        assert_eq!(length_hours(&grid, Piece::Quarter, "2026-11-21T12:00:00Z"), 92 * 24 + 1);
         // 01:00 to 02:00 happens twice.
         let hours: Vec<Millis> = ["2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z"]
             .iter()
@@ -333,7 +372,7 @@ mod tests {
     #[test]
     fn the_ends_of_time_are_no_trouble() {
         let grid = Grid::new(chrono_tz::Asia::Shanghai, 30).expect("a grid");
-        for piece in [Piece::Slot, Piece::Hour, Piece::Day, Piece::Month] {
+        for piece in [Piece::Slot, Piece::Hour, Piece::Day, Piece::Week, Piece::Month, Piece::Quarter] {
             for t in [i64::MIN / 1_000, 0, TIME_MAX, i64::MAX / 1_000] {
                 assert!(Pieces::new(grid, piece).of(t).length_ms() >= 0, "{piece:?} {t}");
             }

@@ -5,15 +5,22 @@
 mod cover;
 mod erlang;
 mod local_time;
+pub(super) mod postgres;
 mod sketch;
+mod to_char;
+mod words;
+
+pub use postgres::{SERVER_VERSION, setting};
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+use crate::text::Reader;
 use crate::time::Grid;
 
 /// What the manual says about one function.
@@ -48,6 +55,11 @@ pub static DOCS: &[FunctionDoc] = &[
         call: "local_month(ts)",
         means: "Start of the centre's month in which ts lies.",
         example: "SELECT local_month(now())",
+    },
+    FunctionDoc {
+        call: "local_week(ts), local_quarter(ts)",
+        means: "Start of the centre's week (Monday) or quarter in which ts lies; local_week_length_ms and local_quarter_length_ms tell how long it is.",
+        example: "SELECT local_week(now()), local_quarter(now()), local_week_length_ms(now()), local_quarter_length_ms(now())",
     },
     FunctionDoc {
         call: "slot_length_ms(ts), local_hour_length_ms(ts), local_day_length_ms(ts), local_month_length_ms(ts)",
@@ -85,6 +97,21 @@ pub static DOCS: &[FunctionDoc] = &[
         example: "SELECT erlang_a_abandon(14, 100, 180, 1800, 120)",
     },
     FunctionDoc {
+        call: "sentiment(text)",
+        means: "Sentiment of a text as said by a customer, -1 to 1, by the lexicons in force; 0 where nothing speaks for either.",
+        example: "SELECT sentiment('太慢了，我要投诉')",
+    },
+    FunctionDoc {
+        call: "keywords(text)",
+        means: "Phrases of the lexicons' categories in a text, whoever says it, as category:phrase separated by semicolons; NULL where there is none.",
+        example: "SELECT keywords('太慢了，我要投诉')",
+    },
+    FunctionDoc {
+        call: "mask(text)",
+        means: "The text with personal data masked, as texts are stored; its length in bytes stays.",
+        example: "SELECT mask('我的电话是13812345678')",
+    },
+    FunctionDoc {
         call: "duration_sketch(ms), merge_sketch(sketch)",
         means: "Aggregates: a sketch of durations, and the sketch of several ones together.",
         example: "SELECT merge_sketch(s) FROM (SELECT duration_sketch(value) AS s FROM generate_series(1, 100))",
@@ -99,11 +126,35 @@ pub static DOCS: &[FunctionDoc] = &[
         means: "Aggregate: the time that the intervals [from, until) cover together, in ms; what overlaps counts once.",
         example: "SELECT covered_ms(f, t) FROM (VALUES (TIMESTAMP '2026-11-21T01:00:00Z', TIMESTAMP '2026-11-21T01:10:00Z')) AS v (f, t)",
     },
+    FunctionDoc {
+        call: "to_char(ts, pattern), to_char(number, pattern)",
+        means: "A timestamp or a number as text, by the template patterns of PostgreSQL.",
+        example: "SELECT to_char(now(), 'YYYY-MM-DD HH24:MI'), to_char(1234.5, 'FM9,990.00')",
+    },
+    FunctionDoc {
+        call: "time_bucket(width, ts), time_bucket(width, ts, origin)",
+        means: "Start of the bucket of that width around ts, as in TimescaleDB: from a Monday, months from a January.",
+        example: "SELECT time_bucket('15 minutes', now())",
+    },
+    FunctionDoc {
+        call: "version(), current_setting(name)",
+        means: "What PostgreSQL tells its clients: the version whose catalogue is imitated, and what is set.",
+        example: "SELECT version(), current_setting('server_version_num')",
+    },
 ];
 
 /// Adds every function to `state`.
-pub(super) fn register(state: &mut SessionState, grid: Grid) -> Result<(), DataFusionError> {
-    for function in local_time::all(grid).into_iter().chain(erlang::all()) {
+pub(super) fn register(
+    state: &mut SessionState,
+    grid: Grid,
+    reader: Option<Arc<ArcSwap<Reader>>>,
+) -> Result<(), DataFusionError> {
+    for function in local_time::all(grid)
+        .into_iter()
+        .chain(erlang::all())
+        .chain(postgres::all())
+        .chain(words::all(reader))
+    {
         state.register_udf(Arc::new(function))?;
     }
     state.register_udf(Arc::new(ScalarUDF::from(sketch::SketchSeconds::new())))?;

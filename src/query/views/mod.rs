@@ -8,6 +8,11 @@ mod customers;
 mod kpi;
 mod live;
 mod load;
+mod people;
+mod plan;
+mod score;
+mod surges;
+mod words;
 
 use crate::time::Millis;
 
@@ -52,7 +57,18 @@ impl View {
 /// Every view, in the order of the manual.
 pub(super) fn all(options: &Options) -> Vec<View> {
     let mut views = kpi::views(options);
-    for written in [agents::VIEWS, load::VIEWS, customers::VIEWS, live::VIEWS] {
+    let written = [
+        agents::VIEWS,
+        load::VIEWS,
+        customers::VIEWS,
+        plan::VIEWS,
+        score::VIEWS,
+        people::VIEWS,
+        surges::VIEWS,
+        live::VIEWS,
+        words::VIEWS,
+    ];
+    for written in written {
         views.extend(written.iter().map(Written::view));
     }
     views

@@ -1,165 +1,511 @@
-"use strict";
-// Shows what /api/v1/stream tells each second. Text goes in as text, never as markup.
-(() => {
-  const TEXTS = {
-    en: {
-      slot: "This slot", queues: "Queues today", agents: "Agents", pipeline: "Data",
-      queue: "Queue", channel: "Channel", waiting: "Waiting", longest: "Longest wait", active: "In progress",
-      answer_rate: "Answer rate", service_level: "Service level", asa: "ASA", aht: "AHT",
-      offered: "Offered", answered: "Answered", abandoned: "Abandoned", load_erlangs: "Load (Erlang)",
-      none: "No queue has had a contact yet.", good: "80 % and more", fair: "60 to 80 %", poor: "below 60 %",
-      lag: "Records behind", watermark: "Event time behind", events: "Events",
-      age: (s) => `updated ${s} s ago`, stale: (s) => `These figures are ${s} s old: no connection to callpulse.`,
-      waiting_for: "Waiting for the first figures: no connection to callpulse.",
-      other: "中文", voice: "Voice", chat: "Chat", email: "E-mail", social: "Social", video: "Video", sms: "SMS",
-      available: "Available", busy: "Busy", acw: "After-contact work", break: "Break", training: "Training",
-      meeting: "Meeting", offline: "Offline",
-    },
-    zh: {
-      slot: "当前时段", queues: "今日各队列", agents: "客服状态", pipeline: "数据",
-      queue: "队列", channel: "渠道", waiting: "排队数", longest: "最长等待", active: "处理中",
-      answer_rate: "接通率", service_level: "服务水平", asa: "平均应答速度", aht: "平均处理时长",
-      offered: "进线量", answered: "接通量", abandoned: "放弃量", load_erlangs: "话务量（爱尔兰）",
-      none: "尚无队列有进线。", good: "80% 及以上", fair: "60% 至 80%", poor: "60% 以下",
-      lag: "积压记录数", watermark: "事件时间滞后", events: "事件数",
-      age: (s) => `${s} 秒前更新`, stale: (s) => `数据已过期 ${s} 秒：与 callpulse 的连接中断。`,
-      waiting_for: "正在等待首批数据：尚未连接 callpulse。",
-      other: "English", voice: "语音", chat: "在线", email: "邮件", social: "社交", video: "视频", sms: "短信",
-      available: "空闲", busy: "忙碌", acw: "话后处理", break: "小休", training: "培训",
-      meeting: "会议", offline: "离线",
-    },
-  };
-  const STALE_MS = 2500; // two ticks missed
-  const STATES = ["available", "busy", "acw", "break", "training", "meeting", "other", "offline"];
-  const $ = (id) => document.getElementById(id);
-  const remembered = () => { try { return localStorage.getItem("language"); } catch { return null; } };
-  let language = TEXTS[remembered()] ? remembered() : navigator.language.startsWith("zh") ? "zh" : "en";
-  let live = null;
-  let seen = performance.now();
+// Shows what /api/v1/stream tells each second, the day's slots, and the newest contacts of a chosen queue.
+import {
+  $, CLOCK, MINUTE, ask, begin, contactPath, count, fault, is, keyed, language, locale, make, moment, put, quote,
+  remember, remembered, say, seconds, share, tiles,
+} from "/common.js";
+import { draw } from "/chart.js";
 
-  // "other" is the label of the language button; the agents' state of that name has its own.
-  const say = (key) => (Object.hasOwn(TEXTS[language], key) ? TEXTS[language][key] : key);
-  const state = (key) => (key === "other" ? (language === "zh" ? "其他" : "Other") : say(key));
-  const is = (value) => typeof value === "number" && Number.isFinite(value);
-  const count = (value) => (is(value) ? value.toLocaleString(language) : "–");
-  const share = (value) => (is(value) ? `${(value * 100).toFixed(1)} %` : "–");
-  const seconds = (value) => {
-    if (!is(value)) return "–";
-    const whole = Math.round(value);
-    const two = (n) => String(n).padStart(2, "0");
-    return whole < 3600
-      ? `${Math.floor(whole / 60)}:${two(whole % 60)}`
-      : `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
-  };
+const TEXTS = {
+  en: {
+    now: "Now", queues: "Queues today", agents: "Agents", pipeline: "Data", slot: "This slot", slots: "Slots of the day",
+    queue: "Queue", channel: "Channel", waiting: "Waiting", longest: "Longest wait", active: "In progress",
+    answer_rate: "Answer rate", service_level: "Service level", asa: "ASA", aht: "AHT",
+    offered: "Offered", answered_today: "Answered", answered_slot: "Answered", abandoned_slot: "Abandoned", forecast: "Forecast",
+    required: "Agents needed", staffed: "Agents planned", free: "Agents free",
+    goal: (name) => `${name} · this slot`, where: (name, queue) => `${name} · ${queue}`,
+    none: "No queue has had a contact yet.", good: "80 % and more", fair: "60 to 80 %", poor: "below 60 %",
+    lag: "Records behind", watermark: "Event time behind", events: "Events",
+    filter: "Filter", order: "Order", by_pressure: "Waiting first", by_name: "Name", by_offered: "Offered", by_level: "Lowest service level",
+    shown: (n, all) => (n === all ? `${all} rows` : `${n} of ${all} rows`), more_rows: (n) => `Show ${n} more`, fewer: "Show fewer",
+    close: "Close", entered: "Entered", wait: "Wait", outcome: "Outcome", agent: "Agent",
+    newest: (queue) => `Newest contacts: ${queue}`, no_contacts: "No contact entered this queue in the last 24 hours.",
+    chart: (offered, answered) => `Contacts per slot of today: ${offered} offered, ${answered} answered so far.`,
+    no_slots: "No slot of today has had a contact yet.", as_table: "As a table", slot_start: "Slot",
+    nothing_yet: "This centre is empty: not one event has come yet. The figures appear by themselves with the first contact.",
+    nothing_today: "No contact has entered a queue today. The figures appear by themselves with the first one.",
+    failed: (text) => `This could not be asked: ${text}`,
+    open_alerts: (n) => (n === 1 ? "1 open alert" : `${n} open alerts`), sound: "Sound", take: "I take care of it",
+    taken: (who) => `taken care of by ${who}`, more: (n) => `${n} more`, critical: "Critical", warning: "Warning", info: "Info",
+    age: (s) => `updated ${s} s ago`, stale: (s) => `These figures are ${s} s old: nothing comes from callpulse.`,
+    waiting_for: "Waiting for the first figures: no connection to callpulse.", day: "d", hour: "h",
+  },
+  zh: {
+    now: "现在", queues: "今日各队列", agents: "客服状态", pipeline: "数据", slot: "当前时段", slots: "今日各时段",
+    queue: "队列", channel: "渠道", waiting: "排队数", longest: "最长等待", active: "处理中",
+    answer_rate: "接通率", service_level: "服务水平", asa: "平均应答速度", aht: "平均处理时长",
+    offered: "进线量", answered_today: "接通量", answered_slot: "接通量", abandoned_slot: "放弃量", forecast: "预测量",
+    required: "所需人数", staffed: "排班人数", free: "空闲客服",
+    goal: (name) => `${name} · 当前时段`, where: (name, queue) => `${name} · ${queue}`,
+    none: "尚无队列有进线。", good: "80% 及以上", fair: "60% 至 80%", poor: "60% 以下",
+    lag: "积压记录数", watermark: "事件时间滞后", events: "事件数",
+    filter: "筛选", order: "排序", by_pressure: "排队优先", by_name: "名称", by_offered: "进线量", by_level: "服务水平最低",
+    shown: (n, all) => (n === all ? `共 ${all} 行` : `显示 ${n} / ${all} 行`), more_rows: (n) => `再显示 ${n} 行`, fewer: "收起",
+    close: "关闭", entered: "进入队列", wait: "等待", outcome: "结果", agent: "客服",
+    newest: (queue) => `最新联络：${queue}`, no_contacts: "最近 24 小时内该队列没有进线。",
+    chart: (offered, answered) => `今日各时段联络量：目前进线 ${offered}，接通 ${answered}。`,
+    no_slots: "今日尚无时段有进线。", as_table: "表格形式", slot_start: "时段",
+    nothing_yet: "中心目前为空：尚未收到任何事件。第一个联络到来后，数据会自动出现。",
+    nothing_today: "今日尚无联络进入队列。第一个联络到来后，数据会自动出现。",
+    failed: (text) => `查询失败：${text}`,
+    open_alerts: (n) => `${n} 条未结告警`, sound: "声音提醒", take: "我来处理",
+    taken: (who) => `处理人 ${who}`, more: (n) => `另有 ${n} 条`, critical: "紧急", warning: "警告", info: "提示",
+    age: (s) => `${s} 秒前更新`, stale: (s) => `数据已过期 ${s} 秒：callpulse 没有新数据。`,
+    waiting_for: "正在等待首批数据：尚未连接 callpulse。", day: "天", hour: "时",
+  },
+};
+const STALE_MS = 2500; // two ticks missed
+const ROWS_AT_FIRST = 40;
+const ROWS_MORE = 200; // a table of all of a thousand rows keeps a small machine busy
+const STATES = ["available", "busy", "acw", "break", "training", "meeting", "other", "offline"];
 
-  const cell = (row, text, kind = "td") => {
-    const made = document.createElement(kind);
-    if (kind === "th") made.scope = "row";
-    made.textContent = text;
-    row.append(made);
+let live = null;
+let seen = performance.now();
+let rowsWanted = ROWS_AT_FIRST;
+let order = [];
+
+// Colour never stands alone: a shape says the same.
+const judge = (value) => (!is(value) ? null : value >= 0.8 ? ["good", "●"] : value >= 0.6 ? ["fair", "▲"] : ["poor", "■"]);
+const judged = (cell, value) => {
+  const [kind, shape] = judge(value) ?? ["", ""];
+  put(cell, kind ? `${shape} ${share(value)}` : share(value));
+  cell.className = kind;
+  cell.title = kind ? say(kind) : "";
+};
+
+// ---- the big figures
+
+const figure = (text, unit, shape) => {
+  const made = document.createDocumentFragment();
+  if (shape) made.append(make("span", shape, "shape"), " ");
+  made.append(text);
+  if (unit) made.append(make("span", unit, "unit"));
+  return made;
+};
+const bigTime = (value) => {
+  if (!is(value)) return ["–"];
+  if (value < 3600) return [seconds(value)];
+  const hours = value / 3600;
+  return hours < 24 ? [hours.toFixed(1), ` ${say("hour")}`] : [(hours / 24).toFixed(1), ` ${say("day")}`];
+};
+// Rounded down: 79.6 % is not yet 80 %.
+const bigShare = (value) => (is(value) ? [String(Math.floor(value * 100)), "%"] : ["–"]);
+
+const showBig = (queues) => {
+  const waiting = queues.reduce((sum, queue) => sum + (queue.waiting ?? 0), 0);
+  const worst = queues.reduce((most, queue) =>
+    ((queue.longest_wait_seconds ?? -1) > (most?.longest_wait_seconds ?? -1) ? queue : most), null);
+  const slot = live.slot ?? {};
+  const free = live.agents?.available;
+  const entries = [
+    ["waiting", say("waiting"), count(waiting), "", waiting > 0 && free === 0 ? ["poor", "■"] : null],
+    ["longest", is(worst?.longest_wait_seconds) ? say("where", say("longest"), worst.queue) : say("longest"),
+      ...pair(bigTime(worst?.longest_wait_seconds)), null],
+    ["service_level", say("goal", say("service_level")), ...pair(bigShare(slot.service_level)), judge(slot.service_level)],
+    ["answer_rate", say("goal", say("answer_rate")), ...pair(bigShare(slot.answer_rate)), judge(slot.answer_rate)],
+    ["free", say("free"), count(free), "", null],
+  ];
+  keyed($("big"), entries, ([name]) => name, ([name]) => {
+    const box = make("div", [make("dt"), make("dd")]);
+    box.dataset.figure = name;
+    return box;
+  }, (box, [, name, text, unit, kind]) => {
+    put(box.firstChild, name);
+    const sign = JSON.stringify([text, unit, kind]);
+    if (box.dataset.sign === sign) return;
+    box.dataset.sign = sign;
+    box.lastChild.className = kind?.[0] ?? "";
+    box.lastChild.replaceChildren(figure(text, unit, kind?.[1]));
+    fitBig();
+  });
+};
+/** The greatest size at which all figures fit. */
+const fitBig = () => {
+  const box = $("big");
+  for (const size of ["most", "less", "least"]) {
+    box.dataset.size = size;
+    if (box.scrollWidth <= box.clientWidth) return;
+  }
+};
+const pair = ([text, unit]) => [text, unit ?? ""];
+
+// ---- the queues
+
+const rowKey = (queue) => `${queue.queue}\u0000${queue.channel}`;
+const named = (queue) => `${queue.queue} · ${say(queue.channel ?? "–")}`;
+const byName = (a, b) => a.queue.localeCompare(b.queue, locale()) || String(a.channel).localeCompare(String(b.channel));
+const ORDERS = {
+  pressure: (a, b) => (b.waiting ?? 0) - (a.waiting ?? 0)
+    || (b.longest_wait_seconds ?? 0) - (a.longest_wait_seconds ?? 0) || (b.offered ?? 0) - (a.offered ?? 0) || byName(a, b),
+  name: byName,
+  offered: (a, b) => (b.offered ?? 0) - (a.offered ?? 0) || byName(a, b),
+  service_level: (a, b) => (a.service_level ?? 2) - (b.service_level ?? 2) || byName(a, b),
+};
+
+const newRow = (queue) => {
+  const row = document.createElement("tr");
+  const name = make("th");
+  name.scope = "row";
+  const link = make("a", queue.queue);
+  link.href = `#${new URLSearchParams({ queue: queue.queue, channel: queue.channel ?? "" })}`;
+  name.append(link);
+  row.append(name, ...Array.from({ length: 10 }, (_, place) => make("td", "", place >= 5 ? "wide" : "")));
+  return row;
+};
+const fillRow = (row, queue) => {
+  const cells = row.children;
+  put(cells[1], say(queue.channel ?? "–"));
+  put(cells[2], queue.waiting > 0 ? `▲ ${count(queue.waiting)}` : count(queue.waiting));
+  cells[2].className = queue.waiting > 0 ? "fair" : "";
+  put(cells[3], seconds(queue.longest_wait_seconds));
+  judged(cells[4], queue.answer_rate);
+  judged(cells[5], queue.service_level);
+  put(cells[6], count(queue.active));
+  put(cells[7], seconds(queue.asa_seconds));
+  put(cells[8], seconds(queue.aht_seconds));
+  put(cells[9], count(queue.offered));
+  put(cells[10], count(queue.answered));
+  row.classList.toggle("chosen", chosen !== null && queue.queue === chosen.queue && queue.channel === chosen.channel);
+};
+
+const showQueues = (queues) => {
+  const wanted = $("filter").value.trim().toLocaleLowerCase();
+  const fitting = wanted ? queues.filter((queue) => named(queue).toLocaleLowerCase().includes(wanted)) : [...queues];
+  fitting.sort(ORDERS[$("order").value] ?? ORDERS.pressure);
+  // Rows must not run away from under a pointer or the keyboard.
+  if ($("queues").matches(":hover, :focus-within")) {
+    const places = new Map(order.map((key, place) => [key, place]));
+    const place = (queue) => places.get(rowKey(queue)) ?? order.length;
+    fitting.sort((a, b) => place(a) - place(b));
+  }
+  const rows = fitting.slice(0, rowsWanted);
+  order = rows.map(rowKey);
+  keyed($("queues"), rows, rowKey, newRow, fillRow);
+  $("none").hidden = queues.length > 0;
+  put($("shown"), queues.length ? say("shown", rows.length, queues.length) : "");
+  $("more").hidden = fitting.length <= rowsWanted;
+  put($("more"), say("more_rows", Math.min(ROWS_MORE, fitting.length - rowsWanted)));
+  $("fewer").hidden = rowsWanted <= ROWS_AT_FIRST;
+};
+
+/** Whether SQL can be asked: not before a service that starts has its partitions. Some readers are not told of them. */
+const canAsk = () => live !== null && is(live.now) && live.pipeline?.lag !== null;
+
+// ---- the newest contacts of a queue
+
+let chosen = null;
+let contacts = null;
+let asking = 0;
+const readHash = () => {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const before = chosen && rowKey(chosen);
+  chosen = asked.get("queue") ? { queue: asked.get("queue"), channel: asked.get("channel") || null } : null;
+  $("drill").hidden = chosen === null;
+  if (chosen && rowKey(chosen) !== before) {
+    contacts = null;
+    $("newest").replaceChildren();
+    put($("drill-note"), "");
+    showDrill();
+    asking += 1;
+    askNewest(asking);
+    $("drill").focus({ preventScroll: true });
+    $("drill").scrollIntoView({ block: "nearest" });
+  }
+  if (live) show();
+};
+const showDrill = () => {
+  if (!chosen) return;
+  put($("drill-title"), say("newest", named(chosen)));
+  if (!contacts) return;
+  keyed($("newest"), contacts, (row) => `${row.contact_id} ${row.leg}`, (row) => {
+    const made = document.createElement("tr");
+    const name = make("th");
+    name.scope = "row";
+    const link = make("a", row.contact_id);
+    link.href = contactPath(row.contact_id);
+    name.append(link);
+    made.append(name, make("td"), make("td"), make("td"), make("td"));
     return made;
-  };
-  // Colour never stands alone: a shape says the same.
-  const judged = (row, value) => {
-    const made = cell(row, share(value));
-    if (!is(value)) return;
-    const [kind, shape] = value >= 0.8 ? ["good", "●"] : value >= 0.6 ? ["fair", "▲"] : ["poor", "■"];
-    made.className = kind;
-    made.textContent = `${shape} ${share(value)}`;
-    made.title = say(kind);
-  };
-  const tiles = (id, entries) => {
-    $(id).replaceChildren(...entries.map(([name, value]) => {
-      const box = document.createElement("div");
-      const term = document.createElement("dt");
-      const figure = document.createElement("dd");
-      term.textContent = name;
-      figure.textContent = value;
-      box.append(term, figure);
-      return box;
-    }));
-  };
+  }, (made, row) => {
+    const cells = made.children;
+    const waited = row.wait_ms ?? (is(live?.now) ? Math.max(0, live.now - Date.parse(row.queued_at)) : null);
+    put(cells[1], moment(row.queued_at, live?.timezone, CLOCK));
+    put(cells[2], seconds(is(waited) ? waited / 1000 : null));
+    put(cells[3], row.outcome === null ? `▲ ${say("waits")}` : say(row.outcome));
+    cells[3].className = row.outcome === null ? "fair" : "";
+    put(cells[4], row.agent_id ?? "–");
+  });
+  put($("drill-note"), contacts.length ? "" : say("no_contacts"));
+};
+const askNewest = async (turn) => {
+  const began = performance.now();
+  if (turn !== asking || !chosen) return;
+  if (canAsk() && !document.hidden) {
+    const since = new Date(live.now - 24 * 3600 * 1000).toISOString();
+    const channel = chosen.channel ? `channel = ${quote(chosen.channel)}` : "channel IS NULL";
+    try {
+      const rows = await ask(`SELECT contact_id, leg, queued_at, wait_ms, outcome, agent_id FROM legs
+        WHERE queue = ${quote(chosen.queue)} AND ${channel} AND queued_at >= TIMESTAMP ${quote(since)}
+        ORDER BY queued_at DESC, contact_id LIMIT 25`);
+      if (turn !== asking) return;
+      contacts = rows;
+      showDrill();
+    } catch (error) {
+      if (turn === asking) put($("drill-note"), say("failed", error.message));
+    }
+  }
+  // A slow answer is not asked for at once again.
+  setTimeout(() => askNewest(turn), canAsk() ? Math.max(2000, 3 * (performance.now() - began)) : 200);
+};
 
-  const show = () => {
-    document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-    for (const made of document.querySelectorAll("[data-text]")) made.textContent = say(made.dataset.text);
-    $("language").textContent = say("other");
-    if (!live) return;
-    // A queue has a series of each channel it was ever configured or seen with; those without any traffic beside one
-    // that has some only take room, and so do contacts that never came to a queue.
-    const quiet = (queue) => !queue.offered && !queue.waiting && !queue.active;
-    const alive = new Set((live.queues ?? []).filter((queue) => !quiet(queue)).map((queue) => queue.queue));
-    const shown = (live.queues ?? []).filter((queue) => queue.queue && !(quiet(queue) && alive.has(queue.queue)));
-    const queues = shown.sort((a, b) =>
-      (b.waiting ?? 0) - (a.waiting ?? 0) || String(a.queue).localeCompare(String(b.queue)));
-    $("queues").replaceChildren(...queues.map((queue) => {
-      const row = document.createElement("tr");
-      cell(row, queue.queue ?? "–", "th");
-      cell(row, say(queue.channel ?? "–"));
-      const waiting = cell(row, count(queue.waiting));
-      if (queue.waiting > 0) { waiting.className = "fair"; waiting.textContent = `▲ ${count(queue.waiting)}`; }
-      cell(row, seconds(queue.longest_wait_seconds));
-      cell(row, count(queue.active));
-      judged(row, queue.answer_rate);
-      judged(row, queue.service_level);
-      cell(row, seconds(queue.asa_seconds));
-      cell(row, seconds(queue.aht_seconds));
-      cell(row, count(queue.offered));
-      cell(row, count(queue.answered));
-      return row;
-    }));
-    $("none").hidden = queues.length > 0;
-    const agents = live.agents ?? {};
-    const known = STATES.filter((name) => name in agents);
-    const further = Object.keys(agents).filter((name) => !STATES.includes(name)).sort();
-    tiles("agents", [...known, ...further].map((name) => [state(name), count(agents[name])]));
-    const slot = live.slot ?? {};
-    tiles("slot", [
-      ["offered", count(slot.offered)], ["answered", count(slot.answered)], ["abandoned", count(slot.abandoned)],
-      ["answer_rate", share(slot.answer_rate)], ["service_level", share(slot.service_level)],
-      ["aht", seconds(slot.aht_seconds)],
-    ].map(([name, value]) => [say(name), value]));
-    const pipeline = live.pipeline ?? {};
-    const behind = is(pipeline.watermark) && is(live.now) ? Math.max(0, (live.now - pipeline.watermark) / 1000) : null;
-    tiles("pipeline", [
-      [say("lag"), count(pipeline.lag)], [say("watermark"), seconds(behind)], [say("events"), count(pipeline.events)],
-    ]);
-    if (is(live.now)) $("clock").textContent = new Date(live.now).toLocaleString(
-      language === "zh" ? "zh-CN" : undefined, { timeZone: live.timezone });
-  };
+// ---- the slots of the day
 
-  const watch = () => {
-    const age = performance.now() - seen;
-    const old = !live || age > STALE_MS;
-    $("age").textContent = live ? say("age")(Math.floor(age / 1000)) : "";
-    // Text is set only when it changes, so that a screen reader is not told each second what it knows.
-    const text = !old || (!live && age <= STALE_MS) ? "" : live ? say("stale")(Math.floor(age / 1000)) : say("waiting_for");
-    if ($("stale").textContent !== text) $("stale").textContent = text;
-    $("stale").hidden = text === "";
-    document.body.classList.toggle("old", text !== "");
+let slots = { came: [], expected: [] };
+let slotFault = "";
+let hasForecasts = null;
+const HOUR_MS = 3600 * 1000;
+/** Midnight of the centre's day. */
+const midnight = (now, zone) => {
+  const parts = (time) => Object.fromEntries(new Intl.DateTimeFormat("en-US", {
+    timeZone: zone, day: "numeric", ...CLOCK,
+  }).formatToParts(new Date(time)).map((part) => [part.type, Number(part.value)]));
+  const today = parts(now);
+  let start = now - ((today.hour * 60 + today.minute) * 60 + today.second) * 1000 - (now % 1000);
+  // The clocks may have changed since midnight.
+  const at = parts(start);
+  if (at.day !== today.day) start += HOUR_MS;
+  else if (at.hour > 0) start -= at.hour * HOUR_MS;
+  return start;
+};
+const askSlots = async () => {
+  const began = performance.now();
+  if (canAsk() && !document.hidden) {
+    const from = midnight(live.now, live.timezone);
+    const today = `slot_start >= TIMESTAMP ${quote(new Date(from).toISOString())}
+      AND slot_start < TIMESTAMP ${quote(new Date(from + 26 * HOUR_MS).toISOString())}`;
+    try {
+      if (hasForecasts === null) {
+        const found = await ask("SELECT table_name FROM information_schema.tables WHERE table_name = 'forecasts'");
+        hasForecasts = found.length > 0;
+      }
+      const came = await ask(`SELECT slot_start, SUM(offered) AS offered, SUM(answered) AS answered FROM kpi_slot
+        WHERE ${today} GROUP BY slot_start ORDER BY slot_start`);
+      const expected = hasForecasts ? await ask(`SELECT slot_start, SUM(contacts) AS contacts FROM (
+          SELECT slot_start, contacts, ROW_NUMBER() OVER (
+            PARTITION BY channel, queue, slot_start ORDER BY made_at DESC) AS place
+          FROM forecasts WHERE ${today})
+        WHERE place = 1 GROUP BY slot_start ORDER BY slot_start`) : [];
+      slots = { came, expected };
+      slotFault = "";
+    } catch (error) {
+      slotFault = say("failed", error.message);
+    }
+    showSlots();
+  }
+  setTimeout(askSlots, canAsk() ? Math.max(15000, 10 * (performance.now() - began)) : 200);
+};
+let slotsSign = "";
+/** What the live figures expect of the running slot, where they do. */
+const expectedNow = () => live?.slot?.slot_forecast ?? live?.slot?.forecast_contacts;
+const showSlots = () => {
+  put($("slots-note"), slotFault);
+  if (!live) return;
+  const points = new Map();
+  const point = (start) => {
+    if (!points.has(start)) points.set(start, { offered: null, answered: null, forecast: null });
+    return points.get(start);
   };
-
-  const listen = () => {
-    const source = new EventSource("/api/v1/stream");
-    source.addEventListener("live", (event) => {
-      live = JSON.parse(event.data);
-      seen = performance.now();
-      show();
-      watch();
+  for (const row of slots.came) Object.assign(point(Date.parse(row.slot_start)), { offered: row.offered, answered: row.answered });
+  for (const row of slots.expected) point(Date.parse(row.slot_start)).forecast = row.contacts;
+  const running = live.slot;
+  if (is(running?.start) && running.offered > 0) {
+    Object.assign(point(running.start), { offered: running.offered, answered: running.answered });
+  }
+  if (is(running?.start) && is(expectedNow())) point(running.start).forecast = expectedNow();
+  const starts = [...points.keys()].sort((a, b) => a - b);
+  const length = is(running?.start) && running.end > running.start ? running.end - running.start : 30 * 60000;
+  const places = [];
+  for (let at = starts[0]; starts.length && at <= starts[starts.length - 1]; at += length) places.push(at);
+  const sign = JSON.stringify([language(), places.length, [...points], $("slots").clientWidth, running?.start]);
+  if (sign === slotsSign) return;
+  slotsSign = sign;
+  const of = (name) => places.map((at) => points.get(at)?.[name] ?? null);
+  const labels = places.map((at) => moment(at, live.timezone, MINUTE));
+  const sum = (name) => of(name).reduce((all, value) => all + (value ?? 0), 0);
+  if (!places.length) {
+    $("slots").replaceChildren(make("p", say("no_slots")));
+  } else {
+    const series = [
+      { name: say("offered"), values: of("offered"), kind: "bar" }, { name: say("answered_slot"), values: of("answered"), kind: "over" },
+    ];
+    if (of("forecast").some(is)) series.push({ name: say("forecast"), values: of("forecast").map((v) => (is(v) ? Number(v.toFixed(1)) : null)), kind: "line" });
+    draw($("slots"), {
+      labels, series, title: say("chart", count(sum("offered")), count(sum("answered"))),
+      mark: running ? places.indexOf(running.start) : -1, height: 220,
     });
-    // The browser comes back by itself, but not after a refusal.
-    source.addEventListener("error", () => {
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
-    });
-  };
+  }
+  keyed($("slots-rows"), places, String, (at) => {
+    const row = document.createElement("tr");
+    const name = make("th");
+    name.scope = "row";
+    row.append(name, make("td"), make("td"), make("td"));
+    return row;
+  }, (row, at) => {
+    const values = points.get(at) ?? {};
+    put(row.children[0], moment(at, live.timezone, MINUTE));
+    put(row.children[1], count(values.offered));
+    put(row.children[2], count(values.answered));
+    put(row.children[3], is(values.forecast) ? count(Number(values.forecast.toFixed(1))) : "–");
+  });
+};
 
-  $("language").addEventListener("click", () => {
-    language = language === "zh" ? "en" : "zh";
-    try { localStorage.setItem("language", language); } catch { /* a private window forgets */ }
+// ---- alerts, where the server has them
+
+const SHOWN_ALERTS = 5;
+let alerts = null;
+let known = null;
+const beep = () => {
+  const sound = new AudioContext();
+  const [tone, loudness] = [sound.createOscillator(), sound.createGain()];
+  tone.connect(loudness).connect(sound.destination);
+  loudness.gain.setValueAtTime(0.15, sound.currentTime);
+  loudness.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + 0.6);
+  tone.frequency.value = 880;
+  tone.start();
+  tone.stop(sound.currentTime + 0.6);
+  tone.addEventListener("ended", () => sound.close());
+};
+const acknowledge = async (id) => {
+  const by = remembered("me");
+  try {
+    const answer = await fetch(`/api/v1/alerts/${encodeURIComponent(id)}/ack`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(by ? { by } : {}),
+    });
+    put($("alerts-note"), answer.ok ? "" : say("failed", (await fault(answer)).message));
+  } catch (error) {
+    put($("alerts-note"), say("failed", error.message));
+  }
+};
+const showAlerts = () => {
+  if (!alerts) return;
+  const rank = { critical: 0, warning: 1, info: 2 };
+  const sorted = [...alerts].sort((a, b) => (a.status === "acknowledged") - (b.status === "acknowledged")
+    || (rank[a.severity] ?? 3) - (rank[b.severity] ?? 3) || String(b.raised_at).localeCompare(String(a.raised_at)));
+  put($("alerts-title"), say("open_alerts", alerts.length));
+  keyed($("alerts"), sorted.slice(0, SHOWN_ALERTS), (alert) => alert.id, (alert) => {
+    const row = make("li", [make("span"), make("a"), make("span", "", "facts"), make("button", "")]);
+    row.children[1].href = `/alerts?id=${encodeURIComponent(alert.id)}`;
+    row.children[3].type = "button";
+    row.children[3].addEventListener("click", () => acknowledge(alert.id));
+    return row;
+  }, (row, alert) => {
+    row.className = alert.severity;
+    const [kind, shape] = { critical: ["poor", "■"], warning: ["fair", "▲"] }[alert.severity] ?? ["", "●"];
+    row.children[0].className = kind;
+    put(row.children[0], `${shape} ${say(alert.severity)}`);
+    put(row.children[1], language() === "zh" ? alert.title_zh ?? alert.title : alert.title);
+    const taken = alert.status === "acknowledged";
+    put(row.children[2], [alert.raised_at && moment(alert.raised_at, live?.timezone, CLOCK), alert.queue, taken && say("taken", alert.acknowledged_by)].filter(Boolean).join(" · "));
+    row.children[3].hidden = taken;
+    put(row.children[3], say("take"));
+  });
+  if (alerts.length > SHOWN_ALERTS) put($("alerts-note"), say("more", alerts.length - SHOWN_ALERTS));
+};
+const hearAlerts = async () => {
+  try {
+    const served = await (await fetch("/api/v1/openapi.json")).json();
+    if (!served.paths["/api/v1/alerts/stream"]) return;
+  } catch {
+    setTimeout(hearAlerts, 5000);
+    return;
+  }
+  $("alerts-part").hidden = false;
+  const source = new EventSource("/api/v1/alerts/stream");
+  source.addEventListener("alerts", (event) => {
+    alerts = JSON.parse(event.data);
+    const pressing = alerts.filter((alert) => alert.status !== "acknowledged" && alert.severity !== "info").map((alert) => alert.id);
+    // What was open when the page came is no news.
+    if (known && $("sound").checked && pressing.some((id) => !known.has(id))) beep();
+    known = new Set([...(known ?? []), ...pressing]);
+    showAlerts();
+  });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(hearAlerts, 2000);
+  });
+};
+
+// ---- all of it
+
+const show = () => {
+  if (!live) return;
+  // A queue has a series of each channel it was ever configured or seen with; those without any traffic beside one
+  // that has some only take room, and so do contacts that never came to a queue.
+  const quiet = (queue) => !queue.offered && !queue.waiting && !queue.active;
+  const queues = live.queues ?? [];
+  const alive = new Set(queues.filter((queue) => !quiet(queue)).map((queue) => queue.queue));
+  const shown = queues.filter((queue) => queue.queue && !(quiet(queue) && alive.has(queue.queue)));
+  showBig(queues.filter((queue) => queue.queue));
+  showQueues(shown);
+  const pipeline = live.pipeline ?? {};
+  const empty = shown.every(quiet) ? (pipeline.events === 0 ? "nothing_yet" : "nothing_today") : "";
+  put($("empty"), empty && say(empty));
+  $("empty").hidden = !empty;
+  const agents = live.agents ?? {};
+  const states = [...STATES.filter((name) => name in agents), ...Object.keys(agents).filter((name) => !STATES.includes(name)).sort()];
+  tiles($("agents"), states.map((name) => [say(name), count(agents[name])]));
+  const slot = live.slot ?? {};
+  tiles($("slot"), [
+    ["offered", count(slot.offered)], ["forecast", is(expectedNow()) ? count(Math.round(expectedNow())) : null],
+    ["answered_slot", count(slot.answered)], ["abandoned_slot", count(slot.abandoned)], ["aht", seconds(slot.aht_seconds)],
+    ["required", is(slot.agents_required) ? count(slot.agents_required) : null], ["staffed", is(slot.agents_staffed) ? count(slot.agents_staffed) : null],
+  ].filter(([, value]) => value !== null).map(([name, value]) => [say(name), value]));
+  const behind = is(pipeline.watermark) && is(live.now) ? Math.max(0, (live.now - pipeline.watermark) / 1000) : null;
+  tiles($("pipeline"), [
+    [say("lag"), count(pipeline.lag)], [say("watermark"), seconds(behind)], [say("events"), count(pipeline.events)],
+  ]);
+  if (is(live.now)) put($("clock"), moment(live.now, live.timezone));
+  showDrill();
+  showSlots();
+};
+
+const watch = () => {
+  const age = performance.now() - seen;
+  const old = !live || age > STALE_MS;
+  put($("age"), live ? say("age", Math.floor(age / 1000)) : "");
+  const text = !old || (!live && age <= STALE_MS) ? "" : live ? say("stale", Math.floor(age / 1000)) : say("waiting_for");
+  put($("stale"), text);
+  $("stale").hidden = text === "";
+  document.body.classList.toggle("old", text !== "");
+};
+
+const listen = () => {
+  const source = new EventSource("/api/v1/stream");
+  source.addEventListener("live", (event) => {
+    live = JSON.parse(event.data);
+    seen = performance.now();
     show();
     watch();
   });
-  show();
-  listen();
-  setInterval(watch, 500);
-})();
+  // The browser comes back by itself, but not after a refusal.
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  });
+};
+
+begin(TEXTS, () => { show(); showAlerts(); watch(); });
+$("filter").addEventListener("input", () => show());
+$("order").value = ORDERS[remembered("order")] ? remembered("order") : "pressure";
+$("order").addEventListener("change", () => { remember("order", $("order").value); show(); });
+$("more").addEventListener("click", () => { rowsWanted += ROWS_MORE; show(); });
+$("fewer").addEventListener("click", () => { rowsWanted = ROWS_AT_FIRST; show(); });
+$("sound").checked = remembered("sound") === "on";
+$("sound").addEventListener("change", () => {
+  remember("sound", $("sound").checked ? "on" : "off");
+  if ($("sound").checked) beep();
+});
+addEventListener("hashchange", readHash);
+new ResizeObserver(() => { showSlots(); fitBig(); }).observe($("slots"));
+readHash();
+listen();
+askSlots();
+hearAlerts();
+setInterval(watch, 500);

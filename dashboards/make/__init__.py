@@ -1,0 +1,1 @@
+"""The parts that dashboards are made of, one module a dashboard."""

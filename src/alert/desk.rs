@@ -1,0 +1,455 @@
+//! The desk: keeps alerts, decides who is told and when somebody else is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::record::{Alert, Cause, Dispatch, Kind, Status};
+use crate::event::Role;
+use crate::facts::AlertRows;
+use crate::roster::Roster;
+use crate::rules::Severity;
+use crate::time::{DAY, Grid, HOUR, MINUTE, Millis, SECOND};
+
+/// Alerts that are open at most; further ones are kept in the table and not sent one by one.
+const OPEN_MAX: usize = 20_000;
+/// How long a closed alert is known, so that a replay does not raise it anew.
+const KNOWN: Millis = 8 * DAY;
+/// Closed alerts that are known at most, the latest.
+const KNOWN_MAX: usize = 100_000;
+
+/// Which alerts a target gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The target.
+    pub target: String,
+    /// These severities and above.
+    pub severity: Severity,
+    /// Of these queues only; empty: of all.
+    pub queues: Vec<String>,
+    /// Of these rules only; empty: of all.
+    pub rules: Vec<String>,
+    /// Whether it is told when an alert is over.
+    pub resolved: bool,
+}
+
+impl Route {
+    fn takes(&self, alert: &Alert, kind: Kind) -> bool {
+        let severity = Severity::parse(&alert.cause.severity).unwrap_or(Severity::Warning);
+        severity >= self.severity
+            && (self.queues.is_empty() || self.queues.contains(&alert.cause.queue))
+            && (self.rules.is_empty() || self.rules.contains(&alert.cause.rule))
+            && (kind != Kind::Resolved || self.resolved)
+    }
+}
+
+/// How the desk works.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// For the dates of rows.
+    pub grid: Grid,
+    /// How long an acknowledgement holds, ms.
+    pub ack_ms: Millis,
+    /// After how long without an answer the next level is told, ms, by severity (info, warning, critical); 0: never.
+    pub escalate_ms: [Millis; 3],
+    /// How often at most.
+    pub escalations_max: u32,
+    /// After how long an alert that nobody resolved expires, ms.
+    pub expire_ms: Millis,
+    /// An alert whose event is older than this when it is raised is kept, and not sent.
+    pub stale_ms: Millis,
+    /// Who is told where nobody is on duty, and last of all.
+    pub fallback: Vec<String>,
+    /// Who gets what.
+    pub routes: Vec<Route>,
+}
+
+impl Options {
+    /// The shipped defaults, without targets.
+    pub fn new(grid: Grid) -> Options {
+        Options {
+            grid,
+            ack_ms: 30 * MINUTE,
+            escalate_ms: [0, 10 * MINUTE, 3 * MINUTE],
+            escalations_max: 5,
+            expire_ms: 8 * HOUR,
+            stale_ms: 15 * MINUTE,
+            fallback: Vec::new(),
+            routes: Vec::new(),
+        }
+    }
+}
+
+/// Keeps alerts from being sent for a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// Of this rule; empty: of every rule.
+    pub rule: String,
+    /// Of this queue; empty: of every queue.
+    pub queue: String,
+    /// Until then.
+    pub until: Millis,
+    /// Who wants it.
+    pub by: String,
+}
+
+/// Why something cannot be done with an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is none of this id.
+    Unknown,
+    /// It is over already.
+    Closed,
+}
+
+/// What was counted since the desk was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Alerts raised, by rule and severity.
+    pub raised: BTreeMap<(String, String), u64>,
+    /// Alerts for which nobody of the wanted role was on duty.
+    pub unstaffed: u64,
+    /// Alerts that were not sent: `stale`, `silenced` or `storm`.
+    pub held_back: BTreeMap<&'static str, u64>,
+    /// Escalations.
+    pub escalations: u64,
+}
+
+/// Keeps the alerts of a process.
+#[derive(Debug)]
+pub struct Desk {
+    options: Options,
+    alerts: BTreeMap<String, Alert>,
+    open: BTreeSet<String>,
+    silences: Vec<Silence>,
+    changed: BTreeSet<String>,
+    counts: Counts,
+    version: u64,
+    swept_at: Millis,
+}
+
+impl Desk {
+    /// A desk with the alerts that are known from before.
+    pub fn new(options: Options, known: Vec<Alert>) -> Desk {
+        let alerts: BTreeMap<String, Alert> =
+            known.into_iter().map(|alert| (alert.cause.id.clone(), alert)).collect();
+        let open = alerts.values().filter(|a| a.status.is_open()).map(|a| a.cause.id.clone()).collect();
+        Desk {
+            options,
+            alerts,
+            open,
+            silences: Vec::new(),
+            changed: BTreeSet::new(),
+            counts: Counts::default(),
+            version: 0,
+            swept_at: Millis::MIN,
+        }
+    }
+
+    /// Goes on with other options.
+    pub fn set_options(&mut self, options: Options) {
+        self.options = options;
+    }
+
+    /// What still has to be sent, after a restart: to targets that there still are.
+    pub fn unsent(&mut self) -> Vec<Dispatch> {
+        let targets: BTreeSet<&str> = self.options.routes.iter().map(|route| &*route.target).collect();
+        let mut sends = Vec::new();
+        for alert in self.alerts.values_mut() {
+            alert.pending.retain(|target, _| targets.contains(target.as_str()));
+            for (target, kind) in &alert.pending {
+                sends.push(Dispatch { target: target.clone(), kind: *kind, alert: alert.clone() });
+            }
+        }
+        sends
+    }
+
+    /// Takes something that came true. An id that is known changes nothing.
+    pub fn raise(&mut self, cause: Cause, roster: &Roster, now: Millis) -> Vec<Dispatch> {
+        if self.alerts.contains_key(&cause.id) {
+            return Vec::new();
+        }
+        let key = (cause.rule.clone(), cause.severity.clone());
+        *self.counts.raised.entry(key).or_default() += 1;
+        let mut alert = Alert::new(cause, now);
+        let held_back = if now - alert.cause.event_time > self.options.stale_ms {
+            Some(("stale", "not sent: its time was past when it was found"))
+        } else if self.open.len() >= OPEN_MAX {
+            Some(("storm", "not sent: too many alerts are open"))
+        } else {
+            None
+        };
+        if let Some((why, note)) = held_back {
+            *self.counts.held_back.entry(why).or_default() += 1;
+            alert.status = Status::Expired;
+            alert.expired_at = Some(now);
+            note.clone_into(&mut alert.note);
+            self.keep(alert);
+            return Vec::new();
+        }
+        if let Some(silence) = self.silence_of(&alert, now) {
+            alert.silenced = true;
+            alert.note = format!("silenced by {}", silence.by);
+            *self.counts.held_back.entry("silenced").or_default() += 1;
+            self.keep(alert);
+            return Vec::new();
+        }
+        let sends = self.tell_first(&mut alert, roster, now);
+        self.keep(alert);
+        sends
+    }
+
+    fn tell_first(&mut self, alert: &mut Alert, roster: &Roster, now: Millis) -> Vec<Dispatch> {
+        let people = self.on_duty(alert, 0, roster, now);
+        let after = self.escalate_after(alert);
+        alert.escalate_at = after.map(|after| now + after);
+        self.tell(alert, Kind::Raised, people)
+    }
+
+    fn escalate_after(&self, alert: &Alert) -> Option<Millis> {
+        let severity = Severity::parse(&alert.cause.severity).unwrap_or(Severity::Warning);
+        let after = alert.cause.escalate_ms.unwrap_or(self.options.escalate_ms[severity as usize]);
+        (after > 0).then_some(after.max(SECOND))
+    }
+
+    /// Who is to be told at this level: the role of the rule, the lead, the fallback. A level without anybody is skipped at
+    /// once.
+    fn on_duty(&mut self, alert: &mut Alert, level: u32, roster: &Roster, now: Millis) -> Vec<String> {
+        let queue = Some(alert.cause.queue.as_str()).filter(|queue| !queue.is_empty());
+        let department = Some(alert.cause.department.as_str()).filter(|name| !name.is_empty());
+        let first = alert.first_role();
+        if level == 0 && first.is_none() && !alert.cause.agent_id.is_empty() {
+            return vec![alert.cause.agent_id.clone()];
+        }
+        let first = first.unwrap_or(Role::Supervisor);
+        let mut chain = vec![first];
+        chain.extend([Role::Supervisor, Role::Lead].into_iter().filter(|role| {
+            // From an agent's own alert the way goes to the supervisor, from the supervisor's to the lead.
+            *role != first && (*role == Role::Lead || alert.first_role().is_none())
+        }));
+        let start = if alert.first_role().is_none() { level.saturating_sub(1) } else { level };
+        for role in chain.iter().skip(start as usize) {
+            let people: Vec<String> =
+                roster.on_duty(queue, department, *role, now).into_iter().map(|duty| duty.person).collect();
+            if !people.is_empty() {
+                return people;
+            }
+            if !roster.is_empty() && !alert.unstaffed {
+                alert.unstaffed = true;
+                self.counts.unstaffed += 1;
+            }
+        }
+        self.options.fallback.clone()
+    }
+
+    /// Sends to every target that takes it.
+    fn tell(&self, alert: &mut Alert, kind: Kind, people: Vec<String>) -> Vec<Dispatch> {
+        alert.notified.extend(people.iter().cloned());
+        if kind != Kind::Resolved {
+            alert.people = people;
+        }
+        let targets: Vec<String> = self
+            .options
+            .routes
+            .iter()
+            .filter(|route| route.takes(alert, kind))
+            .map(|route| route.target.clone())
+            .collect();
+        for target in &targets {
+            alert.pending.insert(target.clone(), kind);
+        }
+        let send = |target| Dispatch { target, kind, alert: alert.clone() };
+        targets.into_iter().map(send).collect()
+    }
+
+    fn silence_of(&self, alert: &Alert, now: Millis) -> Option<&Silence> {
+        self.silences.iter().find(|silence| {
+            silence.until > now
+                && (silence.rule.is_empty() || silence.rule == alert.cause.rule)
+                && (silence.queue.is_empty() || silence.queue == alert.cause.queue)
+        })
+    }
+
+    fn keep(&mut self, mut alert: Alert) {
+        alert.revision += 1;
+        let id = alert.cause.id.clone();
+        if alert.status.is_open() {
+            self.open.insert(id.clone());
+        } else {
+            self.open.remove(&id);
+        }
+        self.changed.insert(id.clone());
+        self.version += 1;
+        self.alerts.insert(id, alert);
+    }
+
+    /// Lets time pass: escalates, lets acknowledgements and alerts expire, sends what silences held back.
+    pub fn tick(&mut self, roster: &Roster, now: Millis) -> Vec<Dispatch> {
+        let mut sends = Vec::new();
+        self.silences.retain(|silence| silence.until > now);
+        let due = |alert: &Alert| {
+            now - alert.raised_at >= self.options.expire_ms
+                || alert.escalate_at.is_some_and(|at| at <= now)
+                || alert.ack_expires_at.is_some_and(|at| at <= now)
+                || alert.silenced
+        };
+        let open: Vec<String> = self.open().filter(|alert| due(alert)).map(|a| a.cause.id.clone()).collect();
+        for id in open {
+            let Some(mut alert) = self.alerts.get(&id).cloned() else { continue };
+            if now - alert.raised_at >= self.options.expire_ms {
+                alert.status = Status::Expired;
+                alert.expired_at = Some(now);
+                (alert.escalate_at, alert.ack_expires_at) = (None, None);
+                self.keep(alert);
+            } else if alert.silenced {
+                if self.silence_of(&alert, now).is_none() {
+                    alert.silenced = false;
+                    alert.note.push_str("; the silence is over");
+                    sends.extend(self.tell_first(&mut alert, roster, now));
+                    self.keep(alert);
+                }
+            } else if alert.ack_expires_at.is_some_and(|at| at <= now) {
+                alert.status = if alert.delivered_at.is_some() { Status::Delivered } else { Status::Raised };
+                alert.ack_expires_at = None;
+                sends.extend(self.escalate(&mut alert, roster, now));
+                self.keep(alert);
+            } else if alert.escalate_at.is_some_and(|at| at <= now) {
+                sends.extend(self.escalate(&mut alert, roster, now));
+                self.keep(alert);
+            }
+        }
+        if now - self.swept_at.max(Millis::MIN / 2) >= MINUTE {
+            self.swept_at = now;
+            self.forget(now);
+        }
+        sends
+    }
+
+    fn escalate(&mut self, alert: &mut Alert, roster: &Roster, now: Millis) -> Vec<Dispatch> {
+        alert.escalations += 1;
+        alert.escalated_at = Some(now);
+        self.counts.escalations += 1;
+        let again = (alert.escalations < self.options.escalations_max).then(|| self.escalate_after(alert));
+        alert.escalate_at = again.flatten().map(|after| now + after);
+        let level = alert.escalations;
+        let people = self.on_duty(alert, level, roster, now);
+        self.tell(alert, Kind::Escalated, people)
+    }
+
+    fn forget(&mut self, now: Millis) {
+        let closed = |alert: &Alert| alert.closed_at().filter(|_| alert.pending.is_empty());
+        self.alerts.retain(|_, alert| closed(alert).is_none_or(|at| now - at < KNOWN));
+        let known = self.alerts.len() - self.open.len();
+        if known > KNOWN_MAX {
+            let mut times: Vec<Millis> = self.alerts.values().filter_map(closed).collect();
+            times.sort_unstable();
+            if let Some(&before) = times.get(known - KNOWN_MAX) {
+                self.alerts.retain(|_, alert| closed(alert).is_none_or(|at| at >= before));
+            }
+        }
+    }
+
+    /// Notes what became of something that was sent. `accepted` false: it was given up.
+    pub fn delivered(&mut self, id: &str, target: &str, kind: Kind, accepted: bool, now: Millis) {
+        let Some(mut alert) = self.alerts.get(id).cloned() else { return };
+        // A newer thing to be sent to this target waits on.
+        if alert.pending.get(target) == Some(&kind) {
+            alert.pending.remove(target);
+        }
+        if accepted {
+            alert.delivered_at.get_or_insert(now);
+            if alert.status == Status::Raised {
+                alert.status = Status::Delivered;
+            }
+        } else {
+            alert.note = format!("target {target} did not take it");
+        }
+        self.keep(alert);
+    }
+
+    /// Somebody takes care of it: nobody else is told until the acknowledgement expires.
+    ///
+    /// # Errors
+    /// Where there is no such alert, or it is over.
+    pub fn acknowledge(&mut self, id: &str, by: &str, now: Millis) -> Result<&Alert, Refusal> {
+        let mut alert = self.alerts.get(id).cloned().ok_or(Refusal::Unknown)?;
+        if !alert.status.is_open() {
+            return Err(Refusal::Closed);
+        }
+        alert.status = Status::Acknowledged;
+        alert.acknowledged_at.get_or_insert(now);
+        by.clone_into(&mut alert.acknowledged_by);
+        alert.ack_expires_at = Some(now + self.options.ack_ms);
+        alert.escalate_at = None;
+        self.keep(alert);
+        self.alerts.get(id).ok_or(Refusal::Unknown)
+    }
+
+    /// It is over. Whoever was told is told so.
+    ///
+    /// # Errors
+    /// Where there is no such alert, or it is over already.
+    pub fn resolve(&mut self, id: &str, by: &str, now: Millis) -> Result<Vec<Dispatch>, Refusal> {
+        let mut alert = self.alerts.get(id).cloned().ok_or(Refusal::Unknown)?;
+        if !alert.status.is_open() {
+            return Err(Refusal::Closed);
+        }
+        alert.status = Status::Resolved;
+        alert.resolved_at = Some(now);
+        by.clone_into(&mut alert.resolved_by);
+        (alert.escalate_at, alert.ack_expires_at) = (None, None);
+        let people = alert.people.clone();
+        let sends = if alert.silenced { Vec::new() } else { self.tell(&mut alert, Kind::Resolved, people) };
+        self.keep(alert);
+        Ok(sends)
+    }
+
+    /// Keeps alerts from being sent.
+    pub fn silence(&mut self, silence: Silence) {
+        self.silences.push(silence);
+        self.version += 1;
+    }
+
+    /// The silences in force.
+    pub fn silences(&self) -> &[Silence] {
+        &self.silences
+    }
+
+    /// The alert of this id.
+    pub fn get(&self, id: &str) -> Option<&Alert> {
+        self.alerts.get(id)
+    }
+
+    /// Every alert that is known, in no special order.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values()
+    }
+
+    /// Alerts that are open.
+    pub fn open(&self) -> impl Iterator<Item = &Alert> {
+        self.open.iter().filter_map(|id| self.alerts.get(id))
+    }
+
+    /// Grows with every change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The alerts that changed since the last call, as they are now.
+    pub fn take_changes(&mut self) -> Vec<Alert> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.iter().filter_map(|id| self.alerts.get(id).cloned()).collect()
+    }
+
+    /// The rows of these alerts.
+    pub fn rows<'a>(&self, alerts: impl IntoIterator<Item = &'a Alert>) -> AlertRows {
+        let mut rows = AlertRows::default();
+        for alert in alerts {
+            alert.write(&self.options.grid, &mut rows);
+        }
+        rows
+    }
+}

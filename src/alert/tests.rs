@@ -1,0 +1,177 @@
+//! Stories about the life of alerts.
+
+use chrono_tz::Tz;
+
+use super::{Alert, Cause, Desk, Dispatch, Kind, Options, Refusal, Route, Silence, Status};
+use crate::roster::Roster;
+use crate::rules::Severity;
+use crate::time::{Grid, HOUR, MINUTE, Millis};
+
+/// 2026-11-20 10:00 in Shanghai.
+const START: Millis = 1_795_140_000_000;
+
+fn options() -> Options {
+    let route = |target: &str, severity, resolved| Route {
+        target: target.to_owned(),
+        severity,
+        queues: vec![],
+        rules: vec![],
+        resolved,
+    };
+    Options {
+        fallback: vec!["head".to_owned()],
+        routes: vec![route("chat", Severity::Warning, true), route("sms", Severity::Critical, false)],
+        ..Options::new(Grid::new(Tz::Asia__Shanghai, 30).expect("half an hour"))
+    }
+}
+
+fn roster() -> Roster {
+    let text = "date,person,role,queues,start,end\n\
+                daily,wang,supervisor,cards,08:00,20:00\n\
+                daily,zhao,lead,cards,08:00,20:00\n";
+    Roster::read("roster.csv", text, Tz::Asia__Shanghai).expect("a roster without fault")
+}
+
+fn cause(id: &str, severity: &str) -> Cause {
+    Cause {
+        id: id.to_owned(),
+        rule: "customer_leaves".to_owned(),
+        severity: severity.to_owned(),
+        notify: "supervisor".to_owned(),
+        queue: "cards".to_owned(),
+        event_time: START,
+        ..Cause::default()
+    }
+}
+
+fn sent(sends: &[Dispatch]) -> Vec<(&str, Kind, Vec<&str>)> {
+    sends
+        .iter()
+        .map(|send| (send.target.as_str(), send.kind, send.alert.people.iter().map(String::as_str).collect()))
+        .collect()
+}
+
+#[test]
+fn nobody_answers_so_the_next_is_told_until_somebody_acknowledges() {
+    let (mut desk, roster) = (Desk::new(options(), vec![]), roster());
+    let first = desk.raise(cause("a", "critical"), &roster, START);
+    assert_eq!(sent(&first), [("chat", Kind::Raised, vec!["wang"]), ("sms", Kind::Raised, vec!["wang"])]);
+    desk.delivered("a", "chat", Kind::Raised, true, START + 20);
+    assert_eq!(
+        desk.get("a").map(|a| (a.status, a.delivered_at)),
+        Some((Status::Delivered, Some(START + 20)))
+    );
+    assert!(desk.tick(&roster, START + 3 * MINUTE - 1).is_empty());
+    let second = desk.tick(&roster, START + 3 * MINUTE);
+    assert_eq!(second[0].kind, Kind::Escalated);
+    assert_eq!(second[0].alert.people, ["zhao"]);
+    let third = desk.tick(&roster, START + 6 * MINUTE);
+    assert_eq!(third[0].alert.people, ["head"]);
+    desk.acknowledge("a", "head", START + 7 * MINUTE).expect("it is open");
+    assert!(desk.tick(&roster, START + 36 * MINUTE).is_empty());
+    // An acknowledgement is no promise for ever.
+    let again = desk.tick(&roster, START + 37 * MINUTE);
+    assert_eq!(again[0].kind, Kind::Escalated);
+    assert_eq!(desk.get("a").map(|a| a.status), Some(Status::Delivered));
+    desk.acknowledge("a", "wang", START + 38 * MINUTE).expect("it is open");
+    let over = desk.resolve("a", "wang", START + 40 * MINUTE).expect("it is open");
+    assert_eq!(over.len(), 1, "the SMS is not told: {over:?}");
+    assert_eq!(over[0].kind, Kind::Resolved);
+    assert_eq!(desk.acknowledge("a", "wang", START + HOUR), Err(Refusal::Closed));
+    assert_eq!(desk.resolve("b", "wang", START), Err(Refusal::Unknown));
+    let alert = desk.get("a").expect("it is known");
+    assert_eq!(alert.acknowledged_at, Some(START + 7 * MINUTE));
+    assert_eq!(alert.notified.iter().map(String::as_str).collect::<Vec<_>>(), ["head", "wang", "zhao"]);
+    let rows = desk.rows([alert]).finish();
+    assert_eq!(rows.num_rows(), 1);
+}
+
+#[test]
+fn escalation_ends_and_an_alert_that_nobody_cares_for_expires() {
+    let (mut desk, roster) = (Desk::new(options(), vec![]), roster());
+    desk.raise(cause("a", "critical"), &roster, START);
+    let mut times = 0;
+    for minute in 1..=600 {
+        times += usize::from(!desk.tick(&roster, START + minute * MINUTE).is_empty());
+    }
+    assert_eq!(times, 5);
+    assert_eq!(
+        desk.get("a").map(|a| (a.status, a.expired_at)),
+        Some((Status::Expired, Some(START + 8 * HOUR)))
+    );
+    assert_eq!(desk.open().count(), 0);
+    // Information is not escalated.
+    desk.raise(Cause { event_time: START + 11 * HOUR, ..cause("i", "info") }, &roster, START + 11 * HOUR);
+    assert!(desk.tick(&roster, START + 18 * HOUR).is_empty());
+}
+
+#[test]
+fn one_cause_is_one_alert_also_after_a_restart() {
+    let (mut desk, roster) = (Desk::new(options(), vec![]), roster());
+    assert_eq!(desk.raise(cause("a", "warning"), &roster, START).len(), 1);
+    assert!(desk.raise(cause("a", "warning"), &roster, START + 1).is_empty());
+    // What is stored is enough to go on with.
+    let stored: Vec<String> = desk
+        .take_changes()
+        .iter()
+        .map(|alert| serde_json::to_string(alert).expect("an alert is plain data"))
+        .collect();
+    assert!(desk.take_changes().is_empty());
+    let read = |line: &String| serde_json::from_str::<Alert>(line).expect("its own words");
+    let mut again = Desk::new(options(), stored.iter().map(read).collect());
+    assert_eq!(again.get("a"), desk.get("a"));
+    assert!(again.raise(cause("a", "warning"), &roster, START + 2).is_empty());
+    let unsent = again.unsent();
+    assert_eq!(sent(&unsent), [("chat", Kind::Raised, vec!["wang"])]);
+    again.delivered("a", "chat", Kind::Raised, true, START + 3);
+    assert!(again.unsent().is_empty());
+    assert_eq!(again.tick(&roster, START + 10 * MINUTE)[0].kind, Kind::Escalated);
+}
+
+#[test]
+fn nobody_on_duty_goes_to_the_fallback_at_once_and_is_counted() {
+    let (mut desk, roster) = (Desk::new(options(), vec![]), roster());
+    let night = START + 12 * HOUR;
+    let sends = desk.raise(Cause { event_time: night, ..cause("n", "warning") }, &roster, night);
+    assert_eq!(sends[0].alert.people, ["head"]);
+    assert!(sends[0].alert.unstaffed);
+    assert_eq!(desk.counts().unstaffed, 1);
+    let other = Cause { queue: "loans".to_owned(), ..cause("q", "warning") };
+    assert_eq!(desk.raise(other, &roster, START)[0].alert.people, ["head"]);
+    let empty = Roster::empty(Tz::UTC);
+    assert!(!desk.raise(cause("e", "warning"), &empty, START)[0].alert.unstaffed, "there is no roster");
+}
+
+#[test]
+fn an_agent_s_own_alert_goes_to_the_agent_and_then_to_the_supervisor() {
+    let (mut desk, roster) = (Desk::new(options(), vec![]), roster());
+    let own = Cause { notify: "agent".to_owned(), agent_id: "a7".to_owned(), ..cause("o", "critical") };
+    assert_eq!(desk.raise(own, &roster, START)[0].alert.people, ["a7"]);
+    assert_eq!(desk.tick(&roster, START + 3 * MINUTE)[0].alert.people, ["wang"]);
+    assert_eq!(desk.tick(&roster, START + 6 * MINUTE)[0].alert.people, ["zhao"]);
+    assert_eq!(desk.tick(&roster, START + 9 * MINUTE)[0].alert.people, ["head"]);
+}
+
+#[test]
+fn what_is_not_sent_is_kept_and_says_why() {
+    let (mut desk, roster) = (Desk::new(options(), vec![]), roster());
+    assert!(desk.raise(cause("old", "critical"), &roster, START + HOUR).is_empty());
+    let old = desk.get("old").expect("it is kept");
+    assert!(old.status == Status::Expired && old.note.contains("its time was past"), "{old:?}");
+    desk.silence(Silence {
+        rule: "customer_leaves".to_owned(),
+        queue: String::new(),
+        until: START + 10 * MINUTE,
+        by: "wang".to_owned(),
+    });
+    assert!(desk.raise(cause("s", "critical"), &roster, START).is_empty());
+    let other = Cause { rule: "other".to_owned(), ..cause("t", "critical") };
+    assert_eq!(desk.raise(other, &roster, START).len(), 2);
+    assert!(desk.tick(&roster, START + 2 * MINUTE).is_empty());
+    let late = desk.tick(&roster, START + 10 * MINUTE);
+    assert!(late.iter().any(|send| send.alert.id() == "s" && send.kind == Kind::Raised), "{late:?}");
+    assert_eq!(desk.counts().held_back.get("silenced"), Some(&1));
+    assert_eq!(desk.counts().held_back.get("stale"), Some(&1));
+    desk.delivered("s", "chat", Kind::Raised, false, START + 11 * MINUTE);
+    assert!(desk.get("s").is_some_and(|alert| alert.note.contains("did not take it")));
+}

@@ -1,0 +1,384 @@
+//! The loop of the desk: takes what tasks and figures say, keeps the outbox, hands deliveries on.
+//!
+//! One loop owns the order: a change is in the outbox before anything is sent for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::alerting::{Alerting, Ends, Said};
+use super::board::Board;
+use super::duty::Changes;
+use super::outbox::Outbox;
+use super::settings;
+use crate::alert::{Alert, Cause, Dispatch, Kind};
+use crate::config::Config;
+use crate::deliver::{Job, Post, Report};
+use crate::metrics::Stats;
+use crate::rules::{About, Figures, Fleet, Opened, Rules, SeriesFigures, Signal};
+use crate::time::{DAY, Millis};
+use crate::window::{ROLLING, Summary};
+
+/// How often time passes for alerts.
+const TICK: Duration = Duration::from_millis(200);
+/// How often figures are looked at.
+const FIGURES: Duration = Duration::from_secs(1);
+/// How often files are looked at; the trade asks for a roster in force within five minutes, here it is within seconds.
+const FILES: Duration = Duration::from_secs(1);
+/// How often Alertmanager is told of what is open: it forgets what it hears nothing of for five minutes.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// The loop's own state.
+struct Loop {
+    alerting: Arc<Alerting>,
+    board: Arc<Board>,
+    post: Post,
+    outbox: Option<Outbox>,
+    config: Config,
+    fleet: Fleet,
+    fleet_rules: Arc<Rules>,
+    changes: Changes,
+    /// When the records behind alerts that no target has taken yet were read.
+    read_at: HashMap<String, Instant>,
+    /// Rejects counted, by the second, for their rate.
+    rejects: VecDeque<(Instant, u64)>,
+    to_mark: bool,
+    resend: Vec<String>,
+}
+
+/// Runs the desk until `stop`, and then until everything said is kept.
+pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, stop: CancellationToken) {
+    let Ends { mut said, mut reports, report: _held, post, outbox, config } = ends;
+    let rules = alerting.rules.load_full();
+    let opened = {
+        let desk = alerting.desk();
+        let own = desk.open().filter(|alert| alert.cause.source == "callpulse");
+        own.map(|alert| Opened {
+            id: alert.id().to_owned(),
+            rule: alert.cause.rule.clone(),
+            queue: alert.cause.queue.clone(),
+        })
+        .collect()
+    };
+    let resend = settings::targets(&config)
+        .into_iter()
+        .filter(|target| target.kind == crate::deliver::TargetKind::Alertmanager)
+        .map(|target| target.name)
+        .collect();
+    let mut looped = Loop {
+        fleet: Fleet::new(Arc::clone(&rules), opened),
+        fleet_rules: rules,
+        changes: Changes::new(&config),
+        read_at: HashMap::new(),
+        rejects: VecDeque::new(),
+        to_mark: false,
+        resend,
+        alerting,
+        board,
+        post,
+        outbox,
+        config,
+    };
+    let unsent = looped.alerting.desk().unsent();
+    looped.send(unsent);
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut figures_at, mut files_at, mut again_at) = (Instant::now(), Instant::now(), Instant::now());
+    loop {
+        tokio::select! {
+            biased;
+            heard = said.recv() => {
+                let Some(first) = heard else { return };
+                let mut batch = vec![first];
+                // What waits is kept together: one write to the disk for all of it.
+                while batch.len() < 1_000 && let Ok(more) = said.try_recv() {
+                    batch.push(more);
+                }
+                looped.hear(batch).await;
+            }
+            report = reports.recv() => {
+                let Some(first) = report else { return };
+                let mut batch = vec![first];
+                while batch.len() < 1_000 && let Ok(more) = reports.try_recv() {
+                    batch.push(more);
+                }
+                looped.reported(batch).await;
+            }
+            _ = ticks.tick() => {
+                if figures_at.elapsed() >= FIGURES {
+                    figures_at = Instant::now();
+                    looped.look_at_figures().await;
+                }
+                if files_at.elapsed() >= FILES {
+                    files_at = Instant::now();
+                    looped.look_at_files();
+                }
+                if again_at.elapsed() >= AGAIN {
+                    again_at = Instant::now();
+                    looped.say_again();
+                }
+                let roster = looped.alerting.roster.load_full();
+                let now = looped.alerting.clock.now();
+                let sends = looped.alerting.desk().tick(&roster, now);
+                looped.keep_and_send(sends).await;
+            }
+            () = stop.cancelled() => {
+                // What was said before the stop is kept; what could not be delivered is tried at the next start.
+                said.close();
+                let mut rest = Vec::new();
+                while let Ok(more) = said.try_recv() {
+                    rest.push(more);
+                }
+                looped.hear(rest).await;
+                return;
+            }
+        }
+    }
+}
+
+impl Loop {
+    async fn hear(&mut self, batch: Vec<Said>) {
+        let mut sends = Vec::new();
+        let mut synced = Vec::new();
+        let mut shifts = Vec::new();
+        let mut reload = false;
+        for said in batch {
+            match said {
+                Said::Signals(signals, read) => sends.extend(self.take(signals, Some(read))),
+                Said::Shift(event) => shifts.push(event),
+                Said::Done(more) => sends.extend(more),
+                Said::Sync(reply) => synced.push(reply),
+                Said::Reload => reload = true,
+            }
+        }
+        if !shifts.is_empty() {
+            let mut roster = (*self.alerting.roster.load_full()).clone();
+            let mut changed = false;
+            for shift in &shifts {
+                changed |= roster.take_event(shift);
+            }
+            if changed {
+                roster.forget(self.alerting.clock.now() - 2 * DAY);
+                self.alerting.roster.store(Arc::new(roster));
+            }
+        }
+        self.keep_and_send(sends).await;
+        for reply in synced {
+            let _ = reply.send(());
+        }
+        if reload {
+            self.look_at_files();
+        }
+    }
+
+    /// Takes signals: of tasks (`read` is when their records came in), or of figures.
+    fn take(&mut self, signals: Vec<Signal>, read: Option<Instant>) -> Vec<Dispatch> {
+        let roster = self.alerting.roster.load_full();
+        let now = self.alerting.clock.now();
+        let mut sends = Vec::new();
+        let mut more = Vec::new();
+        for signal in signals {
+            match signal {
+                Signal::Ended { subject, time, lowest } => {
+                    self.fleet.contact_ended(&subject, time, lowest, &mut more);
+                }
+                signal => more.push(signal),
+            }
+        }
+        let mut desk = self.alerting.desk();
+        for signal in more {
+            match signal {
+                Signal::Raised(raised) => {
+                    let id = raised.id.clone();
+                    let new = desk.raise(Cause::from(*raised), &roster, now);
+                    if let (Some(read), false) = (read, new.is_empty()) {
+                        self.read_at.insert(id, read);
+                    }
+                    sends.extend(new);
+                }
+                Signal::Cleared { id, .. } => {
+                    sends.extend(desk.resolve(&id, "callpulse", now).unwrap_or_default());
+                }
+                Signal::Ended { .. } => {}
+            }
+        }
+        sends
+    }
+
+    /// Writes what changed into the outbox, then sends.
+    async fn keep_and_send(&mut self, sends: Vec<Dispatch>) {
+        let changed = self.alerting.desk().take_changes();
+        if !changed.is_empty() {
+            self.alerting.wait_for_commit(&changed);
+            self.write(changed).await;
+        }
+        self.mark_committed();
+        self.send(sends);
+    }
+
+    async fn write(&mut self, changed: Vec<Alert>) {
+        self.to_mark = true;
+        let Some(mut outbox) = self.outbox.take() else { return };
+        let rewrite = outbox.is_long().then(|| {
+            let all: Vec<Alert> = self.alerting.desk().alerts().cloned().collect();
+            (all, self.alerting.to_commit())
+        });
+        let written = tokio::task::spawn_blocking(move || {
+            let result = outbox.append(&changed);
+            let result = match rewrite {
+                Some((all, uncommitted)) => result.and_then(|()| outbox.rewrite(&all, &uncommitted)),
+                None => result,
+            };
+            (outbox, result)
+        });
+        match written.await {
+            Ok((outbox, result)) => {
+                self.outbox = Some(outbox);
+                if let Err(error) = result {
+                    tracing::error!(%error, "the outbox cannot be written: alerts would not outlive a crash");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the outbox is gone: alerts would not outlive a crash"),
+        }
+    }
+
+    /// Notes in the outbox when the lake has everything.
+    fn mark_committed(&mut self) {
+        if self.to_mark && self.alerting.uncommitted().is_empty() {
+            self.to_mark = false;
+            if let Some(outbox) = &mut self.outbox
+                && let Err(error) = outbox.committed()
+            {
+                tracing::warn!(%error, "the outbox cannot be written");
+            }
+        }
+    }
+
+    fn send(&self, sends: Vec<Dispatch>) {
+        for dispatch in sends {
+            let (target, id) = (dispatch.target.clone(), dispatch.alert.id().to_owned());
+            if !self.post.send(Job { dispatch, again: false }) {
+                tracing::error!(
+                    target_name = target,
+                    id,
+                    "the target has too much waiting; the alert is sent after the next start"
+                );
+            }
+        }
+    }
+
+    /// Tells targets that forget what is open.
+    fn say_again(&self) {
+        if self.resend.is_empty() {
+            return;
+        }
+        let desk = self.alerting.desk();
+        for alert in desk.open().filter(|alert| alert.delivered_at.is_some()) {
+            for target in &self.resend {
+                let dispatch = Dispatch { target: target.clone(), kind: Kind::Raised, alert: alert.clone() };
+                self.post.send(Job { dispatch, again: true });
+            }
+        }
+    }
+
+    async fn reported(&mut self, reports: Vec<Report>) {
+        self.note(reports);
+        self.keep_and_send(Vec::new()).await;
+    }
+
+    /// Counts what became of deliveries, and tells the desk.
+    fn note(&mut self, reports: Vec<Report>) {
+        let now = self.alerting.clock.now();
+        let mut desk = self.alerting.desk();
+        let mut counts = self.alerting.counts();
+        for report in reports {
+            let accepted = report.result != "failed";
+            desk.delivered(&report.id, &report.target, report.kind, accepted, now);
+            *counts.deliveries.entry((report.target, report.result.to_owned())).or_default() += 1;
+            if let Some(read) = self.read_at.remove(&report.id).filter(|_| accepted) {
+                let latency = counts.latency.get_or_insert_with(|| Stats::default().alert_latency);
+                latency.observe(i64::try_from(read.elapsed().as_millis()).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    fn look_at_files(&mut self) {
+        for book in self.changes.look(&self.config) {
+            self.alerting.reload(book, &self.config);
+        }
+    }
+
+    async fn look_at_figures(&mut self) {
+        let rules = self.alerting.rules.load_full();
+        let now = self.alerting.clock.now();
+        let mut signals = Vec::new();
+        if !Arc::ptr_eq(&rules, &self.fleet_rules) {
+            self.fleet.set_rules(Arc::clone(&rules), now, &mut signals);
+            self.fleet_rules = Arc::clone(&rules);
+        }
+        let wanted = rules.rules.iter().any(|rule| rule.about == About::Figures);
+        // While the past is read, figures of the present are not whole.
+        if wanted && self.board.health().ready {
+            let (summary, stats) = (self.board.summary(), self.board.stats());
+            let gauges = self.gauges(&summary, &stats, now);
+            let figures = Figures {
+                now,
+                slot_ms: summary.slot.map_or(0, |slot| slot.length_ms()),
+                series: series(&summary, &self.config, now),
+                gauges,
+            };
+            self.fleet.tick(&figures, &mut signals);
+        }
+        let sends = self.take(signals, None);
+        self.keep_and_send(sends).await;
+    }
+
+    fn gauges(&mut self, summary: &Summary, stats: &Stats, now: Millis) -> Vec<(String, f64)> {
+        let agents = crate::event::AgentStateName::ALL.iter().zip(summary.agents);
+        let mut gauges: Vec<(String, f64)> =
+            agents.map(|(state, count)| (format!("agents_{}", state.as_str()), count as f64)).collect();
+        let rejects: u64 = stats.rejects.values().sum();
+        let since = Instant::now();
+        self.rejects.push_back((since, rejects));
+        while self.rejects.front().is_some_and(|(at, _)| at.elapsed() > Duration::from_secs(60)) {
+            self.rejects.pop_front();
+        }
+        let before = self.rejects.front().map_or(rejects, |(_, count)| *count);
+        let watermark = stats.partitions.values().filter_map(|partition| partition.watermark).min();
+        let failing = self.board.committer.committing().failing.is_some();
+        gauges.extend([
+            ("consumer_lag".to_owned(), self.board.lag().unwrap_or(0) as f64),
+            ("ledger_gap".to_owned(), summary.ledger_gap() as f64),
+            ("rejects_per_minute".to_owned(), rejects.saturating_sub(before) as f64),
+            ("lake_failing".to_owned(), f64::from(u8::from(failing))),
+            ("contacts_on_two_partitions".to_owned(), stats.split_contacts as f64),
+        ]);
+        if let Some(watermark) = watermark {
+            gauges.push(("watermark_age_seconds".to_owned(), (now - watermark).max(0) as f64 / 1e3));
+        }
+        gauges
+    }
+}
+
+fn series<'s>(summary: &'s Summary, config: &'s Config, now: Millis) -> Vec<SeriesFigures<'s>> {
+    let one = |(key, series): (&'s crate::window::SeriesKey, &'s crate::window::Series)| {
+        let mut windows: Vec<(&'static str, &'s crate::kpi::Totals)> =
+            ROLLING.iter().map(|window| window.name).zip(&series.rolling).collect();
+        windows.push(("slot", &series.slot));
+        windows.push(("today", &series.today));
+        let queue = config.queues.get(&*key.queue);
+        SeriesFigures {
+            queue: &key.queue,
+            channel: key.channel.as_str(),
+            department: queue.and_then(|queue| queue.department.as_deref()).unwrap_or_default(),
+            service_level: series.service_level,
+            waiting: series.waiting,
+            longest_wait_ms: series.oldest_waiting_at.map_or(0, |at| now.saturating_sub(at).max(0)),
+            active: series.active,
+            windows,
+        }
+    };
+    summary.series.iter().map(one).collect()
+}

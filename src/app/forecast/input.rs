@@ -1,0 +1,374 @@
+//! Files that a forecast is given: a series to back-test, own events, a roster.
+
+use std::path::Path;
+
+use super::super::Failure;
+use crate::facts::{ShiftRow, ShiftRows};
+use crate::forecast::{Cell, Daily, History, OwnEvent, Step, date_of};
+use crate::time::{Grid, Millis, parse_time};
+
+/// A series of the past.
+#[derive(Debug)]
+pub(super) enum Series {
+    /// Counts by slot of the day.
+    Slots(History),
+    /// Counts by day or month.
+    Steps(Daily, Step),
+}
+
+/// Reads a series: a CSV whose first column is a time and whose second is a count (a first line that is neither is taken for
+/// its names), or a plain table of numbers with twelve to a line, which are months.
+///
+/// Times are a month (`2026-11`), a day (`2026-11-22`, `11/22/2026`, `11/22/26`), or a day with an hour (`2026-11-22 09:30`).
+///
+/// # Errors
+/// The file cannot be read, or a line is none of these.
+pub(super) fn series(path: &Path) -> Result<Series, Failure> {
+    let text = read(path)?;
+    let text = text.trim_start_matches('\u{feff}');
+    if let Some(months) = table_of_months(text) {
+        return Ok(Series::Steps(Daily { first: 0, values: months }, Step::Month));
+    }
+    let mut rows = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let mut fields = line.split([',', ';', '\t']).map(|field| field.trim().trim_matches('"'));
+        let (time, count) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+        match (When::read(time), count.parse::<f64>().ok().filter(|count| count.is_finite() && *count >= 0.0))
+        {
+            (Some(when), Some(count)) => rows.push((when, count)),
+            _ if rows.is_empty() && at == 0 => {}
+            (None, _) => return Err(fault(path, at + 1, &format!("`{time}` is no time"), TIMES)),
+            (_, None) => {
+                return Err(fault(path, at + 1, &format!("`{count}` is no count"), "a number from 0 on"));
+            }
+        }
+    }
+    let Some((first, _)) = rows.first() else {
+        return Err(Failure::input(format!("`{}` has no row", path.display())));
+    };
+    let same = |when: &When| std::mem::discriminant(when) == std::mem::discriminant(first);
+    if let Some(at) = rows.iter().position(|(when, _)| !same(when)) {
+        return Err(fault(path, at + 2, "months, days and times of day are mixed", TIMES));
+    }
+    Ok(match first {
+        When::Minute(..) => {
+            let whole =
+                rows.iter().all(|(when, _)| matches!(when, When::Minute(_, minute) if minute % 60 == 0));
+            let half =
+                rows.iter().all(|(when, _)| matches!(when, When::Minute(_, minute) if minute % 30 == 0));
+            let length = if whole {
+                60
+            } else if half {
+                30
+            } else {
+                15
+            };
+            let mut history = History::new(24 * 60 / length);
+            for (when, count) in rows {
+                if let When::Minute(date, minute) = when {
+                    let cell = Cell { contacts: count, ..Cell::default() };
+                    history.add(date, minute as usize / length, cell);
+                }
+            }
+            Series::Slots(history)
+        }
+        When::Day(_) | When::Month(_) => {
+            let step = if matches!(first, When::Day(_)) { Step::Day } else { Step::Month };
+            let at = |when: &When| match when {
+                When::Day(at) | When::Month(at) | When::Minute(at, _) => *at,
+            };
+            let start = rows.iter().map(|(when, _)| at(when)).min().unwrap_or(0);
+            let end = rows.iter().map(|(when, _)| at(when)).max().unwrap_or(0);
+            // A series over more than a few thousand years is a slip of the pen.
+            let length = usize::try_from(i64::from(end) - i64::from(start) + 1).unwrap_or(0);
+            if length > 1_000_000 {
+                return Err(Failure::input(format!("`{}` spans `{length}` days", path.display())));
+            }
+            let mut values = vec![None; length];
+            for (when, count) in rows {
+                let value: &mut Option<f64> = &mut values[(at(&when) - start) as usize];
+                *value = Some(value.unwrap_or(0.0) + count);
+            }
+            Series::Steps(Daily { first: start, values }, step)
+        }
+    })
+}
+
+const TIMES: &str = "write 2026-11, 2026-11-22, 11/22/2026 or 2026-11-22 09:30";
+
+/// A time as a series writes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum When {
+    Month(i32),
+    Day(i32),
+    Minute(i32, u32),
+}
+
+impl When {
+    fn read(text: &str) -> Option<When> {
+        let (day, minute) = match text.split_once([' ', 'T']) {
+            Some((day, clock)) => {
+                let mut parts = clock.trim_end_matches('Z').split(':').map(|part| part.parse::<u32>().ok());
+                let (hour, minute) = (parts.next()??, parts.next()??);
+                (day, Some((hour < 24 && minute < 60).then_some(hour * 60 + minute)?))
+            }
+            None => (text, None),
+        };
+        let numbers =
+            |by: char| day.split(by).map(|part| part.parse::<i32>().ok()).collect::<Option<Vec<i32>>>();
+        let date = match (numbers('-').as_deref(), numbers('/').as_deref()) {
+            (Some([year, month]), _) if (1..=12).contains(month) && minute.is_none() => {
+                return Some(When::Month(year.checked_mul(12)? + month - 1));
+            }
+            (Some([year, month, day]), _) => date(*year, *month, *day)?,
+            (_, Some([month, day, year])) => {
+                date(if *year < 100 { 2_000 + year } else { *year }, *month, *day)?
+            }
+            _ => return None,
+        };
+        Some(minute.map_or(When::Day(date), |minute| When::Minute(date, minute)))
+    }
+}
+
+fn date(year: i32, month: i32, day: i32) -> Option<i32> {
+    date_of(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)
+}
+
+/// Numbers with twelve to a line.
+fn table_of_months(text: &str) -> Option<Vec<Option<f64>>> {
+    let mut months = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let numbers: Option<Vec<f64>> = line.split_whitespace().map(|word| word.parse().ok()).collect();
+        let numbers = numbers.filter(|numbers| numbers.len() == 12)?;
+        months.extend(numbers.into_iter().map(Some));
+    }
+    (!months.is_empty()).then_some(months)
+}
+
+/// Reads own events: a CSV with the columns `start` (or `start_date`), `end` (or `end_date`, may be empty) and `kind` (or
+/// `feature`), dates as in [`series`].
+///
+/// # Errors
+/// The file cannot be read, or a line is wrong.
+pub(super) fn events(path: &Path) -> Result<Vec<OwnEvent>, Failure> {
+    let table = Table::read(path, &[&["start", "start_date"], &["kind", "feature"]])?;
+    let mut events = Vec::new();
+    for row in &table.rows {
+        let day = |names: &[&str]| -> Result<Option<i32>, Failure> {
+            let text = table.of(row, names);
+            match When::read(text) {
+                _ if text.is_empty() => Ok(None),
+                Some(When::Day(date) | When::Minute(date, _)) => Ok(Some(date)),
+                _ => Err(fault(path, row.0, &format!("`{text}` is no day"), "write 2026-11-22")),
+            }
+        };
+        let Some(start) = day(&["start", "start_date"])? else {
+            return Err(fault(path, row.0, "the event has no start", "write 2026-11-22"));
+        };
+        let kind = table.of(row, &["kind", "feature"]).to_owned();
+        events.push(OwnEvent { start, end: day(&["end", "end_date"])?, kind });
+    }
+    Ok(events)
+}
+
+/// Reads a roster: a CSV with the fields of `shift.planned` as columns (`agent_id`, `start` and `end` at least; `queues`
+/// separated by `;` or `|`, none for all), as rows of the table `shifts`.
+///
+/// # Errors
+/// The file cannot be read, or a line is wrong.
+pub(super) fn roster(path: &Path, grid: &Grid) -> Result<ShiftRows, Failure> {
+    let table = Table::read(path, &[&["agent_id"], &["start"], &["end"]])?;
+    let mut rows = ShiftRows::default();
+    for row in &table.rows {
+        let text = |name: &str| Some(table.of(row, &[name])).filter(|text| !text.is_empty());
+        let time = |name: &str| -> Result<Option<Millis>, Failure> {
+            let Some(text) = text(name) else { return Ok(None) };
+            let read = parse_time(text).or_else(|| text.parse().ok().filter(|ms| *ms >= 0));
+            let hint = "write RFC 3339 with an offset, such as 2026-11-23T08:00:00+08:00";
+            read.map(Some).ok_or_else(|| fault(path, row.0, &format!("`{text}` is no time"), hint))
+        };
+        let flag = |name: &str| match text(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(None),
+            Some("true" | "1" | "yes") => Ok(Some(true)),
+            Some("false" | "0" | "no") => Ok(Some(false)),
+            Some(other) => Err(fault(
+                path,
+                row.0,
+                &format!("`{other}` is neither true nor false"),
+                "write true or false",
+            )),
+        };
+        let (start, end) = (time("start")?, time("end")?);
+        let (Some(agent), Some(from), Some(until)) = (text("agent_id"), start, end) else {
+            return Err(fault(
+                path,
+                row.0,
+                "a shift needs `agent_id`, `start` and `end`",
+                "fill the three columns",
+            ));
+        };
+        if until <= from {
+            return Err(fault(
+                path,
+                row.0,
+                "the shift ends before it starts",
+                "a night shift ends on the next day",
+            ));
+        }
+        let paid = match text("paid_minutes") {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| {
+                fault(path, row.0, &format!("`{text}` is no number of minutes"), "write whole minutes")
+            })?),
+        };
+        let given = text("shift_id").map(str::to_owned);
+        let id = given.unwrap_or_else(|| format!("{agent}-{from}"));
+        let queues = text("queues").map(|text| {
+            let names = text.trim_matches(['[', ']']).split([';', '|', ',']);
+            let names: Vec<&str> =
+                names.map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty()).collect();
+            serde_json::Value::from(names).to_string()
+        });
+        rows.push(&ShiftRow {
+            shift_id: Some(&id),
+            agent_id: Some(agent),
+            role: text("role").or(Some("agent")),
+            department: text("department"),
+            queues: queues.as_deref(),
+            start: Some(from),
+            end: Some(until),
+            preferred: flag("preferred")?,
+            published_at: time("published_at")?,
+            paid_minutes: paid,
+            cancelled_at: time("cancelled_at")?,
+            revision: Some(1),
+            date: Some(grid.date(from)),
+        });
+    }
+    Ok(rows)
+}
+
+/// A CSV with names in its first line.
+struct Table {
+    names: Vec<String>,
+    /// Line and fields.
+    rows: Vec<(usize, csv::StringRecord)>,
+}
+
+impl Table {
+    /// Reads a file that has, of each group, one of these columns.
+    fn read(path: &Path, needed: &[&[&str]]) -> Result<Table, Failure> {
+        let text = read(path)?;
+        let text = text.trim_start_matches('\u{feff}');
+        let mut reader =
+            csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+        let wrong = |error: csv::Error| {
+            let line = error.position().map_or(1, |at| at.line() as usize);
+            fault(path, line, &format!("no line of a CSV: {error}"), "separate fields by commas")
+        };
+        let names = reader.headers().map_err(wrong)?.iter().map(str::to_ascii_lowercase).collect::<Vec<_>>();
+        for group in needed {
+            if !group.iter().any(|name| names.iter().any(|known| known == name)) {
+                let hint = format!("the first line names the columns; there are `{}`", names.join("`, `"));
+                return Err(fault(path, 1, &format!("the column `{}` is missing", group[0]), &hint));
+            }
+        }
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            let record = record.map_err(wrong)?;
+            rows.push((record.position().map_or(0, |at| at.line() as usize), record));
+        }
+        Ok(Table { names, rows })
+    }
+
+    /// The field of the first of these columns that there is; empty where there is none.
+    fn of<'a>(&self, row: &'a (usize, csv::StringRecord), names: &[&str]) -> &'a str {
+        let at = names.iter().find_map(|name| self.names.iter().position(|known| known == name));
+        at.and_then(|at| row.1.get(at)).unwrap_or_default()
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::input(format!("`{}` cannot be read: {error}", path.display())))
+}
+
+fn fault(path: &Path, line: usize, what: &str, hint: &str) -> Failure {
+    Failure::config(format!("{what}\n  --> {}:{line}", path.display())).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().expect("a file for the test");
+        file.write_all(text.as_bytes()).expect("the test's file is written");
+        file
+    }
+
+    fn date(year: i32, month: u32, day: u32) -> i32 {
+        date_of(year, month, day).expect("a day of the test")
+    }
+
+    #[test]
+    fn series_are_read_as_they_are_written() {
+        let days = file("\u{feff}date,count of calls\n8/14/23,184\n8/16/23,155\n");
+        let Ok(Series::Steps(daily, Step::Day)) = series(days.path()) else { panic!("days") };
+        assert_eq!((daily.first, daily.values), (date(2023, 8, 14), vec![Some(184.0), None, Some(155.0)]));
+
+        let slots = file("hour,call_count\n8/14/2023 8:00,28\n2023-08-15 09:30,18\n");
+        let Ok(Series::Slots(history)) = series(slots.path()) else { panic!("slots") };
+        let second = history.day(date(2023, 8, 15)).expect("it is there");
+        assert_eq!((second.len(), second[19].contacts), (48, 18.0));
+
+        let months = file(" 1 2 3 4 5 6 7 8 9 10 11 12\n 2 3 4 5 6 7 8 9 10 11 12 13\n");
+        let Ok(Series::Steps(daily, Step::Month)) = series(months.path()) else { panic!("months") };
+        assert_eq!((daily.values.len(), daily.values[23]), (24, Some(13.0)));
+
+        let wrong = file("day,n\n2026-11-22,5\n2026-11-31,5\n");
+        let failure = series(wrong.path()).expect_err("there is no such day");
+        assert!(
+            failure.message.contains("`2026-11-31` is no time") && failure.message.ends_with(":3"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn own_events_have_a_start_and_a_kind() {
+        let given = file(
+            "start_date,end_date,event,feature\n11/1/2023,,bills,bill\n2024-04-01,5/1/2024,\"a, b\",window\n",
+        );
+        let events = events(given.path()).expect("it is right");
+        let bill = OwnEvent { start: date(2023, 11, 1), end: None, kind: "bill".to_owned() };
+        let window =
+            OwnEvent { start: date(2024, 4, 1), end: Some(date(2024, 5, 1)), kind: "window".to_owned() };
+        assert_eq!(events, [bill, window]);
+        let failure = self::events(file("start,name\n").path()).expect_err("no kind");
+        assert!(failure.message.contains("the column `kind` is missing"), "{failure}");
+    }
+
+    #[test]
+    fn a_roster_is_read_and_its_faults_are_placed() {
+        let grid = Grid::new(chrono_tz::Asia::Shanghai, 30).expect("a grid");
+        let text = "agent_id,start,end,queues,preferred,paid_minutes\n\
+                    li,2026-11-23T08:00:00+08:00,2026-11-23T16:00:00+08:00,sales;support,true,450\n";
+        let mut rows = roster(file(text).path(), &grid).expect("it is right");
+        assert_eq!(rows.len(), 1);
+        let batch = rows.finish();
+        let queues = batch.column_by_name("queues").expect("a column");
+        assert_eq!(
+            arrow::util::display::array_value_to_string(queues, 0).expect("a value"),
+            r#"["sales","support"]"#
+        );
+        let wrong = "agent_id,start,end\nli,2026-11-23T08:00:00+08:00,2026-11-23T07:00:00+08:00\n";
+        let failure = roster(file(wrong).path(), &grid).expect_err("it ends before it starts");
+        assert_eq!(failure.code, 78);
+        assert!(
+            failure.message.contains("ends before it starts") && failure.message.ends_with(":2"),
+            "{failure}"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! The service's side: forecasts anew at its start, each day and at each slot's close, and what is planned for the running slot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Float64Type, Int64Type};
+use tokio_util::sync::CancellationToken;
+
+use super::OF_SERVICE;
+use super::make::{self, AllLearned, Key, Options, Past, Version};
+use crate::app::board::Board;
+use crate::event::Channel;
+use crate::facts::FORECASTS;
+use crate::metrics::SlotPlan;
+use crate::query::{self, Engine};
+use crate::time::{Clock, Millis};
+
+/// How often the running slot's plan is looked at: a change of the roster must be visible within 5 s.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// What came last in a slot is read this long after it ends.
+const SETTLE: Millis = 2_000;
+/// How long to wait after a failure.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Forecasts until it is told to stop. A failure is logged and tried again later; it stops nothing else.
+pub(in crate::app) async fn run(
+    board: Arc<Board>,
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    options: Options,
+    stop: CancellationToken,
+) {
+    let mut state = State {
+        pasts: BTreeMap::new(),
+        learned: AllLearned::new(),
+        day: None,
+        slot_end: Millis::MIN,
+        roster: None,
+    };
+    loop {
+        let pause = match step(&board, &engine, clock.as_ref(), &options, &mut state).await {
+            Ok(()) => LOOK_EVERY,
+            Err(error) => {
+                tracing::debug!(%error, "the forecast cannot be made now; it is tried again");
+                if board.is_starting() { LOOK_EVERY } else { AGAIN }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// What is kept between looks.
+struct State {
+    pasts: BTreeMap<Key, Past>,
+    learned: AllLearned,
+    /// The date for which was learned.
+    day: Option<i32>,
+    /// The end of the slot for which was forecast last.
+    slot_end: Millis,
+    /// What the roster was when the plan was last shown.
+    roster: Option<[i64; 3]>,
+}
+
+async fn step(
+    board: &Board,
+    engine: &Engine,
+    clock: &dyn Clock,
+    options: &Options,
+    state: &mut State,
+) -> Result<(), String> {
+    let now = clock.now();
+    let say = |error: query::Error| error.message;
+    if now >= state.slot_end.saturating_add(SETTLE) {
+        let today = options.grid.date(now);
+        let new_day = state.day != Some(today);
+        let since = if new_day { make::history_start(now) } else { options.grid.day_start(today) };
+        let pasts = make::read(engine, options, None, since).await.map_err(say)?;
+        // A queue that was not there this morning is learned as soon as it is.
+        let new_queue = pasts.keys().any(|key| !state.learned.contains_key(key));
+        if new_day || new_queue {
+            state.pasts = if new_day {
+                pasts
+            } else {
+                make::read(engine, options, None, make::history_start(now)).await.map_err(say)?
+            };
+            let (of, with, plan) = (std::mem::take(&mut state.pasts), options.clone(), options.daily_plan());
+            let learning = tokio::task::spawn_blocking(move || {
+                let learned = make::learn_all(&of, &with, now, plan);
+                (of, learned)
+            });
+            (state.pasts, state.learned) = learning.await.map_err(|error| error.to_string())?;
+            state.day = Some(today);
+        } else {
+            state.pasts = pasts;
+        }
+        let version = if new_day || new_queue { Version::Full } else { Version::Intraday };
+        let made_at = clock.now();
+        let rows = make::rows(&state.learned, &state.pasts, options, made_at, version).finish();
+        let count = rows.num_rows();
+        if count > 0 {
+            board.committer.append_apart(&FORECASTS, OF_SERVICE, rows).await?;
+            tracing::debug!(rows = count, ?version, "a forecast was made");
+        }
+        state.slot_end = options.grid.slot(now).end;
+        state.roster = None;
+    }
+    let roster = roster(engine).await.map_err(say)?;
+    if state.roster != Some(roster) {
+        board.show_plans(plans(engine, clock.now()).await.map_err(say)?);
+        state.roster = Some(roster);
+    }
+    Ok(())
+}
+
+/// Numbers that change with every change of the roster; cheap to ask for, other than who serves what.
+async fn roster(engine: &Engine) -> Result<[i64; 3], query::Error> {
+    let sql = "SELECT COUNT(*) AS shifts, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS revisions, \
+        COUNT(cancelled_at) AS cancelled FROM shifts";
+    let mut found = [0; 3];
+    for batch in engine.query(sql).await?.collect().await?.iter().filter(|batch| batch.num_rows() > 0) {
+        for (at, number) in found.iter_mut().enumerate() {
+            *number = batch.column(at).as_primitive::<Int64Type>().value(0);
+        }
+    }
+    Ok(found)
+}
+
+/// What is planned for the running slot.
+async fn plans(engine: &Engine, now: Millis) -> Result<BTreeMap<(String, Channel), SlotPlan>, query::Error> {
+    let sql = format!(
+        "SELECT queue, channel, contacts, agents_required, agents_staffed FROM staff_slot \
+         WHERE slot_start = slot(arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))'))",
+        now.saturating_mul(1_000)
+    );
+    let mut plans = BTreeMap::new();
+    for batch in engine.query(&sql).await?.collect().await? {
+        let (queues, channels) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+        let contacts = batch.column(2).as_primitive::<Float64Type>();
+        let required = batch.column(3).as_primitive::<Int64Type>();
+        let staffed = batch.column(4).as_primitive::<Float64Type>();
+        for row in 0..batch.num_rows() {
+            let Some(channel) = Channel::parse(channels.value(row)) else { continue };
+            let plan = SlotPlan {
+                forecast_contacts: contacts.is_valid(row).then(|| contacts.value(row)),
+                agents_required: required.is_valid(row).then(|| required.value(row)),
+                agents_staffed: staffed.is_valid(row).then(|| staffed.value(row)),
+            };
+            plans.insert((queues.value(row).to_owned(), channel), plan);
+        }
+    }
+    Ok(plans)
+}

@@ -1,0 +1,205 @@
+//! The outbox: alerts as JSON lines in one file, so that they outlive the process. Of an alert the last line holds.
+//!
+//! A line that was cut off by a crash is left out: what it said had not been sent yet.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::alert::Alert;
+
+/// Bytes after which the file is written anew without what is superseded.
+const REWRITE_BYTES: u64 = 64 << 20;
+
+/// The file with the key that signs links.
+const KEY: &str = "link.key";
+/// The file with the alerts.
+const ALERTS: &str = "alerts.jsonl";
+
+/// A line that says that everything before it is in the lake.
+const COMMITTED: &str = "committed";
+
+/// The open file.
+pub(super) struct Outbox {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+/// What an outbox had.
+pub(super) struct Kept {
+    /// The alerts, each as it was last.
+    pub(super) alerts: Vec<Alert>,
+    /// Those of them that the lake may not have.
+    pub(super) uncommitted: Vec<Alert>,
+}
+
+impl Outbox {
+    /// Opens the outbox of a directory; makes it where there is none.
+    ///
+    /// # Errors
+    /// The system's words, with the path.
+    pub(super) fn open(dir: &Path) -> Result<(Outbox, Kept), String> {
+        let fault = |error: std::io::Error| format!("the outbox `{}` cannot be used: {error}", dir.display());
+        std::fs::create_dir_all(dir).map_err(fault)?;
+        let path = dir.join(ALERTS);
+        let kept = match File::open(&path) {
+            Ok(file) => read(file).map_err(fault)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Kept { alerts: Vec::new(), uncommitted: Vec::new() }
+            }
+            Err(error) => return Err(fault(error)),
+        };
+        // Written anew, so that it holds each alert once and ends with a whole line.
+        let (file, bytes) = write_new(&path, &kept.alerts, &kept.uncommitted).map_err(fault)?;
+        Ok((Outbox { path, file, bytes }, kept))
+    }
+
+    /// Adds alerts as they are now; they are on the disk when this returns.
+    ///
+    /// # Errors
+    /// The system's words.
+    pub(super) fn append(&mut self, alerts: &[Alert]) -> std::io::Result<()> {
+        let mut lines = Vec::new();
+        for alert in alerts {
+            write_line(&mut lines, alert);
+        }
+        self.file.write_all(&lines)?;
+        self.file.sync_data()?;
+        self.bytes += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Notes that everything so far is in the lake.
+    ///
+    /// # Errors
+    /// The system's words.
+    pub(super) fn committed(&mut self) -> std::io::Result<()> {
+        let line = format!("\"{COMMITTED}\"\n");
+        self.file.write_all(line.as_bytes())?;
+        self.bytes += line.len() as u64;
+        Ok(())
+    }
+
+    /// True when so much is superseded that the file should be written anew.
+    pub(super) fn is_long(&self) -> bool {
+        self.bytes > REWRITE_BYTES
+    }
+
+    /// Writes the file anew with these alerts; those in `uncommitted` are not in the lake.
+    ///
+    /// # Errors
+    /// The system's words.
+    pub(super) fn rewrite(&mut self, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::Result<()> {
+        (self.file, self.bytes) = write_new(&self.path, alerts, uncommitted)?;
+        Ok(())
+    }
+}
+
+fn write_line(lines: &mut Vec<u8>, alert: &Alert) {
+    serde_json::to_writer(&mut *lines, alert).expect("an alert is plain data");
+    lines.push(b'\n');
+}
+
+fn write_new(path: &Path, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::Result<(File, u64)> {
+    let mut lines = Vec::new();
+    let waits = |alert: &Alert| uncommitted.iter().any(|other| other.id() == alert.id());
+    alerts.iter().filter(|alert| !waits(alert)).for_each(|alert| write_line(&mut lines, alert));
+    lines.extend_from_slice(format!("\"{COMMITTED}\"\n").as_bytes());
+    uncommitted.iter().for_each(|alert| write_line(&mut lines, alert));
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&lines)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    if let Some(dir) = path.parent() {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok((OpenOptions::new().append(true).open(path)?, lines.len() as u64))
+}
+
+fn read(file: File) -> std::io::Result<Kept> {
+    let mut alerts: std::collections::BTreeMap<String, (Alert, bool)> = std::collections::BTreeMap::new();
+    for line in BufReader::new(file).lines() {
+        let line = line?;
+        if line == format!("\"{COMMITTED}\"") {
+            alerts.values_mut().for_each(|(_, committed)| *committed = true);
+            continue;
+        }
+        match serde_json::from_str::<Alert>(&line) {
+            Ok(alert) => {
+                alerts.insert(alert.id().to_owned(), (alert, false));
+            }
+            Err(error) => tracing::warn!(%error, "a line of the outbox cannot be read and is left out"),
+        }
+    }
+    let uncommitted = alerts.values().filter(|(_, committed)| !committed).map(|(alert, _)| alert.clone());
+    Ok(Kept {
+        uncommitted: uncommitted.collect(),
+        alerts: alerts.into_values().map(|(alert, _)| alert).collect(),
+    })
+}
+
+/// The key that signs links: of the directory, made where there is none.
+///
+/// # Errors
+/// The system's words, with the path.
+pub(super) fn link_key(dir: &Path) -> Result<Vec<u8>, String> {
+    let path = dir.join(KEY);
+    let fault = |error: std::io::Error| format!("`{}` cannot be used: {error}", path.display());
+    match std::fs::read(&path) {
+        Ok(key) if key.len() >= 32 => return Ok(key),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(fault(error)),
+    }
+    std::fs::create_dir_all(dir).map_err(fault)?;
+    let mut key = [0; 32];
+    File::open("/dev/urandom").and_then(|mut chance| chance.read_exact(&mut key)).map_err(fault)?;
+    let mut file =
+        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path).map_err(fault)?;
+    file.write_all(&key).and_then(|()| file.sync_all()).map_err(fault)?;
+    Ok(key.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Cause, Desk, Options};
+    use crate::roster::Roster;
+    use crate::time::Grid;
+
+    #[test]
+    fn what_was_written_is_there_again_also_after_a_torn_line() {
+        let grid = Grid::new(chrono_tz::Tz::UTC, 30).expect("half an hour");
+        let mut desk = Desk::new(Options::new(grid), vec![]);
+        for id in ["a", "b", "c"] {
+            let cause = Cause { id: id.to_owned(), ..Cause::default() };
+            desk.raise(cause, &Roster::empty(chrono_tz::Tz::UTC), 0);
+        }
+        let alerts = desk.take_changes();
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut outbox, kept) = Outbox::open(dir.path()).expect("an outbox");
+        assert!(kept.alerts.is_empty());
+        outbox.append(&alerts[..2]).expect("it can be written");
+        outbox.committed().expect("it can be written");
+        desk.acknowledge("b", "wang", 5).expect("it is open");
+        outbox.append(&desk.take_changes()).expect("it can be written");
+        outbox.append(&alerts[2..]).expect("it can be written");
+        drop(outbox);
+        let path = dir.path().join(ALERTS);
+        let mut text = std::fs::read_to_string(&path).expect("it is there");
+        text.push_str("{\"id\":\"d\",\"ru");
+        std::fs::write(&path, text).expect("it can be written");
+        for _ in 0..2 {
+            let (_, kept) = Outbox::open(dir.path()).expect("an outbox");
+            let ids = |alerts: &[Alert]| alerts.iter().map(|a| a.id().to_owned()).collect::<Vec<_>>();
+            assert_eq!(ids(&kept.alerts), ["a", "b", "c"]);
+            assert_eq!(ids(&kept.uncommitted), ["b", "c"]);
+            assert_eq!(kept.alerts[1].acknowledged_by, "wang");
+        }
+        let key = link_key(dir.path()).expect("a key");
+        assert_eq!(link_key(dir.path()).expect("the same"), key);
+    }
+}

@@ -1,0 +1,9 @@
+//! The commit path under faults: tasks, committers and lakes in one thread, with everything that can go wrong chosen by a
+//! seed.
+
+mod bad_input;
+mod dice;
+mod records;
+mod simulation;
+mod store;
+mod visible;

@@ -1,0 +1,158 @@
+//! Questions that known clients ask word for word, and that DataFusion cannot plan: each becomes one that means the same.
+//!
+//! `datafusion-pg-catalog` has such a list too, and rules that mend whole kinds of statements; these are the ones that are
+//! missing there. Compared are words, whatever the space between them.
+
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+/// A part of a statement, and what stands for it. `$1` to `$9` are any one word, the same word in both.
+const REPLACED: &[(&str, &str)] = &[
+    // Grafana's query builder: is a table in a schema of the search path? There is one schema.
+    (
+        r#"SELECT CASE WHEN trim(s[i]) = '"$user"' THEN user ELSE trim(s[i]) END
+           FROM generate_series(
+               array_lower(string_to_array(current_setting('search_path'),','),1),
+               array_upper(string_to_array(current_setting('search_path'),','),1)) as i,
+             string_to_array(current_setting('search_path'),',') s"#,
+        "SELECT 'public'",
+    ),
+];
+
+/// The words of a statement.
+fn words(sql: &str) -> Option<Vec<Token>> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().ok()?;
+    Some(tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect())
+}
+
+/// The statement with what is known replaced; `None` where nothing is.
+pub(super) fn replaced(sql: &str) -> Option<String> {
+    if sql.contains("_pg_expandarray") {
+        return primary_keys(sql);
+    }
+    let has_array = sql.contains("pg_") && sql.to_ascii_lowercase().contains("array(");
+    if !sql.contains("search_path") && !has_array {
+        return None;
+    }
+    let mut text = words(sql)?;
+    let mut changed = has_array && without_arrays(&mut text);
+    for (known, instead) in REPLACED {
+        let (known, instead) = (words(known)?, words(instead)?);
+        let mut at = 0;
+        while at + known.len() <= text.len() {
+            if text[at..at + known.len()].iter().zip(&known).all(|(word, known)| same(word, known)) {
+                text.splice(at..at + known.len(), instead.iter().cloned());
+                changed = true;
+            }
+            at += 1;
+        }
+    }
+    changed.then(|| text.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+}
+
+/// `ARRAY(SELECT …)` gathers members of roles and the like, of which there are none: NULL.
+fn without_arrays(text: &mut Vec<Token>) -> bool {
+    let is = |token: Option<&Token>, name: &str| matches!(token, Some(Token::Word(word)) if word.value.eq_ignore_ascii_case(name));
+    let mut changed = false;
+    let mut at = 0;
+    while at + 2 < text.len() {
+        let begins =
+            is(text.get(at), "array") && text[at + 1] == Token::LParen && is(text.get(at + 2), "select");
+        if begins {
+            let mut depth = 0_usize;
+            let end = text[at + 1..].iter().position(|token| {
+                match token {
+                    Token::LParen => depth += 1,
+                    Token::RParen => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                depth == 0
+            });
+            if let (Some(end), Some(none)) = (end, words("CAST(NULL AS TEXT[])")) {
+                text.splice(at..=at + 1 + end, none);
+                changed = true;
+            }
+        }
+        at += 1;
+    }
+    changed
+}
+
+fn same(word: &Token, known: &Token) -> bool {
+    match (word, known) {
+        (Token::Word(word), Token::Word(known)) => {
+            word.quote_style == known.quote_style && word.value.eq_ignore_ascii_case(&known.value)
+        }
+        _ => word == known,
+    }
+}
+
+/// JDBC's `getPrimaryKeys` and kin, which take arrays of the catalogue apart. Keys are told by `information_schema`.
+fn primary_keys(sql: &str) -> Option<String> {
+    let text = words(sql)?;
+    let is_question = text
+        .iter()
+        .any(|token| matches!(token, Token::Word(word) if word.value.eq_ignore_ascii_case("indisprimary")));
+    if !is_question {
+        return None;
+    }
+    // `ct.relname = 'legs'`, `n.nspname = 'public'`
+    let literal = |column: &str| {
+        text.windows(3).find_map(|three| match three {
+            [Token::Word(word), Token::Eq, Token::SingleQuotedString(value)]
+                if word.value.eq_ignore_ascii_case(column) =>
+            {
+                Some(value.replace('\'', "''"))
+            }
+            _ => None,
+        })
+    };
+    let schema = literal("nspname").map(|name| format!(" AND table_schema = '{name}'")).unwrap_or_default();
+    let table = literal("relname").map(|name| format!(" AND table_name = '{name}'")).unwrap_or_default();
+    Some(format!(
+        "SELECT table_catalog AS \"TABLE_CAT\", table_schema AS \"TABLE_SCHEM\", table_name AS \"TABLE_NAME\", \
+         column_name AS \"COLUMN_NAME\", CAST(ordinal_position AS SMALLINT) AS \"KEY_SEQ\", constraint_name AS \"PK_NAME\" \
+         FROM information_schema.key_column_usage WHERE true{schema}{table} ORDER BY 3, 6, 5"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grafana_s_question_for_tables_finds_them() {
+        let sql = r#"select quote_ident(table_name) as "table" from information_schema.tables
+            where quote_ident(table_schema) not in ('information_schema', 'pg_catalog') and
+            table_type = 'BASE TABLE' and quote_ident(table_schema) IN (
+          SELECT
+          CASE WHEN trim(s[i]) = '"$user"' THEN user ELSE trim(s[i]) END
+          FROM
+            generate_series(
+              array_lower(string_to_array(current_setting('search_path'),','),1),
+              array_upper(string_to_array(current_setting('search_path'),','),1)
+            ) as i,
+            string_to_array(current_setting('search_path'),',') s
+          )"#;
+        let made = replaced(sql).expect("it is known");
+        assert!(made.contains("IN ( SELECT 'public' )"), "{made}");
+        assert!(replaced("select current_setting('search_path')").is_none());
+    }
+
+    #[test]
+    fn arrays_of_a_catalogue_question_are_none() {
+        let made = replaced(
+            "SELECT r.rolname, ARRAY(SELECT b.rolname FROM pg_roles b WHERE (b.oid = r.oid)) as memberof FROM pg_roles r",
+        );
+        let made = made.expect("it is known");
+        assert!(made.contains("CAST ( NULL AS TEXT [ ] ) as memberof FROM pg_roles r"), "{made}");
+    }
+
+    #[test]
+    fn jdbc_s_question_for_keys_keeps_what_it_asks_for() {
+        let sql = "SELECT NULL AS TABLE_CAT, (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ FROM pg_index i \
+                   WHERE n.nspname = 'public' AND ct.relname = 'legs' AND i.indisprimary";
+        let made = replaced(sql).expect("it is known");
+        assert!(made.contains("table_schema = 'public'") && made.contains("table_name = 'legs'"), "{made}");
+    }
+}

@@ -1,0 +1,89 @@
+//! `surges`: slots in which far more came than was to be expected.
+
+use super::Written;
+
+pub(super) const VIEWS: &[Written] = &[Written {
+    name: "surges",
+    means: "Runs of slots of the last 31 days in which a queue and channel had far more contacts than expected: at least half as \
+            many again, ten more, and five deviations (Poisson, with a tenth of the expected added for what forecasts are off \
+            by). Expected is what the newest forecast made before the slot says, else the median of the same time of day on \
+            those of the 28 days before on which anybody came then. The running slot counts as soon as it is beyond.",
+    columns: &[
+        ("start", "", "Start of the first slot."),
+        ("until", "", "End of the last slot."),
+        ("channel", "", "The channel."),
+        ("queue", "", "The queue."),
+        ("slots", "count", "Slots of the run."),
+        ("contacts", "count", "Contacts that came."),
+        ("expected", "count", "Contacts that were to be expected."),
+        ("times", "ratio", "contacts / expected."),
+        ("deviations", "", "The greatest of its slots' deviations."),
+        ("lasts", "", "True while the run reaches the running slot or the one before it."),
+        ("next_expected", "count", "Contacts forecast for the two slots after it; NULL without a forecast."),
+        ("next_projected", "count", "Those if half of the excess goes on in the first and a quarter in the second slot; NULL without a forecast."),
+        ("keywords", "", "Phrases most often found in the contacts of the run, at most five; NULL where none were."),
+    ],
+    sql: "
+WITH counted AS (
+    SELECT slot_start, channel, queue, CAST(COUNT(*) AS DOUBLE) AS offered, slot_length_ms(slot_start) AS slot_ms,
+        arrow_cast(slot_start, 'Int64') - arrow_cast(local_day(slot_start), 'Int64') AS time_of_day
+    FROM legs WHERE queue IS NOT NULL AND slot_start >= {now} - INTERVAL '60 days' GROUP BY slot_start, channel, queue
+), usual AS (
+    SELECT c.slot_start AS of_slot, c.channel AS of_channel, c.queue AS of_queue, median(p.offered) AS expected
+    FROM counted AS c JOIN counted AS p ON c.channel = p.channel AND c.queue = p.queue AND c.time_of_day = p.time_of_day
+        AND p.slot_start < c.slot_start AND p.slot_start >= c.slot_start - INTERVAL '28 days'
+    WHERE c.slot_start >= {now} - INTERVAL '31 days'
+    GROUP BY c.slot_start, c.channel, c.queue
+), told AS (
+    SELECT slot_start AS told_slot, channel AS told_channel, queue AS told_queue, contacts AS told FROM (
+        SELECT *, row_number() OVER (PARTITION BY slot_start, channel, queue ORDER BY made_at DESC) AS place
+        FROM forecasts WHERE made_at <= slot_start
+    ) AS ranked WHERE place = 1
+), judged AS (
+    SELECT slot_start, channel, queue, offered, slot_ms, COALESCE(told, expected) AS expected,
+        (offered - COALESCE(told, expected)) / sqrt(GREATEST(COALESCE(told, expected), 1.0) + power(0.1 * COALESCE(told, expected), 2.0))
+            AS deviations
+    FROM counted
+    LEFT JOIN usual ON slot_start = of_slot AND channel = of_channel AND queue = of_queue
+    LEFT JOIN told ON slot_start = told_slot AND channel = told_channel AND queue = told_queue
+    WHERE slot_start >= {now} - INTERVAL '31 days'
+), high AS (
+    SELECT *, slot_start + arrow_cast(slot_ms, 'Duration(Millisecond)') AS slot_end,
+        LAG(slot_start + arrow_cast(slot_ms, 'Duration(Millisecond)')) OVER (PARTITION BY channel, queue ORDER BY slot_start) AS last_end
+    FROM judged WHERE offered >= 1.5 * expected AND offered >= expected + 10.0 AND deviations >= 5.0
+), numbered AS (
+    SELECT *, SUM(CASE WHEN last_end = slot_start THEN 0 ELSE 1 END) OVER (PARTITION BY channel, queue ORDER BY slot_start) AS run
+    FROM high
+), runs AS (
+    SELECT channel, queue, run, MIN(slot_start) AS start, MAX(slot_end) AS until, COUNT(*) AS slots, SUM(offered) AS contacts,
+        SUM(expected) AS expected, MAX(deviations) AS deviations
+    FROM numbered GROUP BY channel, queue, run
+), ahead AS (
+    SELECT r.channel AS of_channel, r.queue AS of_queue, r.run AS of_run, SUM(f.contacts) AS next_expected,
+        SUM(f.contacts * (1.0 + (r.contacts / GREATEST(r.expected, 1.0) - 1.0)
+            * CASE WHEN f.slot_start = r.until THEN 0.5 ELSE 0.25 END)) AS next_projected
+    FROM runs AS r JOIN forecast_slot AS f ON r.channel = f.channel AND r.queue = f.queue
+        AND f.slot_start >= r.until AND f.slot_start < r.until + arrow_cast(2 * slot_length_ms(r.until), 'Duration(Millisecond)')
+    GROUP BY r.channel, r.queue, r.run
+), phrases AS (
+    SELECT r.channel AS of_channel, r.queue AS of_queue, r.run AS of_run, phrase, COUNT(*) AS times
+    FROM (
+        SELECT first_queue, channel AS contact_channel, started_at, unnest(string_to_array(keywords, ';')) AS phrase
+        FROM contacts WHERE keywords IS NOT NULL AND started_at >= {now} - INTERVAL '31 days'
+    ) AS found JOIN runs AS r ON first_queue = r.queue AND contact_channel = r.channel
+        AND started_at >= r.start AND started_at < r.until
+    WHERE phrase <> '' GROUP BY r.channel, r.queue, r.run, phrase
+), often AS (
+    SELECT of_channel, of_queue, of_run, string_agg(phrase, ';' ORDER BY times DESC, phrase) AS keywords
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY of_channel, of_queue, of_run ORDER BY times DESC, phrase) AS place FROM phrases
+    ) AS ranked WHERE place <= 5 GROUP BY of_channel, of_queue, of_run
+)
+SELECT r.start AS start, r.until AS until, r.channel AS channel, r.queue AS queue, r.slots AS slots,
+    CAST(r.contacts AS BIGINT) AS contacts, r.expected AS expected,
+    CASE WHEN r.expected > 0 THEN r.contacts / r.expected END AS times, r.deviations AS deviations,
+    r.until >= slot({now}) AS lasts, a.next_expected AS next_expected, a.next_projected AS next_projected, o.keywords AS keywords
+FROM runs AS r
+LEFT JOIN ahead AS a ON r.channel = a.of_channel AND r.queue = a.of_queue AND r.run = a.of_run
+LEFT JOIN often AS o ON r.channel = o.of_channel AND r.queue = o.of_queue AND r.run = o.of_run",
+}];

@@ -1,0 +1,190 @@
+//! Who is on duty at an instant, and who comes next.
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
+use chrono_tz::Tz;
+
+use super::read::EPOCH;
+use super::{Entry, Roster, When};
+use crate::event::Role;
+use crate::time::{DAY, Millis};
+
+/// Somebody on duty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnDuty {
+    /// Who.
+    pub person: String,
+    /// As what.
+    pub role: Role,
+    /// Since when.
+    pub since: Millis,
+    /// Until when.
+    pub until: Millis,
+    /// In whose place.
+    pub replaces: Option<String>,
+}
+
+/// A shift that comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upcoming {
+    /// Who.
+    pub person: String,
+    /// As what.
+    pub role: Role,
+    /// From when.
+    pub start: Millis,
+    /// Until when.
+    pub end: Millis,
+}
+
+/// How far ahead the next shift is looked for, days.
+const AHEAD_DAYS: i64 = 14;
+/// Substitutes of substitutes that are followed.
+const CHAIN_MAX: usize = 4;
+
+/// One time that an entry holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Occurrence<'r> {
+    pub(super) entry: &'r Entry,
+    pub(super) start: Millis,
+    pub(super) end: Millis,
+}
+
+impl Roster {
+    /// Who is on duty at `at` with this role, for this queue. Whoever is named for the queue comes before those who serve
+    /// every queue; without a queue everybody of the role counts. In the order of the roster.
+    pub fn on_duty(
+        &self,
+        queue: Option<&str>,
+        department: Option<&str>,
+        role: Role,
+        at: Millis,
+    ) -> Vec<OnDuty> {
+        let active = self.active(at);
+        let serves = |entry: &Entry| {
+            let department_fits = match (&entry.department, department) {
+                (Some(own), Some(asked)) => own == asked,
+                _ => true,
+            };
+            let queue_fits = match queue {
+                Some(queue) => entry.queues.is_empty() || entry.queues.iter().any(|own| own == queue),
+                None => true,
+            };
+            entry.role == role && entry.replaces.is_none() && department_fits && queue_fits
+        };
+        let mut found: Vec<(bool, OnDuty)> = Vec::new();
+        for shift in active.iter().filter(|shift| serves(shift.entry)) {
+            let named = !shift.entry.queues.is_empty();
+            let duty = stand_in(&active, shift, queue);
+            if !found.iter().any(|(_, known)| known.person == duty.person) {
+                found.push((named, duty));
+            }
+        }
+        let any_named = queue.is_some() && found.iter().any(|(named, _)| *named);
+        found.into_iter().filter(|(named, _)| *named || !any_named).map(|(_, duty)| duty).collect()
+    }
+
+    /// The next shift of this role for this queue that begins after `at`, within two weeks.
+    pub fn next(&self, queue: Option<&str>, role: Role, at: Millis) -> Option<Upcoming> {
+        let shifts = self.occurrences(at, at + AHEAD_DAYS * DAY);
+        let fits = |shift: &&Occurrence<'_>| {
+            let entry = shift.entry;
+            entry.role == role
+                && entry.replaces.is_none()
+                && shift.start > at
+                && queue
+                    .is_none_or(|queue| entry.queues.is_empty() || entry.queues.iter().any(|q| q == queue))
+        };
+        let shift = shifts.iter().filter(fits).min_by_key(|shift| (shift.start, shift.entry.line))?;
+        let at_start = self.active(shift.start);
+        let person = stand_in(&at_start, shift, queue).person;
+        Some(Upcoming { person, role, start: shift.start, end: shift.end })
+    }
+
+    /// Everybody's shifts that touch `[from, to)`.
+    pub(super) fn occurrences(&self, from: Millis, to: Millis) -> Vec<Occurrence<'_>> {
+        let mut found = Vec::new();
+        for entry in self.entries() {
+            match entry.when {
+                When::Once(start, end) => {
+                    if start < to && end > from {
+                        found.push(Occurrence { entry, start, end });
+                    }
+                }
+                When::Weekly { days, from: first, until, start, end } => {
+                    // A shift lasts a day at most, and no zone is a day off UTC.
+                    let (low, high) = (from.div_euclid(DAY) - 3, to.div_euclid(DAY) + 2);
+                    for day in low.max(i64::from(first))..=high.min(i64::from(until)) {
+                        // 1970-01-01 was a Thursday.
+                        if !days[(day + 3).rem_euclid(7) as usize] {
+                            continue;
+                        }
+                        let Some((start, end)) = on_day(self.zone, day as i32, start, end) else { continue };
+                        if start < to && end > from && start < end {
+                            found.push(Occurrence { entry, start, end });
+                        }
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn active(&self, at: Millis) -> Vec<Occurrence<'_>> {
+        self.occurrences(at, at + 1)
+    }
+}
+
+/// Who really serves the shift: the person, or whoever stands in for them now.
+fn stand_in(active: &[Occurrence<'_>], shift: &Occurrence<'_>, queue: Option<&str>) -> OnDuty {
+    let mut duty = OnDuty {
+        person: shift.entry.person.clone(),
+        role: shift.entry.role,
+        since: shift.start,
+        until: shift.end,
+        replaces: None,
+    };
+    for _ in 0..CHAIN_MAX {
+        let substitute = active.iter().find(|other| {
+            let entry = other.entry;
+            let for_queue = entry.queues.is_empty()
+                || queue.is_none_or(|queue| entry.queues.iter().any(|own| own == queue));
+            entry.replaces.as_deref() == Some(duty.person.as_str()) && for_queue
+        });
+        let Some(substitute) = substitute else { break };
+        duty = OnDuty {
+            person: substitute.entry.person.clone(),
+            role: duty.role,
+            since: duty.since.max(substitute.start),
+            until: duty.until.min(substitute.end),
+            replaces: Some(duty.person),
+        };
+    }
+    duty
+}
+
+/// The instants of a shift on a local day. Where the clock skips the time, the first instant after it; where it comes
+/// twice, a shift begins at the first and ends at the second, so that the repeated hour is covered.
+fn on_day(zone: Tz, day: i32, start: i64, end: i64) -> Option<(Millis, Millis)> {
+    let midnight = NaiveDate::from_num_days_from_ce_opt(day.checked_add(EPOCH)?)?.and_hms_opt(0, 0, 0)?;
+    let start = instant(zone, midnight + TimeDelta::minutes(start), false)?;
+    let end = instant(zone, midnight + TimeDelta::minutes(end), true)?;
+    Some((start, end))
+}
+
+fn instant(zone: Tz, local: NaiveDateTime, latest: bool) -> Option<Millis> {
+    for minutes in 0..=180 {
+        let found = zone.from_local_datetime(&(local + TimeDelta::minutes(minutes)));
+        let found = if latest { found.latest() } else { found.earliest() };
+        if let Some(found) = found {
+            return Some(found.timestamp_millis());
+        }
+    }
+    None
+}
+
+/// The local day and minute of an instant, for messages: `2026-11-22 08:00`.
+pub(super) fn local(zone: Tz, at: Millis) -> String {
+    let utc = DateTime::from_timestamp_millis(at).unwrap_or_default();
+    let local = utc.with_timezone(&zone);
+    format!("{:04}-{:02}-{:02} {}", local.year(), local.month(), local.day(), local.format("%H:%M"))
+}

@@ -1,0 +1,186 @@
+//! One contact as rules see it: where it is, and what was said.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::test::Cause;
+use super::{Hit, Subject};
+use crate::event::{Channel, EndedBy, Kind, Speaker};
+use crate::time::Millis;
+
+/// Steps of a contact that are kept; more are made by machines gone wild.
+pub(super) const STEPS_MAX: usize = 256;
+/// Utterances of a contact that are kept, the latest.
+pub(super) const LINES_MAX: usize = 400;
+
+/// One event of a contact's course.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Step {
+    pub(super) time: Millis,
+    pub(super) kind: Kind,
+    /// The queue that is entered or passed to.
+    pub(super) queue: Option<Arc<str>>,
+    pub(super) agent: Option<Arc<str>>,
+    pub(super) by: Option<EndedBy>,
+}
+
+/// One utterance.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    pub(super) time: Millis,
+    /// The utterance, else the event: pieces of one utterance replace each other.
+    pub(super) id: Box<str>,
+    pub(super) speaker: Speaker,
+    /// `None`: it was not read.
+    pub(super) score: Option<f32>,
+    pub(super) hits: Vec<Hit>,
+    /// The beginning of it, masked.
+    pub(super) text: Box<str>,
+}
+
+/// A contact while it is watched.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Contact {
+    pub(super) channel: Option<Channel>,
+    pub(super) queue: Option<Arc<str>>,
+    pub(super) department: Option<Arc<str>>,
+    pub(super) tier: Option<Arc<str>>,
+    pub(super) customer: Option<Arc<str>>,
+    /// In the order of their times.
+    pub(super) steps: Vec<Step>,
+    /// In the order of their times.
+    pub(super) lines: Vec<Line>,
+    /// Hashes of the ids of what was raised.
+    pub(super) fired: SmallVec<[u64; 2]>,
+    /// What was raised and may be over one day: id, cause, since when.
+    pub(super) open: Vec<(String, Cause, Millis)>,
+    /// The newest event's time.
+    pub(super) newest: Millis,
+    /// When to look at it without an event; `Millis::MAX`: never.
+    pub(super) timer: Millis,
+    /// Up to when the passing of time was looked at.
+    pub(super) looked: Millis,
+    /// Its end was told.
+    pub(super) end_told: bool,
+}
+
+/// Where a contact is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Status {
+    pub(super) waiting_since: Option<Millis>,
+    /// When the first agent came.
+    pub(super) answered_at: Option<Millis>,
+    /// Since when the latest agent talks.
+    pub(super) talking_since: Option<Millis>,
+    pub(super) ended_at: Option<Millis>,
+    pub(super) ended_by: Option<EndedBy>,
+    pub(super) transfers: usize,
+    pub(super) passed_to: SmallVec<[Arc<str>; 2]>,
+    pub(super) agent: Option<Arc<str>>,
+    pub(super) queue: Option<Arc<str>>,
+}
+
+impl Contact {
+    pub(super) fn new() -> Contact {
+        Contact { newest: Millis::MIN, timer: Millis::MAX, looked: Millis::MIN, ..Contact::default() }
+    }
+
+    /// Puts a step into its place.
+    pub(super) fn add_step(&mut self, step: Step) {
+        if self.steps.len() >= STEPS_MAX {
+            return;
+        }
+        let at = self.steps.partition_point(|known| (known.time, known.kind) <= (step.time, step.kind));
+        self.steps.insert(at, step);
+    }
+
+    /// Puts an utterance into its place, in that of an earlier piece of it; tells its number.
+    pub(super) fn add_line(&mut self, line: Line) -> usize {
+        if let Some(known) = self.lines.iter().position(|known| known.id == line.id) {
+            self.lines.remove(known);
+        }
+        if self.lines.len() >= LINES_MAX {
+            self.lines.remove(0);
+        }
+        let at = self.lines.partition_point(|known| known.time <= line.time);
+        self.lines.insert(at, line);
+        at
+    }
+
+    /// Where the contact is after all its steps.
+    pub(super) fn status(&self) -> Status {
+        let mut status = Status::default();
+        for step in &self.steps {
+            match step.kind {
+                Kind::Queued => {
+                    // A repeat of the same queue goes on waiting.
+                    if status.waiting_since.is_none() || status.queue != step.queue {
+                        status.waiting_since = Some(step.time);
+                    }
+                    status.queue.clone_from(&step.queue);
+                    status.ended_at = None;
+                }
+                Kind::Answered => {
+                    status.waiting_since = None;
+                    status.answered_at.get_or_insert(step.time);
+                    status.talking_since = Some(step.time);
+                    status.agent.clone_from(&step.agent);
+                    status.ended_at = None;
+                }
+                Kind::LeftQueue => status.waiting_since = None,
+                Kind::Transferred => {
+                    status.transfers += 1;
+                    status.talking_since = None;
+                    status.passed_to.extend(step.queue.clone());
+                }
+                Kind::Ended => {
+                    status.waiting_since = None;
+                    status.talking_since = None;
+                    status.ended_at = Some(step.time);
+                    status.ended_by = step.by;
+                }
+                _ => {}
+            }
+        }
+        status
+    }
+
+    /// The customer's first utterance that no agent has replied to at `at`, and since when it waits; `None` while nobody
+    /// talks to the customer.
+    pub(super) fn question_at(&self, status: &Status, at: Millis) -> Option<(&Line, Millis)> {
+        let since = status.talking_since?;
+        let upto = self.lines.partition_point(|line| line.time <= at);
+        let mut question = None;
+        for line in self.lines[..upto].iter().rev() {
+            match line.speaker {
+                Speaker::Customer if line.time >= since => question = Some(line),
+                Speaker::System => {}
+                _ => break,
+            }
+        }
+        question.map(|line| (line, line.time))
+    }
+
+    /// What an alert about this contact is about.
+    pub(super) fn subject(&self, contact_id: &str, status: &Status) -> Subject {
+        let text = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
+        let queue = if status.queue.is_some() { &status.queue } else { &self.queue };
+        Subject {
+            contact_id: contact_id.to_owned(),
+            queue: text(queue),
+            channel: self.channel.unwrap_or(Channel::Voice).as_str().to_owned(),
+            department: text(&self.department),
+            agent_id: text(&status.agent),
+            customer_id: text(&self.customer),
+            tier: text(&self.tier),
+            dossier: String::new(),
+        }
+    }
+
+    /// The customer's lowest score.
+    pub(super) fn lowest(&self) -> Option<f32> {
+        let of = self.lines.iter().filter(|line| line.speaker == Speaker::Customer);
+        of.filter_map(|line| line.score).min_by(f32::total_cmp)
+    }
+}

@@ -1,0 +1,473 @@
+//! Watches the contacts of one task while they go on.
+//!
+//! Invariant: what time alone makes true is looked at before an event of a later time is taken, so for events that come
+//! in the order of their times what is raised does not depend on when [`Watch::tick`] is called.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Days, NaiveTime, TimeZone};
+use chrono_tz::Tz;
+use hashbrown::{HashMap, HashSet};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::codec::{Reader, Writer};
+use super::contact::{Contact, Line, Step};
+use super::rule::{About, Rule, Rules};
+use super::test::{Cause, Condition, Found, Moment, Test};
+use super::{Raised, Reading, Signal, Subject, alert_id};
+use crate::event::{Channel, Event, Kind};
+use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND};
+
+/// How long a contact is watched after its end: transcripts come late.
+const AFTER_END: Millis = 10 * MINUTE;
+/// How long a contact without news is watched; longer than any wait that rules ask for.
+const QUIET_MAX: Millis = 26 * HOUR;
+/// How long complaints and promises are watched.
+const DOSSIER_MAX: Millis = 30 * DAY;
+/// Bytes of an utterance that are kept for people to read.
+const TEXT_MAX: usize = 300;
+
+const ON_LINE: u8 = 1;
+const ON_STEP: u8 = 2;
+const ON_TIME: u8 = 4;
+
+/// Watches contacts, complaints and promises.
+#[derive(Debug)]
+pub struct Watch {
+    rules: Arc<Rules>,
+    /// Rules about contacts, and on what occasions they are looked at.
+    contact_rules: Vec<(Arc<Rule>, u8)>,
+    contacts: HashMap<Box<str>, Contact>,
+    /// Complaints and promises.
+    dossiers: HashMap<Box<str>, Dossier>,
+    timers: BinaryHeap<Reverse<(Millis, Box<str>)>>,
+    names: HashSet<Arc<str>>,
+    sweep_at: Millis,
+    dossiers_at: Millis,
+}
+
+/// A complaint or a promise.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Dossier {
+    pub(super) promise: bool,
+    pub(super) subject: Subject,
+    /// When a complaint was opened (again); when a promise is due.
+    pub(super) from: Option<Millis>,
+    /// When the customer was called back, or the promise kept, or the matter ended.
+    pub(super) done_at: Option<Millis>,
+    pub(super) open: Vec<String>,
+    pub(super) fired: Vec<u64>,
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    pub fn new(rules: Arc<Rules>) -> Watch {
+        let mut watch = Watch {
+            rules: Arc::clone(&rules),
+            contact_rules: Vec::new(),
+            contacts: HashMap::new(),
+            dossiers: HashMap::new(),
+            timers: BinaryHeap::new(),
+            names: HashSet::new(),
+            sweep_at: Millis::MIN,
+            dossiers_at: Millis::MIN,
+        };
+        watch.set_rules(rules);
+        watch
+    }
+
+    /// Goes on with other rules. What was raised stays; contacts are looked at by the new rules from their next event on.
+    pub fn set_rules(&mut self, rules: Arc<Rules>) {
+        let occasions = |rule: &Rule| {
+            rule.when.tests().iter().fold(0, |occasions, test| {
+                occasions
+                    | match test {
+                        Test::Keyword { .. } | Test::Sentiment { .. } | Test::Streak { .. } => ON_LINE,
+                        Test::Wait { .. }
+                        | Test::Unanswered { .. }
+                        | Test::Absence { .. }
+                        | Test::Talk { .. } => ON_TIME,
+                        _ => ON_STEP,
+                    }
+            })
+        };
+        self.contact_rules =
+            rules.about(About::Contact).map(|rule| (Arc::clone(rule), occasions(rule))).collect();
+        self.rules = rules;
+    }
+
+    /// The rules that it goes by.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Whether what this event says must be read: somebody said something, and a rule looks at words.
+    pub fn wants_reading(&self, event: &Event<'_>) -> bool {
+        event.kind == Kind::Message && event.text.is_some() && self.rules.reads_words
+    }
+
+    /// Contacts, complaints and promises that are watched.
+    pub fn len(&self) -> usize {
+        self.contacts.len() + self.dossiers.len()
+    }
+
+    /// True when nothing is watched.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a new event (no repeat) with what was read in it.
+    pub fn event(&mut self, event: &Event<'_>, reading: Option<Reading>, signals: &mut Vec<Signal>) {
+        if event.kind > Kind::Message {
+            self.take_dossier(event, signals);
+            return;
+        }
+        let (Some(contact_id), false) = (event.contact_id.as_deref(), self.contact_rules.is_empty()) else {
+            return;
+        };
+        let (queue, agent, department, tier, customer) = (
+            self.name(event.queue.as_deref().or(event.to_queue.as_deref())),
+            self.name(event.agent_id.as_deref()),
+            self.name(event.department.as_deref()),
+            self.name(event.tier.as_deref()),
+            self.name(event.customer_id.as_deref()),
+        );
+        let mut contact = match self.contacts.remove_entry(contact_id) {
+            Some(entry) => entry,
+            None => (Box::from(contact_id), Contact::new()),
+        };
+        let (key, of) = (&contact.0, &mut contact.1);
+        let timer_before = of.timer;
+        // What became true before this event, became true.
+        while of.timer < event.time {
+            let at = of.timer;
+            self.look(key, of, at, ON_TIME, None, signals);
+            of.looked = at;
+            of.timer = self.next_timer(of);
+        }
+        of.channel = event.channel.or(of.channel);
+        of.department = department.or(of.department.take());
+        of.tier = tier.or(of.tier.take());
+        of.customer = customer.or(of.customer.take());
+        if event.to_queue.is_none() {
+            of.queue = queue.clone().or(of.queue.take());
+        }
+        let late = event.time < of.newest;
+        of.newest = of.newest.max(event.time);
+        if event.kind == Kind::Message {
+            if let Some(line) = line(event, reading) {
+                let at = of.add_line(line);
+                for at in at..of.lines.len() {
+                    let time = of.lines[at].time;
+                    self.look(key, of, time, ON_LINE, Some(at), signals);
+                }
+            }
+        } else if event.kind != Kind::ContactStarted {
+            of.add_step(Step { time: event.time, kind: event.kind, queue, agent, by: event.by });
+            self.look(key, of, event.time, ON_STEP, None, signals);
+            if late {
+                of.looked = Millis::MIN;
+            }
+        }
+        self.clear(key, of, event.time, signals);
+        of.timer = self.next_timer(of);
+        if of.timer < Millis::MAX && of.timer != timer_before {
+            self.timers.push(Reverse((of.timer, key.clone())));
+        }
+        self.contacts.insert(contact.0, contact.1);
+    }
+
+    /// Lets time pass up to `present`: what limits were reached, which contacts need no watching any more.
+    pub fn tick(&mut self, present: Millis, signals: &mut Vec<Signal>) {
+        while let Some(Reverse((at, _))) = self.timers.peek() {
+            if *at > present {
+                break;
+            }
+            let Some(Reverse((at, key))) = self.timers.pop() else { break };
+            if let Some((key, mut contact)) = self.contacts.remove_entry(&key) {
+                // Only the latest timer of a contact counts.
+                if contact.timer == at {
+                    self.look(&key, &mut contact, at, ON_TIME, None, signals);
+                    contact.looked = at;
+                    contact.timer = self.next_timer(&contact);
+                    if contact.timer < Millis::MAX {
+                        self.timers.push(Reverse((contact.timer, key.clone())));
+                    }
+                }
+                self.contacts.insert(key, contact);
+            }
+        }
+        // Deadlines are far away, and there may be many.
+        if present >= self.dossiers_at {
+            self.dossiers_at = present.saturating_add(SECOND);
+            self.look_at_dossiers(present, signals);
+        }
+        if present >= self.sweep_at {
+            self.sweep_at = present.saturating_add(MINUTE);
+            self.contacts.retain(|_, contact| {
+                let keep = if contact.end_told { AFTER_END } else { QUIET_MAX };
+                contact.newest.saturating_add(keep) > present
+            });
+            self.dossiers.retain(|_, dossier| {
+                let last = dossier.done_at.map(|at| at + DAY).or(dossier.from.map(|at| at + DOSSIER_MAX));
+                last.is_none_or(|last| last > present)
+            });
+            self.names.retain(|name| Arc::strong_count(name) > 1);
+        }
+    }
+
+    /// One shared text of this name.
+    fn name(&mut self, name: Option<&str>) -> Option<Arc<str>> {
+        let name = name?;
+        if let Some(known) = self.names.get(name) {
+            return Some(Arc::clone(known));
+        }
+        let name: Arc<str> = Arc::from(name);
+        self.names.insert(Arc::clone(&name));
+        Some(name)
+    }
+
+    /// Looks at a contact by all rules for this occasion.
+    fn look(
+        &self,
+        key: &str,
+        contact: &mut Contact,
+        at: Millis,
+        occasion: u8,
+        line: Option<usize>,
+        signals: &mut Vec<Signal>,
+    ) {
+        if self.contact_rules.iter().all(|(_, occasions)| occasions & occasion == 0) {
+            return;
+        }
+        let status = contact.status();
+        let mut subject: Option<Subject> = None;
+        for (rule, _) in self.contact_rules.iter().filter(|(_, occasions)| occasions & occasion != 0) {
+            let moment = Moment { contact, status: &status, at, line };
+            let mut found = Found::default();
+            if !rule.when.holds(&moment, &mut found) {
+                continue;
+            }
+            let subject = subject.get_or_insert_with(|| contact.subject(key, &status));
+            if !rule.scope.fits(subject, at, self.rules.zone) {
+                continue;
+            }
+            let cause = match (line.filter(|_| rule.each), found.cause) {
+                (Some(line), _) => contact.lines[line].id.to_string(),
+                (None, Some((Cause::Wait, since))) => since.to_string(),
+                (None, Some((Cause::Unanswered, since))) if rule.each => since.to_string(),
+                _ => String::new(),
+            };
+            let id = alert_id(&rule.name, key, &cause);
+            let hash = xxh3_64(id.as_bytes());
+            if contact.fired.contains(&hash) {
+                continue;
+            }
+            contact.fired.push(hash);
+            if let Some((cause, since)) = found.cause {
+                contact.open.push((id.clone(), cause, since));
+            }
+            signals.push(Signal::Raised(Box::new(Raised {
+                id,
+                rule: Arc::clone(rule),
+                subject: subject.clone(),
+                time: at,
+                evidence: found.evidence,
+                values: found.values,
+            })));
+        }
+    }
+
+    /// Tells what is over, and the end of the contact.
+    fn clear(&self, key: &str, contact: &mut Contact, at: Millis, signals: &mut Vec<Signal>) {
+        if contact.open.is_empty() && contact.end_told {
+            return;
+        }
+        let status = contact.status();
+        let mut open = std::mem::take(&mut contact.open);
+        open.retain(|(id, cause, since)| {
+            let now = match cause {
+                Cause::Wait => status.waiting_since,
+                Cause::Unanswered => contact.question_at(&status, Millis::MAX).map(|(_, since)| since),
+            };
+            let lasts = now == Some(*since);
+            if !lasts {
+                signals.push(Signal::Cleared { id: id.clone(), time: at });
+            }
+            lasts
+        });
+        contact.open = open;
+        if let Some(ended_at) = status.ended_at.filter(|_| !contact.end_told) {
+            contact.end_told = true;
+            let subject = contact.subject(key, &status);
+            signals.push(Signal::Ended { subject, time: ended_at, lowest: contact.lowest() });
+        }
+    }
+
+    /// When time alone may next make something true of the contact.
+    fn next_timer(&self, contact: &Contact) -> Millis {
+        if self.contact_rules.iter().all(|(_, occasions)| occasions & ON_TIME == 0) {
+            return Millis::MAX;
+        }
+        let status = contact.status();
+        let tests = self.contact_rules.iter().filter(|(_, occasions)| occasions & ON_TIME != 0);
+        let due = tests.flat_map(|(rule, _)| rule.when.tests()).filter_map(|test| test.due(contact, &status));
+        due.filter(|due| *due > contact.looked).min().unwrap_or(Millis::MAX)
+    }
+
+    fn take_dossier(&mut self, event: &Event<'_>, signals: &mut Vec<Signal>) {
+        let (key, promise) = match (event.complaint_id.as_deref(), event.promise_id.as_deref()) {
+            (Some(id), _) => (format!("c{id}"), false),
+            (None, Some(id)) => (format!("p{id}"), true),
+            _ => return,
+        };
+        if self.rules.about(About::Dossier).next().is_none() {
+            return;
+        }
+        let dossier = self.dossiers.entry(key.into_boxed_str()).or_default();
+        dossier.promise = promise;
+        let subject = &mut dossier.subject;
+        let id = event.complaint_id.as_deref().or(event.promise_id.as_deref());
+        let fields = [
+            (&mut subject.dossier, id),
+            (&mut subject.contact_id, event.contact_id.as_deref()),
+            (&mut subject.queue, event.queue.as_deref()),
+            (&mut subject.channel, event.channel.map(Channel::as_str)),
+            (&mut subject.department, event.department.as_deref()),
+            (&mut subject.agent_id, event.agent_id.as_deref()),
+            (&mut subject.customer_id, event.customer_id.as_deref()),
+            (&mut subject.tier, event.tier.as_deref()),
+        ];
+        for (field, value) in fields {
+            if let Some(value) = value {
+                value.clone_into(field);
+            }
+        }
+        match event.kind {
+            Kind::ComplaintOpened => dossier.from = Some(event.time),
+            Kind::ComplaintReopened => {
+                dossier.from = Some(event.time);
+                dossier.done_at = dossier.done_at.filter(|done| *done > event.time);
+            }
+            Kind::PromiseMade => dossier.from = event.due,
+            _ => dossier.done_at = dossier.done_at.max(Some(event.time)),
+        }
+        if dossier.done_at.is_some() {
+            let over = dossier.open.drain(..).map(|id| Signal::Cleared { id, time: event.time });
+            signals.extend(over);
+        }
+    }
+
+    fn look_at_dossiers(&mut self, present: Millis, signals: &mut Vec<Signal>) {
+        if self.dossiers.is_empty() {
+            return;
+        }
+        let Watch { rules, dossiers, .. } = self;
+        for rule in rules.about(About::Dossier) {
+            let Condition::Test(test) = &rule.when else { continue };
+            for dossier in dossiers.values_mut().filter(|dossier| dossier.done_at.is_none()) {
+                let Some(from) = dossier.from else { continue };
+                let (due, before_ms) = match test {
+                    Test::Complaint { days, minute, before_ms } if !dossier.promise => {
+                        (deadline(rules.zone, from, *days, *minute), *before_ms)
+                    }
+                    Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
+                    _ => continue,
+                };
+                let at = due - before_ms;
+                if at > present || !rule.scope.fits(&dossier.subject, at, rules.zone) {
+                    continue;
+                }
+                let id = alert_id(&rule.name, &dossier.subject.dossier, &from.to_string());
+                let hash = xxh3_64(id.as_bytes());
+                if dossier.fired.contains(&hash) {
+                    continue;
+                }
+                dossier.fired.push(hash);
+                dossier.open.push(id.clone());
+                signals.push(Signal::Raised(Box::new(Raised {
+                    id,
+                    rule: Arc::clone(rule),
+                    subject: dossier.subject.clone(),
+                    time: at,
+                    evidence: Vec::new(),
+                    values: vec![("due_in_seconds".to_owned(), before_ms as f64 / 1e3)],
+                })));
+            }
+        }
+    }
+
+    /// What is watched, for a snapshot.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        // In a fixed order, so that the same state gives the same bytes.
+        let mut contacts: Vec<_> = self.contacts.iter().collect();
+        contacts.sort_by_key(|(key, _)| *key);
+        writer.count(contacts.len());
+        for (key, contact) in contacts {
+            writer.text(key);
+            contact.write(&mut writer);
+        }
+        let mut dossiers: Vec<_> = self.dossiers.iter().collect();
+        dossiers.sort_by_key(|(key, _)| *key);
+        writer.count(dossiers.len());
+        for (key, dossier) in dossiers {
+            writer.text(key);
+            dossier.write(&mut writer);
+        }
+        writer.bytes
+    }
+
+    /// Goes on from what [`Watch::to_bytes`] gave; `None` where the bytes are something else.
+    pub fn from_bytes(rules: Arc<Rules>, bytes: &[u8]) -> Option<Watch> {
+        let mut watch = Watch::new(rules);
+        let mut reader = Reader::new(bytes);
+        for _ in 0..reader.count()? {
+            let key: Box<str> = reader.text()?.into();
+            let mut contact = Contact::read(&mut reader, &mut watch.names)?;
+            // Other rules may look for other times.
+            contact.timer = watch.next_timer(&contact);
+            if contact.timer < Millis::MAX {
+                watch.timers.push(Reverse((contact.timer, key.clone())));
+            }
+            watch.contacts.insert(key, contact);
+        }
+        for _ in 0..reader.count()? {
+            let key: Box<str> = reader.text()?.into();
+            watch.dossiers.insert(key, Dossier::read(&mut reader)?);
+        }
+        reader.is_at_end().then_some(watch)
+    }
+}
+
+/// The utterance of a message; `None` for one without speaker or words.
+fn line(event: &Event<'_>, reading: Option<Reading>) -> Option<Line> {
+    let (speaker, text) = (event.speaker?, event.text.as_deref()?);
+    let cut = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= TEXT_MAX).last();
+    let (score, hits) = match reading {
+        Some(reading) => (Some(reading.score), reading.hits),
+        None => (None, Vec::new()),
+    };
+    Some(Line {
+        time: event.time,
+        id: event.utterance.as_deref().unwrap_or(&event.id).into(),
+        speaker,
+        score,
+        hits,
+        text: text[..cut.unwrap_or(0)].into(),
+    })
+}
+
+/// This minute of the local day, so many days after `from`.
+fn deadline(zone: Tz, from: Millis, days: i64, minute: i64) -> Millis {
+    let fallback = from + days * DAY;
+    let Some(utc) = DateTime::from_timestamp_millis(from) else { return fallback };
+    let date = utc.with_timezone(&zone).date_naive() + Days::new(days.max(0) as u64);
+    let seconds = u32::try_from(minute * 60).unwrap_or(0);
+    let Some(time) = NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0) else { return fallback };
+    zone.from_local_datetime(&date.and_time(time))
+        .earliest()
+        .map_or(fallback, |found| found.timestamp_millis())
+}

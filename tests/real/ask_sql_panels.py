@@ -1,0 +1,103 @@
+"""Runs every SQL statement of the dashboards, variables included, through `callpulse sql --url`.
+
+    ask_sql_panels.py CALLPULSE URL AWAITED DASHBOARD.json...
+
+Macros and variables are put in as Grafana does: $__timeFilter as BETWEEN two instants, a chosen variable as quoted texts.
+Each statement runs with "All" chosen and with one value chosen. Every statement must be answered; every one must have rows,
+but for those that are empty in a young centre, which are named below. A statement that asks a table of the list of what is
+awaited is reported as such where the server does not know that table.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+# Empty in a centre that is one hour old and without faults.
+QUIET = {
+    ("callpulse-voice-of-the-customer", "Rushes"),
+    ("callpulse-plan-and-schedule", "Forecast error"),
+    ("callpulse-plan-and-schedule", "Least that chance allows"),
+    ("callpulse-plan-and-schedule", "Slots within 10 %"),
+    ("callpulse-plan-and-schedule", "Forecast error by day and horizon"),
+    ("callpulse-plan-and-schedule", "Forecast error of handle times"),
+    ("callpulse-plan-and-schedule", "Forecast by queue"),
+    ("callpulse-plan-and-schedule", "Slots to come that lack agents"),
+    # The demo has no long waits in every run.
+    ("callpulse-queues-and-slots", "Waiting now"),
+}
+ALL = {name: "'__all'" for name in ("queue", "channel", "department", "agent")}
+ONE = {"queue": "'sales','vip'", "channel": "'voice'", "department": "'Sales'", "agent": "'A1001'"}
+SPAN = "'2000-01-01T00:00:00Z' AND '2100-01-01T00:00:00Z'"
+
+
+def filled(statement, values):
+    statement = re.sub(r"\$__timeFilter\(([^()]+)\)", rf"\1 BETWEEN {SPAN}", statement)
+    statement = re.sub(r"\$(queue|channel|department|agent)\b", lambda found: values[found[1]], statement)
+    if "$" in statement:
+        raise ValueError(f"a macro or variable is not known: {statement}")
+    return statement
+
+
+def asked(callpulse, url, statement):
+    run = subprocess.run([callpulse, "sql", "--url", url, "--format", "json", statement],
+                         capture_output=True, text=True, timeout=300, check=False)
+    return (json.loads(run.stdout), None) if run.returncode == 0 else ([], run.stderr.strip().splitlines()[0])
+
+
+def statements(board):
+    for one in board["templating"]["list"]:
+        if one["type"] == "query" and isinstance(one["query"], str):
+            yield f"variable {one['name']}", one["query"], None
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            if "rawSql" in target:
+                yield panel["title"], target["rawSql"], target["format"]
+
+
+def main():
+    callpulse, url, awaited_file, files = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+    with open(awaited_file, encoding="utf-8") as text:
+        awaited = {line.split()[1] for line in text if line.startswith("table ")}
+    faults, waits, quiet, done, seen = [], {}, [], 0, {}
+    for file in files:
+        with open(file, encoding="utf-8") as text:
+            board = json.load(text)
+        for title, raw, form in statements(board):
+            for values in (ALL, ONE):
+                statement = filled(raw, values)
+                if values is ONE and statement == filled(raw, ALL):
+                    continue
+                done += 1
+                if statement not in seen:
+                    began = time.monotonic()
+                    seen[statement] = asked(callpulse, url, statement)
+                    print(f"{time.monotonic() - began:6.1f} s {board['uid']} / {title}: {seen[statement][1] or 'ok'}",
+                          file=sys.stderr, flush=True)
+                rows, error = seen[statement]
+                where = f"{board['title']} / {title}: {statement}"
+                missing = sorted(name for name in awaited if re.search(rf"\b{name}\b", statement)
+                                 and error and name in error and "not found" in error)
+                if missing:
+                    waits.setdefault(missing[0], set()).add(f"{board['uid']}/{title}")
+                elif error:
+                    faults.append(f"{error} in {where}")
+                elif not rows and values is ALL and (board["uid"], title) in QUIET:
+                    quiet.append(title)
+                elif not rows and values is ALL:
+                    faults.append(f"no rows in {where}")
+                elif rows and form == "time_series" and "time" not in rows[0]:
+                    faults.append(f"no column `time` in {where}")
+    if done < 100:
+        faults.append(f"only {done} statements: too few were found")
+    for fault in faults:
+        print(f"fault: {fault}", file=sys.stderr)
+    for table, panels in sorted(waits.items()):
+        print(f"awaited: table {table} is not in this binary; not tried: {', '.join(sorted(panels))}")
+    print(f"{done} statements of SQL panels asked, {len(faults)} faults, {sum(map(len, waits.values()))} panels awaited;"
+          f" without rows in a young centre: {', '.join(sorted(set(quiet))) or 'none'}")
+    sys.exit(bool(faults))
+
+
+main()

@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# The SQL doors with the clients that people use: psql, psycopg, psycopg2 with SQLAlchemy and pandas, asyncpg, ADBC, JDBC and
+# curl, against a running demo: once as the administrator on this machine, once with users, roles and encryption.
+#
+#   sql_clients.sh CALLPULSE
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+[ $# -eq 1 ] || fail "usage: sql_clients.sh CALLPULSE"
+callpulse=$(realpath "$1")
+docs=$(cd "$here/../../docs" && pwd)
+
+work=$(mktemp -d)
+demo=
+stop() {
+    [ -z "$demo" ] || kill "$demo" 2> /dev/null || true
+    [ -z "$demo" ] || wait "$demo" 2> /dev/null || true
+    demo=
+}
+clean() {
+    local code=$?
+    [ "$code" -eq 0 ] || tail -n 15 "$work"/*.log >&2 || true
+    stop
+    rm -rf "$work"
+}
+trap clean EXIT
+
+start() { # ARGUMENTS: a demo on free ports; sets http, pg and flight
+    http=127.0.0.1:$(free_port) pg=127.0.0.1:$(free_port) flight=127.0.0.1:$(free_port)
+    "$callpulse" demo --for 30m --rate 10 --http "$http" --pg "$pg" --flight "$flight" "$@" > "$work/demo.log" 2>&1 &
+    demo=$!
+    up() { kill -0 "$demo" || fail "the demo has ended"; curl -kfs "$scheme://$http/healthz" > /dev/null; }
+    wait_for 120 "the demo answers" up
+}
+refuses() { # SQLSTATE DSN SQL: psql must fail with this code
+    local out
+    out=$(psql "$2" -v VERBOSITY=verbose -Xc "$3" 2>&1) && fail "psql did: $3"
+    grep -q "$1" <<< "$out" || fail "wanted $1 of: $3; got: $out"
+}
+idle() { # WHAT: the CPU time of the demo must not grow by more than half of a core's in 3 s
+    local before after
+    sleep 1
+    before=$(awk '{ print $14 + $15 }' "/proc/$demo/stat")
+    sleep 3
+    after=$(awk '{ print $14 + $15 }' "/proc/$demo/stat")
+    [ $((after - before)) -lt 220 ] || fail "the server is busy after $1: $((after - before)) ticks in 3 s"
+}
+
+# --- the administrator on this machine -------------------------------------------------------------------------------------
+scheme=http
+start --data-dir "$work/lake"
+dsn="host=127.0.0.1 port=${pg#*:} user=ana dbname=callpulse"
+loaded() { [ "$(psql "$dsn" -XAtc 'select count(*) > 200 from legs')" = t ]; }
+wait_for 180 "legs in SQL" loaded
+
+for what in '\dt' '\dv' '\dv+' '\d legs' '\d+ legs' '\d kpi_slot' '\l' '\dn' '\du' '\df' '\di' '\conninfo'; do
+    psql "$dsn" -v ON_ERROR_STOP=1 -Xc "$what" > "$work/psql.out" 2>&1 || fail "psql $what: $(cat "$work/psql.out")"
+done
+psql "$dsn" -XAtc "select version(), current_setting('server_version_num')" | grep -q '^PostgreSQL 1' || fail version
+for sql in 'drop table legs' 'insert into legs select * from legs' "update legs set leg = 1" 'delete from legs' \
+    "copy legs to '$work/x.parquet'" "create external table l stored as parquet location 'x.parquet'" 'select 1 into t' \
+    'create table t as select 1' 'truncate legs'; do
+    refuses 25006 "$dsn" "$sql"
+done
+[ ! -e "$work/x.parquet" ] || fail "COPY wrote a file"
+refuses 42501 "$dsn" 'set datafusion.execution.batch_size = 3'
+refuses 42P01 "$dsn" 'select * from nope'
+refuses 42703 "$dsn" 'select nope from legs'
+refuses 42601 "$dsn" 'selec 1'
+refuses 22012 "$dsn" 'select 1 / 0'
+refuses 3D000 "host=127.0.0.1 port=${pg#*:} user=ana dbname=other" 'select 1'
+psql "$dsn" -Xc 'select nope from legs' 2>&1 | grep -q '\^' || fail "no place of the mistake"
+
+big='select count(*) from generate_series(1,40000000) a, generate_series(1,20) b where a.value%7=b.value%3'
+began=$SECONDS
+refuses 57014 "$dsn options='-c statement_timeout=1s'" "$big"
+[ $((SECONDS - began)) -le 10 ] || fail "statement_timeout took $((SECONDS - began)) s"
+idle statement_timeout
+psql "$dsn" -v VERBOSITY=verbose -Xc "$big" > "$work/cancel.out" 2>&1 & client=$!
+sleep 2
+kill -INT "$client"
+wait "$client" && fail "a cancelled query went on"
+grep -q 57014 "$work/cancel.out" || fail "cancel: $(cat "$work/cancel.out")"
+idle cancel
+psql "$dsn" -Xc "$big" > /dev/null 2>&1 & client=$!
+sleep 2
+kill -9 "$client"
+wait "$client" 2> /dev/null || true
+sleep 2
+idle "a client was killed"
+say "psql: catalogue, refusals, codes and places, timeout, cancel, disconnect"
+
+"$python" "$here/sql_clients.py" local "${pg#*:}" "${flight#*:}" "http://$http" "$docs/sql.md"
+
+# --- JDBC ------------------------------------------------------------------------------------------------------------------
+driver=$HOME/.m2/repository/org/postgresql/postgresql/42.7.7/postgresql-42.7.7.jar
+if command -v java > /dev/null && command -v mvn > /dev/null; then
+    [ -e "$driver" ] || mvn -q -B dependency:get -Dartifact=org.postgresql:postgresql:42.7.7 > "$work/mvn.log" 2>&1 || true
+fi
+if [ -e "$driver" ]; then
+    java -cp "$driver" "$here/SqlClient.java" "jdbc:postgresql://127.0.0.1:${pg#*:}/callpulse?user=ana" || fail JDBC
+else
+    say "JDBC: ignored (no java, mvn or driver)"
+fi
+stop
+
+# --- users, roles, encryption ----------------------------------------------------------------------------------------------
+users="$work/users.toml"
+add() { "$callpulse" user add "$@" --set "users=\"$users\"" 2> /dev/null; }
+boss=$(add boss --role admin)
+robot=$(add robot --role admin --token)
+ana=$(add ana --role analyst)
+sue=$(add sue --role supervisor --department retail)
+export CALLPULSE_ADMIN=$boss CALLPULSE_TOKEN=$robot CALLPULSE_ANALYST=$ana CALLPULSE_SUPERVISOR=$sue
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+    -keyout "$work/key.pem" -out "$work/cert.pem" 2> /dev/null
+if "$callpulse" demo --for 5s --set "tls.certificate=\"$work/cert.pem\"" --set "tls.key=\"$work/none.pem\"" \
+    > "$work/nokey.log" 2>&1; then
+    fail "it started without a key"
+fi
+grep -q 'none.pem' "$work/nokey.log" || fail "the missing key is not named"
+if "$callpulse" demo --for 5s --set 'pg.listen="0.0.0.0:0"' > "$work/open.log" 2>&1; then
+    fail "it started on all addresses without users"
+fi
+
+scheme=https
+start --data-dir "$work/lake2" --set "users=\"$users\"" --set "tls.certificate=\"$work/cert.pem\"" --set "tls.key=\"$work/key.pem\""
+base="host=localhost hostaddr=127.0.0.1 port=${pg#*:} dbname=callpulse"
+PGPASSWORD=wrong psql "$base user=boss" -Xc 'select 1' 2>&1 | grep -q 'password authentication failed' || fail "a wrong password"
+PGPASSWORD=wrong psql "$base user=nobody" -Xc 'select 1' 2>&1 | grep -q 'password authentication failed' || fail "an unknown user"
+PGPASSWORD=$boss psql "$base user=boss sslmode=verify-full sslrootcert=$work/cert.pem" -XAtc 'select current_user' | grep -qx boss \
+    || fail "verify-full"
+wait_for 180 "legs in SQL" test "$(PGPASSWORD=$boss psql "$base user=boss" -XAtc 'select count(*) > 100 from legs')" = t || true
+lead=$(PGPASSWORD=$boss psql "$base user=boss" -XAtc "select department from legs where department is not null group by 1 order by count(*) desc limit 1")
+agent=$(PGPASSWORD=$boss psql "$base user=boss" -XAtc "select agent_id from handlings where agent_id is not null group by 1 order by count(*) desc limit 1")
+CALLPULSE_LEAD=$(add lea --role lead --department "$lead")
+CALLPULSE_AGENT=$(add a17 --role agent --agent-id "$agent")
+export CALLPULSE_LEAD CALLPULSE_AGENT
+# A changed users file takes force by itself.
+entered() { PGPASSWORD=$CALLPULSE_AGENT psql "$base user=a17" -XAtc 'select 1' > /dev/null 2>&1; }
+wait_for 30 "the new users may come in" entered
+"$python" "$here/sql_clients.py" users "${pg#*:}" "${flight#*:}" "https://localhost:${http#*:}" "$work/cert.pem" "$lead" "$agent"
+"$callpulse" user remove a17 --set "users=\"$users\"" 2> /dev/null
+gone() { ! entered; }
+wait_for 30 "the user who was taken out is out" gone
+log=$(cat "$work"/lake2/_audit/audit-*.jsonl)
+grep -q '"outcome":"refused"' <<< "$log" || fail "no refusal in the audit log"
+grep -q '"user":"a17"' <<< "$log" || fail "no query of the agent in the audit log"
+for secret in "$boss" "$robot" "$ana" "$CALLPULSE_LEAD"; do
+    ! grep -qF "$secret" <<< "$log" || fail "a secret stands in the audit log"
+    ! grep -qF "$secret" "$users" || fail "a secret stands in the users file"
+    ! grep -qF "$secret" "$work/demo.log" || fail "a secret stands in the log"
+done
+say "users: SCRAM, TLS, roles at every door, changed file, audit log"
