@@ -15,6 +15,7 @@ use hashbrown::{HashMap, HashSet, HashTable};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::findings::Marks;
 use super::words::Words;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Event, Kind, LeaveReason, Speaker};
 use crate::time::Millis;
@@ -52,6 +53,11 @@ const UTTERANCE: u32 = 1 << 14;
 const RECORD: u32 = 1 << 15;
 /// Words: the score of a message, its beginning and its end.
 const WORDS: u32 = 1 << 16;
+/// What its words mean to quality: flags, a hash, phrases.
+const MARKS: u32 = 1 << 17;
+const GREETS: u8 = 1;
+const PARTS: u8 = 2;
+const SAME: u8 = 4;
 
 /// Finds entries of a long log.
 #[derive(Debug, Default, Clone)]
@@ -97,7 +103,7 @@ pub(super) type Hashes = HashSet<u64, BuildHasherDefault<Ready>>;
 pub(super) struct Entry<'a> {
     pub(super) time: Millis,
     pub(super) kind: Kind,
-    id: Id<'a>,
+    pub(super) id: Id<'a>,
     pub(super) queue: Option<&'a str>,
     pub(super) department: Option<&'a str>,
     pub(super) agent: Option<&'a str>,
@@ -119,6 +125,8 @@ pub(super) struct Entry<'a> {
     pub(super) score: Option<i16>,
     head: &'a str,
     tail: &'a str,
+    /// What its words mean to quality.
+    pub(super) marks: Marks<'a>,
 }
 
 impl Entry<'_> {
@@ -217,15 +225,15 @@ impl<'a> Events<'a> {
 }
 
 /// An event's id as it is stored: bytes of the text, or the 16 bytes of a canonical UUID.
-#[derive(Debug, Clone, Copy)]
-struct Id<'a> {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Id<'a> {
     uuid: bool,
     bytes: &'a [u8],
 }
 
 impl<'a> Id<'a> {
     /// The id's text, for order among events of the same time and kind.
-    fn text(self) -> Cow<'a, [u8]> {
+    pub(super) fn text(self) -> Cow<'a, [u8]> {
         if !self.uuid {
             return Cow::Borrowed(self.bytes);
         }
@@ -452,6 +460,28 @@ impl Log {
                 values.extend_from_slice(edge.as_bytes());
             }
         }
+        if let Some(words) = words.filter(|words| words.has_marks()) {
+            mask |= MARKS;
+            let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+            values.push(
+                flag(words.greets, GREETS) | flag(words.parts, PARTS) | flag(words.same.is_some(), SAME),
+            );
+            if let Some(same) = words.same {
+                values.extend_from_slice(&same.to_le_bytes());
+            }
+            let mut phrases: SmallVec<[u8; 64]> = SmallVec::new();
+            for phrase in &words.phrases {
+                for text in [&phrase.category, &phrase.phrase] {
+                    let symbol = self.intern(text);
+                    put(&mut phrases, u64::from(symbol.at));
+                    put(&mut phrases, u64::from(symbol.len));
+                }
+                put(&mut phrases, u64::from(phrase.start));
+                put(&mut phrases, u64::from(phrase.end - phrase.start));
+            }
+            put(&mut values, phrases.len() as u64);
+            values.extend_from_slice(&phrases);
+        }
         // Last: `has_final` looks for it at the end.
         if let Some(utterance) = event.utterance.as_deref() {
             mask |= UTTERANCE;
@@ -481,6 +511,13 @@ impl Log {
         if last.len as usize == text.len() && self.strings.get(at..at + text.len()) == Some(text) {
             return last;
         }
+        let symbol = self.intern(text);
+        self.last[field as usize] = symbol;
+        symbol
+    }
+
+    /// The place of a text among the strings.
+    fn intern(&mut self, text: &str) -> Symbol {
         let found = if self.strings.len() <= SEARCH_STRINGS_TO { self.strings.find(text) } else { None };
         let at = found.unwrap_or_else(|| {
             let end = self.strings.len();
@@ -490,9 +527,24 @@ impl Log {
             self.strings.push_str(text);
             end
         });
-        let symbol = Symbol { at: at as u32, len: text.len() as u32 };
-        self.last[field as usize] = symbol;
-        symbol
+        Symbol { at: at as u32, len: text.len() as u32 }
+    }
+
+    /// The phrases of an entry's [`Marks`]: category, phrase, first byte and byte after the last one.
+    pub(super) fn phrases<'a>(
+        &'a self,
+        mut bytes: &'a [u8],
+        mut take: impl FnMut((&'a str, &'a str, u32, u32)),
+    ) {
+        while !bytes.is_empty() {
+            let mut numbers = [0; 6];
+            for number in &mut numbers {
+                (*number, bytes) = get(bytes);
+            }
+            let [category_at, category_len, phrase_at, phrase_len, start, len] = numbers;
+            let text = |at: u64, len: u64| self.strings.get(at as usize..(at + len) as usize).unwrap_or_default();
+            take((text(category_at, category_len), text(phrase_at, phrase_len), start as u32, (start + len) as u32));
+        }
     }
 
     /// The events in the contact's order (time, rank, id), each id once. `upto` limits the log to its
@@ -683,6 +735,21 @@ impl Log {
                 rest = after;
             }
         }
+        let mut marks = Marks::default();
+        if mask & MARKS != 0
+            && let Some((&flags, after)) = rest.split_first()
+        {
+            (marks.greets, marks.parts) = (flags & GREETS != 0, flags & PARTS != 0);
+            rest = after;
+            if flags & SAME != 0
+                && let Some((hash, after)) = rest.split_first_chunk::<4>()
+            {
+                marks.same = Some(u32::from_le_bytes(*hash));
+                rest = after;
+            }
+            let (len, after) = get(rest);
+            marks.phrases = after.get(..len as usize).unwrap_or_default();
+        }
         let [queue, department, agent, customer, tier, label, to] = texts;
         Entry {
             time: self.base.wrapping_add(raw.time),
@@ -705,6 +772,7 @@ impl Log {
             score,
             head: edges[0],
             tail: edges[1],
+            marks,
         }
     }
 }

@@ -12,6 +12,7 @@
 mod agents;
 mod correlator;
 mod dossiers;
+mod findings;
 mod flags;
 mod fold;
 mod json;
@@ -24,7 +25,8 @@ mod tests;
 mod words;
 
 pub use correlator::{Applied, Correlator, Counts, Observer};
-pub use options::{Options, QueueRules};
+pub use findings::{Finding, ServiceRule};
+pub use options::{Options, Quality, QueueRules};
 pub use rows::Rows;
 pub use state::State;
 pub use words::Heard;
