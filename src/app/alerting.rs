@@ -267,7 +267,9 @@ impl Alerting {
                 && is(&wanted.id, &cause.id)
                 && is(&wanted.queue, &cause.queue)
                 && is(&wanted.agent, &cause.agent_id)
-                && wanted.told.as_ref().is_none_or(|person| cause.notify == "agent" && alert.notified.contains(person))
+                && wanted.told.as_ref().is_none_or(|person| {
+                    cause.notify == "agent" && (person.is_empty() || alert.notified.contains(person))
+                })
                 && is(&wanted.rule, &cause.rule)
         };
         let mut alerts: Vec<&Alert> = desk.alerts().filter(fits).collect();

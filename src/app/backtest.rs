@@ -108,9 +108,10 @@ impl Told {
         let summary = self.window.snapshot(now);
         // A surge of a slot is known when the slot is over.
         let slot = summary.slot.map_or(0, |slot| slot.length_ms());
-        let lasting = self.surges.iter().filter(|(start, until, _)| {
-            (start / 1_000 + slot..until / 1_000 + slot).contains(&now)
-        });
+        let lasting = self
+            .surges
+            .iter()
+            .filter(|(start, until, _)| (start / 1_000 + slot..until / 1_000 + slot).contains(&now));
         let surges: Vec<Surging> = lasting.map(|(.., surge)| surge.clone()).collect();
         let agents = AgentStateName::ALL.iter().zip(summary.agents);
         let gauges: Vec<(String, f64)> =
@@ -147,7 +148,8 @@ pub(super) async fn backtest(config: &Config, asked: &Asked, format: &str) -> Re
     })?;
     let (since, until) = (asked.since.unwrap_or(first), asked.until.unwrap_or(last + 1));
     let mut dossiers = dossiers(&engine).await?;
-    let wants_figures = sets.iter().any(|set| set.rules.rules.iter().any(|rule| rule.about == About::Figures));
+    let wants_figures =
+        sets.iter().any(|set| set.rules.rules.iter().any(|rule| rule.about == About::Figures));
     let surges = match sets.iter().any(|set| set.rules.watches_surges()) {
         true => surges::look(&engine, "true").await.map_err(of_query)?,
         false => Vec::new(),

@@ -9,7 +9,9 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, backtest, convert, demo, doors, duty, forecast, lexicons, replay, settings, sql, text, users};
+use super::{
+    Failure, backtest, convert, demo, doors, duty, forecast, lexicons, replay, settings, sql, text, users,
+};
 use crate::config::Config;
 use crate::deliver::Post;
 use crate::event::Speaker;

@@ -25,7 +25,9 @@ pub(super) async fn run(alerting: Arc<Alerting>, engine: Arc<Engine>, stop: Canc
             continue;
         }
         match look(&engine, "lasts").await {
-            Ok(found) => alerting.surges.store(Arc::new(found.into_iter().map(|(_, _, surge)| surge).collect())),
+            Ok(found) => {
+                alerting.surges.store(Arc::new(found.into_iter().map(|(_, _, surge)| surge).collect()))
+            }
             // What was found last stays until the next look.
             Err(error) => tracing::warn!(error = error.message, "surges could not be looked for"),
         }
@@ -33,10 +35,7 @@ pub(super) async fn run(alerting: Arc<Alerting>, engine: Arc<Engine>, stop: Canc
 }
 
 /// The surges for which the condition holds: start and end in microseconds, and what surges.
-pub(super) async fn look(
-    engine: &Engine,
-    condition: &str,
-) -> Result<Vec<(i64, i64, Surging)>, query::Error> {
+pub(super) async fn look(engine: &Engine, condition: &str) -> Result<Vec<(i64, i64, Surging)>, query::Error> {
     let sql = format!(
         "SELECT CAST(arrow_cast(start, 'Int64') AS DOUBLE) AS start, CAST(arrow_cast(until, 'Int64') AS DOUBLE) AS until, \
              queue, CAST('' AS VARCHAR) AS category, channel, CAST(contacts AS DOUBLE) AS contacts, expected, deviations \
@@ -49,7 +48,8 @@ pub(super) async fn look(
     let mut found = Vec::new();
     for batch in engine.query(&sql).await?.collect().await? {
         let number = |column: usize| batch.column(column).as_primitive::<Float64Type>();
-        let text = |column: usize| arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8);
+        let text =
+            |column: usize| arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8);
         let texts = [2, 3, 4].map(text);
         let [Ok(queues), Ok(categories), Ok(channels)] = texts else { continue };
         for row in 0..batch.num_rows() {

@@ -83,7 +83,8 @@ impl ServiceRule {
         match (speaker, category) {
             (
                 Speaker::Agent,
-                "forbidden" | "questioning" | "blaming" | "scolding" | "threatening" | "arguing" | "impatience",
+                "forbidden" | "questioning" | "blaming" | "scolding" | "threatening" | "arguing"
+                | "impatience",
             ) => Some(ServiceRule::ForbiddenPhrase),
             (Speaker::Agent, "internal_information") => Some(ServiceRule::InternalInformation),
             (Speaker::Agent, "urging_hang_up") => Some(ServiceRule::UrgingHangUp),
@@ -203,12 +204,21 @@ impl<'a> Judged<'a, '_> {
         latest.max_by_key(|(at, talk)| (talk.started_at, *at)).map(|(at, _)| at)
     }
 
-    fn finding(&self, rule: ServiceRule, time: Millis, talk: Option<usize>, at: Option<&Entry<'a>>) -> Finding<'a> {
+    fn finding(
+        &self,
+        rule: ServiceRule,
+        time: Millis,
+        talk: Option<usize>,
+        at: Option<&Entry<'a>>,
+    ) -> Finding<'a> {
         let of_talk = talk.map(|talk| &self.talks[talk]);
         Finding {
             rule,
             time,
-            queue: of_talk.and_then(|talk| talk.queue).or(at.and_then(|entry| entry.queue)).or(self.last_queue),
+            queue: of_talk
+                .and_then(|talk| talk.queue)
+                .or(at.and_then(|entry| entry.queue))
+                .or(self.last_queue),
             department: talk.and_then(|talk| self.departments[talk]),
             agent: at
                 .filter(|entry| entry.speaker() == Some(Speaker::Agent))
@@ -237,7 +247,8 @@ impl<'a> Judged<'a, '_> {
         let of_customer = |entry: &Entry<'_>| entry.speaker() == Some(Speaker::Customer);
         for (at, entry) in said.iter().enumerate().filter(|(_, entry)| of_customer(entry)) {
             let Some(same) = entry.marks.same else { continue };
-            let before = said[..at].iter().rposition(|known| of_customer(known) && known.marks.same == Some(same));
+            let before =
+                said[..at].iter().rposition(|known| of_customer(known) && known.marks.same == Some(same));
             let Some(before) = before else { continue };
             if said[before..at].iter().any(|between| between.speaker() == Some(Speaker::Agent)) {
                 let talk = self.talk_at(entry.time);
@@ -250,7 +261,8 @@ impl<'a> Judged<'a, '_> {
     fn talk(&self, at: usize, said: &[Entry<'a>], found: &mut Vec<Finding<'a>>) {
         let talk = &self.talks[at];
         let spoken = matches!(self.channel, Channel::Voice | Channel::Video);
-        let within: Vec<&Entry<'a>> = said.iter().filter(|entry| self.talk_at(entry.time) == Some(at)).collect();
+        let within: Vec<&Entry<'a>> =
+            said.iter().filter(|entry| self.talk_at(entry.time) == Some(at)).collect();
         let of_agent = |entry: &&&Entry<'_>| entry.speaker() == Some(Speaker::Agent) && entry.score.is_some();
         self.left_waiting(at, &within, spoken, found);
         let Some(ended_at) = talk.ended_at else { return };
@@ -315,7 +327,8 @@ impl<'a> Judged<'a, '_> {
         for event in events {
             match event.kind {
                 Kind::Transferred => {
-                    let ended_then = |talk: &Talk<'_>| talk.ended_at == Some(event.time) && talk.passed_to == event.to;
+                    let ended_then =
+                        |talk: &Talk<'_>| talk.ended_at == Some(event.time) && talk.passed_to == event.to;
                     let by = self.talks.iter().rposition(ended_then);
                     let Some(by) = by else { continue };
                     if event.to.is_some_and(listed) {

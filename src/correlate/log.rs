@@ -542,8 +542,14 @@ impl Log {
                 (*number, bytes) = get(bytes);
             }
             let [category_at, category_len, phrase_at, phrase_len, start, len] = numbers;
-            let text = |at: u64, len: u64| self.strings.get(at as usize..(at + len) as usize).unwrap_or_default();
-            take((text(category_at, category_len), text(phrase_at, phrase_len), start as u32, (start + len) as u32));
+            let text =
+                |at: u64, len: u64| self.strings.get(at as usize..(at + len) as usize).unwrap_or_default();
+            take((
+                text(category_at, category_len),
+                text(phrase_at, phrase_len),
+                start as u32,
+                (start + len) as u32,
+            ));
         }
     }
 

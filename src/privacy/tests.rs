@@ -110,24 +110,30 @@ fn how_well_it_masks() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % below
     };
-    let mut digits = |count: usize| -> String {
-        (0..count).map(|_| char::from(b'0' + roll(10) as u8)).collect()
-    };
+    let mut digits =
+        |count: usize| -> String { (0..count).map(|_| char::from(b'0' + roll(10) as u8)).collect() };
     const SURNAMES: [&str; 12] = ["王", "李", "张", "刘", "陈", "杨", "黄", "赵", "周", "吴", "欧阳", "司马"];
     const GIVEN: [&str; 10] = ["伟", "秀英", "建国", "丽", "志强", "敏", "洋", "子涵", "浩然", "雪梅"];
     const ROADS: [&str; 6] = ["建国路", "中山大道", "人民西路", "解放街", "长安街", "科技园路"];
     let pick = |from: &[&'static str], number: &str| from[number.parse::<usize>().unwrap_or(0) % from.len()];
     let mut kinds: Vec<(&str, usize, usize)> = Vec::new();
-    for kind in ["mobile", "mobile with spaces", "identity card", "bank card", "e-mail", "plate", "name", "address"] {
+    for kind in
+        ["mobile", "mobile with spaces", "identity card", "bank card", "e-mail", "plate", "name", "address"]
+    {
         let (mut found, mut all) = (0, 0);
         for at in 0..400 {
             let (a, b) = (digits(2), digits(2));
             let (data, frame) = match kind {
                 "mobile" => (format!("1{}{}", 3 + at % 7, digits(9)), at % 8),
-                "mobile with spaces" => (format!("1{}{} {} {}", 3 + at % 7, digits(1), digits(4), digits(4)), at % 8),
+                "mobile with spaces" => {
+                    (format!("1{}{} {} {}", 3 + at % 7, digits(1), digits(4), digits(4)), at % 8)
+                }
                 "identity card" => {
                     let day = format!("{:02}{:02}", 1 + at % 12, 1 + at % 28);
-                    (identity(format!("1101{}19{}{}{}", digits(2), digits(2), day, digits(3)).as_bytes()), at % 8)
+                    (
+                        identity(format!("1101{}19{}{}{}", digits(2), digits(2), day, digits(3)).as_bytes()),
+                        at % 8,
+                    )
                 }
                 "bank card" => (card(&format!("62{}", digits(14 + at % 3))), at % 8),
                 "e-mail" => (format!("user{}@mail{}.com", digits(3), digits(1)), at % 8),
@@ -136,7 +142,10 @@ fn how_well_it_masks() {
                     let title = ["我叫", "姓名：", "收件人", "姓名是"][at % 4];
                     (format!("{title}{}{}", pick(&SURNAMES, &a), pick(&GIVEN, &b)), at % 3)
                 }
-                _ => (format!("北京市朝阳区{}{}号{}栋{}室", pick(&ROADS, &a), 1 + at, 1 + at % 9, digits(3)), at % 8),
+                _ => (
+                    format!("北京市朝阳区{}{}号{}栋{}室", pick(&ROADS, &a), 1 + at, 1 + at % 9, digits(3)),
+                    at % 8,
+                ),
             };
             let text = FRAMES[frame].replace("{}", &data);
             all += 1;
@@ -168,12 +177,22 @@ fn how_well_it_masks() {
     for (kind, found, all) in &kinds {
         eprintln!("{kind:20} recall {:.4} ({found} of {all})", *found as f64 / *all as f64);
     }
-    eprintln!("{:20} {} of {plain} ({:.4})", "false alarms", false_alarms.len(), false_alarms.len() as f64 / f64::from(plain));
+    eprintln!(
+        "{:20} {} of {plain} ({:.4})",
+        "false alarms",
+        false_alarms.len(),
+        false_alarms.len() as f64 / f64::from(plain)
+    );
     for (kind, found, all) in kinds {
         let wanted = if matches!(kind, "name" | "address" | "plate") { 0.97 } else { 1.0 };
         assert!(found as f64 >= wanted * all as f64, "{kind}: {found} of {all}");
     }
-    assert!(false_alarms.len() * 200 <= plain as usize, "{} of {plain}: {:?}", false_alarms.len(), &false_alarms[..false_alarms.len().min(10)]);
+    assert!(
+        false_alarms.len() * 200 <= plain as usize,
+        "{} of {plain}: {:?}",
+        false_alarms.len(),
+        &false_alarms[..false_alarms.len().min(10)]
+    );
 }
 
 /// The check character of an identity card's first 17 digits.

@@ -37,7 +37,9 @@ impl Moment {
     fn instant(self, zone: Tz) -> Option<Millis> {
         match self {
             Moment::At(at) => Some(at),
-            Moment::Local(local) => zone.from_local_datetime(&local).earliest().map(|at| at.timestamp_millis()),
+            Moment::Local(local) => {
+                zone.from_local_datetime(&local).earliest().map(|at| at.timestamp_millis())
+            }
         }
     }
 
@@ -51,7 +53,10 @@ impl Moment {
 
 /// Whether a text is a calendar and no CSV.
 pub(super) fn is_one(text: &str) -> bool {
-    text.trim_start_matches('\u{feff}').trim_start().get(..15).is_some_and(|begin| begin.eq_ignore_ascii_case("BEGIN:VCALENDAR"))
+    text.trim_start_matches('\u{feff}')
+        .trim_start()
+        .get(..15)
+        .is_some_and(|begin| begin.eq_ignore_ascii_case("BEGIN:VCALENDAR"))
 }
 
 /// Long lines go on in lines that begin with white space.
@@ -104,7 +109,8 @@ fn moment(line: &Line<'_>, zone: Tz) -> Result<Moment, String> {
         let day = NaiveDate::parse_from_str(value, "%Y%m%d").map_err(|_| wrong())?;
         return Ok(Moment::Local(day.and_hms_opt(0, 0, 0).ok_or_else(wrong)?));
     }
-    let local = NaiveDateTime::parse_from_str(value.trim_end_matches('Z'), "%Y%m%dT%H%M%S").map_err(|_| wrong())?;
+    let local =
+        NaiveDateTime::parse_from_str(value.trim_end_matches('Z'), "%Y%m%dT%H%M%S").map_err(|_| wrong())?;
     if value.ends_with('Z') {
         return Ok(Moment::At(local.and_utc().timestamp_millis()));
     }
@@ -112,7 +118,8 @@ fn moment(line: &Line<'_>, zone: Tz) -> Result<Moment, String> {
     match named {
         None => Ok(Moment::Local(local)),
         Some(name) => {
-            let of: Tz = name.trim_start_matches('/').parse().map_err(|_| format!("unknown time zone `{name}`"))?;
+            let of: Tz =
+                name.trim_start_matches('/').parse().map_err(|_| format!("unknown time zone `{name}`"))?;
             if of == zone {
                 return Ok(Moment::Local(local));
             }
@@ -251,13 +258,18 @@ fn entry(lines: &[Line<'_>], zone: Tz) -> Result<Option<Entry>, (usize, String, 
             end.instant(zone).ok_or((line.number, "there is no such time".to_owned(), ""))?
         }
         (None, Some(line)) => {
-            let length = length(line.value).ok_or((line.number, format!("`{}` is no duration", line.value), ""))?;
+            let length =
+                length(line.value).ok_or((line.number, format!("`{}` is no duration", line.value), ""))?;
             begin + length
         }
         (None, None) => return Err((at, format!("the shift of `{person}` has no DTEND"), "")),
     };
     if end <= begin || end - begin > LONGEST {
-        return Err((start.number, format!("the shift of `{person}` ends before it begins, or lasts over a week"), ""));
+        return Err((
+            start.number,
+            format!("the shift of `{person}` ends before it begins, or lasts over a week"),
+            "",
+        ));
     }
     let when = match get("RRULE") {
         None => When::Once(begin, end),
@@ -321,6 +333,10 @@ mod tests {
         assert_eq!((fault.line, fault.message.contains("not read")), (Some(26), true), "{fault}");
         assert!(wrong(("CATEGORIES:lead", "CATEGORIES:boss")).message.contains("`boss`"));
         assert!(wrong(("DURATION:PT12H", "DURATION:soon")).message.contains("`soon`"));
-        assert!(wrong(("TZID=Asia/Shanghai:20261125T080000", "TZID=Mars:20261125T080000")).message.contains("Mars"));
+        assert!(
+            wrong(("TZID=Asia/Shanghai:20261125T080000", "TZID=Mars:20261125T080000"))
+                .message
+                .contains("Mars")
+        );
     }
 }

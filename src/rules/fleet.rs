@@ -223,9 +223,7 @@ impl Fleet {
         }
         let at = of_agent.partition_point(|had| had.ended_at <= time);
         of_agent.insert(at, Had { ended_at: time, contact: subject.contact_id.clone(), lowest, talk_ms });
-        while of_agent.len() > CONTACTS_MAX
-            || of_agent.front().is_some_and(|had| had.ended_at < time - DAY)
-        {
+        while of_agent.len() > CONTACTS_MAX || of_agent.front().is_some_and(|had| had.ended_at < time - DAY) {
             of_agent.pop_front();
         }
         for rule in rules.about(About::Agent) {
@@ -289,7 +287,8 @@ fn loaded(
     talk_ms: Option<Millis>,
     within_ms: Millis,
 ) -> OfAgent {
-    let recent: Vec<&Had> = had.iter().filter(|had| had.ended_at > time - within_ms && had.ended_at <= time).collect();
+    let recent: Vec<&Had> =
+        had.iter().filter(|had| had.ended_at > time - within_ms && had.ended_at <= time).collect();
     let talked: Millis = recent.iter().map(|had| had.talk_ms).sum();
     let much = contacts.is_none_or(|contacts| recent.len() >= contacts)
         && talk_ms.is_none_or(|limit| talked >= limit);

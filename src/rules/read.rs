@@ -81,7 +81,8 @@ pub fn read(files: &[(String, String)], zone: Tz) -> Result<Rules, Vec<Fault>> {
     }
     for advice in &advice {
         for name in advice.1.rules.iter().filter(|name| !seen.contains(*name)) {
-            let near = nearest(name, seen.iter().map(String::as_str)).map(|near| format!("the nearest is `{near}`"));
+            let near =
+                nearest(name, seen.iter().map(String::as_str)).map(|near| format!("the nearest is `{near}`"));
             faults.push(Fault {
                 file: advice.0.0.clone(),
                 line: advice.0.1,
@@ -497,7 +498,8 @@ fn fill(name: &str, table: &mut Table<'_>, faults: &mut Vec<Fault>) -> Option<Te
             if contacts.is_none() && talk_ms.is_none() {
                 table.missing("contacts", "or `talk_secs`: how much is too much", faults);
             }
-            let within = table.number("within_secs", (60.0, (DAY / SECOND) as f64), faults).unwrap_or(3_600.0);
+            let within =
+                table.number("within_secs", (60.0, (DAY / SECOND) as f64), faults).unwrap_or(3_600.0);
             Test::Load { contacts, talk_ms, within_ms: ms(within) }
         }
         "exposure" => Test::Exposure {

@@ -150,9 +150,8 @@ pub struct Rule {
 impl Rule {
     /// Whether it looks at what only a running callpulse has: its lag, its rejects, its lake.
     pub fn needs_present(&self) -> bool {
-        let of_present = |name: &str| {
-            !super::fleet::QUEUE_GAUGES.contains(&name) && !name.starts_with("agents_")
-        };
+        let of_present =
+            |name: &str| !super::fleet::QUEUE_GAUGES.contains(&name) && !name.starts_with("agents_");
         self.when.tests().iter().any(|test| matches!(test, Test::Gauge { name, .. } if of_present(name)))
     }
 }

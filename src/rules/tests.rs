@@ -263,7 +263,13 @@ fn figures<'f>(now: Millis, totals: &'f Totals, waiting: i64) -> Figures<'f> {
         active: 0,
         windows: vec![("15m", totals)],
     };
-    Figures { now, slot_ms: 30 * MINUTE, series: vec![series], gauges: vec![("ledger_gap".to_owned(), 0.0)], surges: &[] }
+    Figures {
+        now,
+        slot_ms: 30 * MINUTE,
+        series: vec![series],
+        gauges: vec![("ledger_gap".to_owned(), 0.0)],
+        surges: &[],
+    }
 }
 
 #[test]
@@ -414,14 +420,25 @@ fn the_centre_s_advice_stands_before_that_of_the_rule() {
                   [[advice]]\ncategory = \"churn\"\ntext = \"offer a month\"\ntext_zh = \"送一个月\"\n";
     let files = [("rules.toml".to_owned(), rule.to_owned()), ("advice.toml".to_owned(), advice.to_owned())];
     let rules = read(&files, Tz::UTC).expect("no fault");
-    let told = |rule, queue, category| rules.advice_for(rule, queue, &[category]).map(|text| text.en.as_str());
+    let told =
+        |rule, queue, category| rules.advice_for(rule, queue, &[category]).map(|text| text.en.as_str());
     assert_eq!(told("leaves", "loans", "churn"), Some("of loans"));
     assert_eq!(told("leaves", "cards", "churn"), Some("offer a month"));
     assert_eq!(told("leaves", "cards", "anger"), None);
     assert_eq!(rules.categories().collect::<Vec<_>>(), [("leaves", "churn")]);
-    let wrong = [files[0].clone(), ("advice.toml".to_owned(), "[[advice]]\nrule = \"leave\"\ntext = \"x\"\n[[advice]]\nqueue = \"a\"".to_owned())];
-    let faults: Vec<String> = read(&wrong, Tz::UTC).expect_err("faults").iter().map(ToString::to_string).collect();
-    assert!(faults[0].contains("`leave`") && faults[0].contains("line 2") && faults[0].contains("`leaves`"), "{faults:?}");
+    let wrong = [
+        files[0].clone(),
+        (
+            "advice.toml".to_owned(),
+            "[[advice]]\nrule = \"leave\"\ntext = \"x\"\n[[advice]]\nqueue = \"a\"".to_owned(),
+        ),
+    ];
+    let faults: Vec<String> =
+        read(&wrong, Tz::UTC).expect_err("faults").iter().map(ToString::to_string).collect();
+    assert!(
+        faults[0].contains("`leave`") && faults[0].contains("line 2") && faults[0].contains("`leaves`"),
+        "{faults:?}"
+    );
     assert!(faults.iter().any(|fault| fault.contains("`text` is missing")), "{faults:?}");
     assert!(faults.iter().any(|fault| fault.contains("unknown key `queue`")), "{faults:?}");
 }

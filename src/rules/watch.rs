@@ -375,9 +375,10 @@ impl Watch {
             for dossier in dossiers.values_mut().filter(|dossier| dossier.done_at.is_none()) {
                 let Some(from) = dossier.from else { continue };
                 let (due, before_ms) = match test {
-                    Test::Complaint { days, minute, before_ms } if !dossier.promise => {
-                        (local_clock(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY), *before_ms)
-                    }
+                    Test::Complaint { days, minute, before_ms } if !dossier.promise => (
+                        local_clock(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY),
+                        *before_ms,
+                    ),
                     Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
                     _ => continue,
                 };

@@ -43,7 +43,7 @@ pub struct Wanted {
     pub queue: Option<String>,
     /// About this agent.
     pub agent: Option<String>,
-    /// Addressed to this agent.
+    /// Addressed to this agent; empty: to any agent.
     pub told: Option<String>,
     /// Of this rule.
     pub rule: Option<String>,
@@ -183,21 +183,25 @@ pub(super) struct Mine {
     agent: Option<String>,
 }
 
-/// The agent whose advice is asked for: agents have their own, those who see every customer name one.
+/// The agent whose advice is asked for: agents have their own, those who see every customer may name one.
 fn advised(who: &Identity, mine: Result<Query<Mine>, QueryRejection>) -> Result<Wanted, Response> {
     let Ok(Query(mine)) = mine else {
-        return Err(problem(StatusCode::BAD_REQUEST, "the question cannot be read", Some("known is `agent`")));
+        return Err(problem(
+            StatusCode::BAD_REQUEST,
+            "the question cannot be read",
+            Some("known is `agent`"),
+        ));
     };
     let asked = mine.agent.filter(|agent| !agent.is_empty());
     let agent = match who.role {
-        Role::Supervisor | Role::Admin => asked.or_else(|| who.agent_id.clone()),
+        Role::Supervisor | Role::Admin => Some(asked.or_else(|| who.agent_id.clone()).unwrap_or_default()),
         _ if asked.is_some() && asked != who.agent_id => None,
         _ => who.agent_id.clone(),
     };
     match agent {
         Some(agent) => Ok(Wanted { told: Some(agent), ..open() }),
         None => {
-            let hint = "agents see their own advice; supervisors add `?agent=ID`";
+            let hint = "agents see their own advice, supervisors that of all";
             Err(problem(StatusCode::FORBIDDEN, "this is nobody's advice that you may see", Some(hint)))
         }
     }

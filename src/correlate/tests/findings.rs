@@ -55,7 +55,9 @@ impl Told {
 
 fn texts(batch: &RecordBatch, name: &str) -> Vec<String> {
     let column = batch.column_by_name(name).expect("a column").as_string::<i32>().clone();
-    (0..batch.num_rows()).map(|at| if column.is_valid(at) { column.value(at).to_owned() } else { "-".to_owned() }).collect()
+    (0..batch.num_rows())
+        .map(|at| if column.is_valid(at) { column.value(at).to_owned() } else { "-".to_owned() })
+        .collect()
 }
 
 fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<i64>> {
@@ -184,13 +186,16 @@ fn waiting_for_an_answer_is_judged_as_people_wait() {
     assert_eq!(chat(69), [""; 0]);
     assert_eq!(chat(70), ["left_waiting li e3 -"]);
     // Who goes on speaking is not waiting.
-    let voice = Told::new(Channel::Voice).answered(0, "li").said(1, Agent, "您好").said(10, Customer, "我先说一下");
+    let voice =
+        Told::new(Channel::Voice).answered(0, "li").said(1, Agent, "您好").said(10, Customer, "我先说一下");
     let voice = voice.said(60, Customer, "还有").said(100, Agent, "再见").ended(101, EndedBy::Customer);
     assert_eq!(findings(&voice), [""; 0]);
     // A hold that ends with the call.
-    let never = Told::new(Channel::Voice).answered(0, "li").said(1, Agent, "您好").said(10, Customer, "怎么办");
+    let never =
+        Told::new(Channel::Voice).answered(0, "li").said(1, Agent, "您好").said(10, Customer, "怎么办");
     assert_eq!(findings(&never.ended(90, EndedBy::Customer)), ["left_waiting li e3 -"]);
-    let mail = Told::new(Channel::Email).answered(0, "li").said(1, Customer, "怎么办").said(600, Agent, "您好再见");
+    let mail =
+        Told::new(Channel::Email).answered(0, "li").said(1, Customer, "怎么办").said(600, Agent, "您好再见");
     assert_eq!(findings(&mail.ended(700, EndedBy::Agent)), [""; 0]);
 }
 
