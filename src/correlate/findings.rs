@@ -149,17 +149,6 @@ pub(super) struct Whole<'a> {
     pub(super) number: i64,
 }
 
-/// What the words of a message mean to quality, as the log keeps it.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Marks<'a> {
-    pub(super) greets: bool,
-    pub(super) parts: bool,
-    /// A hash of the whole utterance, where it is long enough to be a question that is put again.
-    pub(super) same: Option<u32>,
-    /// Encoded phrases; see [`Log::phrases`](super::log::Log::phrases).
-    pub(super) phrases: &'a [u8],
-}
-
 /// The hash by which an utterance is known again: of its letters and digits.
 pub(super) fn sameness(normal: &str) -> Option<u32> {
     let letters: String = normal.chars().filter(|c| c.is_alphanumeric()).collect();
@@ -234,7 +223,7 @@ impl<'a> Judged<'a, '_> {
     fn phrases(&self, said: &[Entry<'a>], found: &mut Vec<Finding<'a>>) {
         for entry in said {
             let Some(speaker) = entry.speaker() else { continue };
-            self.log.phrases(entry.marks.phrases, |phrase| {
+            entry.marks.phrases(&self.log.strings, |phrase| {
                 let Some(rule) = ServiceRule::of_category(phrase.0, speaker) else { return };
                 let finding = self.finding(rule, entry.time, self.talk_at(entry.time), Some(entry));
                 found.push(Finding { phrase: Some(phrase), ..finding });

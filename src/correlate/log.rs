@@ -15,7 +15,7 @@ use hashbrown::{HashMap, HashSet, HashTable};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::findings::Marks;
+use super::marks::{self, Marks};
 use super::words::Words;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Event, Kind, LeaveReason, Speaker};
 use crate::time::Millis;
@@ -55,9 +55,6 @@ const RECORD: u32 = 1 << 15;
 const WORDS: u32 = 1 << 16;
 /// What its words mean to quality: flags, a hash, phrases.
 const MARKS: u32 = 1 << 17;
-const GREETS: u8 = 1;
-const PARTS: u8 = 2;
-const SAME: u8 = 4;
 
 /// Finds entries of a long log.
 #[derive(Debug, Default, Clone)]
@@ -462,25 +459,11 @@ impl Log {
         }
         if let Some(words) = words.filter(|words| words.has_marks()) {
             mask |= MARKS;
-            let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-            values.push(
-                flag(words.greets, GREETS) | flag(words.parts, PARTS) | flag(words.same.is_some(), SAME),
-            );
-            if let Some(same) = words.same {
-                values.extend_from_slice(&same.to_le_bytes());
-            }
-            let mut phrases: SmallVec<[u8; 64]> = SmallVec::new();
-            for phrase in &words.phrases {
-                for text in [&phrase.category, &phrase.phrase] {
-                    let symbol = self.intern(text);
-                    put(&mut phrases, u64::from(symbol.at));
-                    put(&mut phrases, u64::from(symbol.len));
-                }
-                put(&mut phrases, u64::from(phrase.start));
-                put(&mut phrases, u64::from(phrase.end - phrase.start));
-            }
-            put(&mut values, phrases.len() as u64);
-            values.extend_from_slice(&phrases);
+            let mut place = |text: &str| {
+                let symbol = self.intern(text);
+                (symbol.at, symbol.len)
+            };
+            marks::write(words, &mut place, &mut values);
         }
         // Last: `has_final` looks for it at the end.
         if let Some(utterance) = event.utterance.as_deref() {
@@ -528,29 +511,6 @@ impl Log {
             end
         });
         Symbol { at: at as u32, len: text.len() as u32 }
-    }
-
-    /// The phrases of an entry's [`Marks`]: category, phrase, first byte and byte after the last one.
-    pub(super) fn phrases<'a>(
-        &'a self,
-        mut bytes: &'a [u8],
-        mut take: impl FnMut((&'a str, &'a str, u32, u32)),
-    ) {
-        while !bytes.is_empty() {
-            let mut numbers = [0; 6];
-            for number in &mut numbers {
-                (*number, bytes) = get(bytes);
-            }
-            let [category_at, category_len, phrase_at, phrase_len, start, len] = numbers;
-            let text =
-                |at: u64, len: u64| self.strings.get(at as usize..(at + len) as usize).unwrap_or_default();
-            take((
-                text(category_at, category_len),
-                text(phrase_at, phrase_len),
-                start as u32,
-                (start + len) as u32,
-            ));
-        }
     }
 
     /// The events in the contact's order (time, rank, id), each id once. `upto` limits the log to its
@@ -741,21 +701,7 @@ impl Log {
                 rest = after;
             }
         }
-        let mut marks = Marks::default();
-        if mask & MARKS != 0
-            && let Some((&flags, after)) = rest.split_first()
-        {
-            (marks.greets, marks.parts) = (flags & GREETS != 0, flags & PARTS != 0);
-            rest = after;
-            if flags & SAME != 0
-                && let Some((hash, after)) = rest.split_first_chunk::<4>()
-            {
-                marks.same = Some(u32::from_le_bytes(*hash));
-                rest = after;
-            }
-            let (len, after) = get(rest);
-            marks.phrases = after.get(..len as usize).unwrap_or_default();
-        }
+        let marks = if mask & MARKS != 0 { marks::read(rest) } else { Marks::default() };
         let [queue, department, agent, customer, tier, label, to] = texts;
         Entry {
             time: self.base.wrapping_add(raw.time),
@@ -882,7 +828,7 @@ fn next_raw<'a>(bytes: &mut &'a [u8]) -> Option<Raw<'a>> {
     Some(Raw { kind, id: Id { uuid, bytes: id }, time: unzigzag(time), rest })
 }
 
-fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
+pub(super) fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -893,7 +839,7 @@ fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
 /// Reads what [`put`] wrote. Bytes that end too early read as what is there: a snapshot's checksum
 /// has been checked before, so this only keeps the function total.
 #[inline]
-fn get(bytes: &[u8]) -> (u64, &[u8]) {
+pub(super) fn get(bytes: &[u8]) -> (u64, &[u8]) {
     // Most numbers take one byte.
     match bytes {
         [byte, rest @ ..] if *byte < 0x80 => (u64::from(*byte), rest),

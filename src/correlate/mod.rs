@@ -17,6 +17,7 @@ mod flags;
 mod fold;
 mod json;
 mod log;
+mod marks;
 mod options;
 mod rows;
 mod state;

@@ -369,7 +369,7 @@ fn a_surge_is_noticed_in_its_queue_and_a_surge_of_words_in_none() {
         deviations: 9.0,
     };
     let mut signals = Vec::new();
-    let mut look = |fleet: &mut Fleet, secs: i64, surges: &[Surging], signals: &mut Vec<Signal>| {
+    let look = |fleet: &mut Fleet, secs: i64, surges: &[Surging], signals: &mut Vec<Signal>| {
         let figures = Figures { surges, ..figures(START + secs * SECOND, &totals, 0) };
         fleet.tick(&figures, signals);
     };
