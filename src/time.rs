@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeZone};
+use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
 /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
@@ -123,6 +123,11 @@ impl Grid {
         midnight
     }
 
+    /// As [`local_clock`], in the zone of the centre.
+    pub fn clock(&self, t: Millis, days: i64, minutes: i64) -> Option<Millis> {
+        local_clock(self.zone, t, days, minutes)
+    }
+
     /// The start of the local month in which `t` lies.
     pub fn month_start(&self, t: Millis) -> Millis {
         let (year, month, _) = civil_from_days(i64::from(self.date(t)));
@@ -228,6 +233,19 @@ impl SlotCache {
         self.places[index] = fresh;
         fresh
     }
+}
+
+/// The instant at which clocks of the zone show `minutes` after midnight, `days` after the local date of `t`; where they
+/// skip that time, the first instant after the gap; where they show it twice, the first. `None` beyond what a calendar has.
+pub fn local_clock(zone: Tz, t: Millis, days: i64, minutes: i64) -> Option<Millis> {
+    let date = zone.timestamp_millis_opt(t).single()?.date_naive();
+    let midnight = date.checked_add_signed(TimeDelta::try_days(days)?)?.and_hms_opt(0, 0, 0)?;
+    let wanted = midnight.checked_add_signed(TimeDelta::try_minutes(minutes)?)?;
+    // Gaps are whole minutes, and none is longer than a day.
+    (0..=24 * 60).find_map(|later| {
+        let local = wanted.checked_add_signed(TimeDelta::try_minutes(later)?)?;
+        Some(zone.from_local_datetime(&local).earliest()?.timestamp_millis())
+    })
 }
 
 /// Reads an RFC 3339 time with offset, cut to the millisecond; `None` if it is anything else.

@@ -38,6 +38,12 @@ impl Route {
             && (self.queues.is_empty() || self.queues.contains(&alert.cause.queue))
             && (self.rules.is_empty() || self.rules.contains(&alert.cause.rule))
             && (kind != Kind::Resolved || self.resolved)
+            // Information for the agent of a contact is shown on the agent's page; it is others' matter when it escalates,
+            // or where the target asks for it by name.
+            && (alert.first_role().is_some()
+                || severity > Severity::Info
+                || alert.escalations > 0
+                || self.rules.contains(&alert.cause.rule))
     }
 }
 

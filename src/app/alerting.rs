@@ -23,7 +23,7 @@ use crate::event::{Event, Role};
 use crate::facts::{ALERTS, Table};
 use crate::metrics::Stats;
 use crate::roster::{People, Roster};
-use crate::rules::{Rules, Signal};
+use crate::rules::{Rules, Signal, Surging};
 use crate::serve;
 use crate::time::{Clock, MINUTE, Millis, format_time};
 
@@ -53,6 +53,8 @@ pub(super) struct Alerting {
     people: Arc<ArcSwap<People>>,
     /// The rules in force, which every task goes by.
     pub(super) rules: Arc<ArcSwap<Rules>>,
+    /// Surges that go on, as they were looked at last.
+    pub(super) surges: ArcSwap<Vec<Surging>>,
     pub(super) clock: Arc<dyn Clock>,
     context: Arc<Context>,
     said: mpsc::Sender<Said>,
@@ -121,6 +123,7 @@ impl Alerting {
             roster: ArcSwap::from_pointee(roster),
             people,
             rules: Arc::new(ArcSwap::new(rules)),
+            surges: ArcSwap::default(),
             clock,
             context,
             said,
@@ -264,6 +267,9 @@ impl Alerting {
                 && is(&wanted.id, &cause.id)
                 && is(&wanted.queue, &cause.queue)
                 && is(&wanted.agent, &cause.agent_id)
+                && wanted.told.as_ref().is_none_or(|person| {
+                    cause.notify == "agent" && (person.is_empty() || alert.notified.contains(person))
+                })
                 && is(&wanted.rule, &cause.rule)
         };
         let mut alerts: Vec<&Alert> = desk.alerts().filter(fits).collect();

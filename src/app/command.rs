@@ -9,7 +9,9 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, convert, demo, doors, duty, forecast, lexicons, replay, settings, sql, text, users};
+use super::{
+    Failure, backtest, convert, demo, doors, duty, forecast, lexicons, replay, settings, sql, text, users,
+};
 use crate::config::Config;
 use crate::deliver::Post;
 use crate::event::Speaker;
@@ -195,6 +197,27 @@ enum Command {
         #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
         format: String,
     },
+    /// Runs alert rules over the stored history: hits, hits a day, samples, and how two files of rules differ.
+    Backtest {
+        /// The file of rules.
+        #[arg(long, value_name = "FILE")]
+        rules: PathBuf,
+        /// Another file of rules, to be compared with.
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+        /// From this time on (RFC 3339); by default from the first event.
+        #[arg(long, value_parser = time, value_name = "T")]
+        since: Option<Millis>,
+        /// Up to this time (RFC 3339); by default to the last event.
+        #[arg(long, value_parser = time, value_name = "T")]
+        until: Option<Millis>,
+        /// Samples of each rule.
+        #[arg(long, default_value_t = 3, value_name = "N")]
+        samples: usize,
+        /// How the hits are written.
+        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json"])]
+        format: String,
+    },
     /// Reads texts as messages are read: what they score, why, and how well that tells labels apart.
     Text {
         #[command(subcommand)]
@@ -354,13 +377,13 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             for warning in &config.warnings {
                 eprintln!("{}", warning.as_warning());
             }
-            lexicons::read(&config.lexicons)?;
+            let reader = lexicons::read(&config.lexicons)?;
             settings::consumer(&config)?;
             if let Some(users) = &config.users {
                 doors::read_users(std::path::Path::new(users))?;
             }
             let books = duty::read(&config).map_err(|faults| Failure::of_faults(&faults))?;
-            for warning in duty::warnings(&config, &books, SystemClock.now()) {
+            for warning in duty::warnings(&config, &books, reader.categories(), SystemClock.now()) {
                 eprintln!("{}", warning.as_warning());
             }
             for target in settings::targets(&config) {
@@ -406,6 +429,11 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                     text::eval(&reader, &path, &target, against.as_deref(), speaker)
                 }
             }
+        }
+        Command::Backtest { rules, against, since, until, samples, format } => {
+            let config = load(vec![])?;
+            let asked = backtest::Asked { rules, against, since, until, samples };
+            runtime()?.block_on(backtest::backtest(&config, &asked, &format))
         }
         Command::Replay { records, paths } => {
             let source = records.source()?;

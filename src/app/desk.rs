@@ -181,18 +181,19 @@ impl Loop {
         let mut more = Vec::new();
         for signal in signals {
             match signal {
-                Signal::Ended { subject, time, lowest } => {
-                    self.fleet.contact_ended(&subject, time, lowest, &mut more);
+                Signal::Ended { subject, time, lowest, talk_ms } => {
+                    self.fleet.contact_ended(&subject, time, lowest, talk_ms, &mut more);
                 }
                 signal => more.push(signal),
             }
         }
+        let rules = self.alerting.rules.load_full();
         let mut desk = self.alerting.desk();
         for signal in more {
             match signal {
                 Signal::Raised(raised) => {
                     let id = raised.id.clone();
-                    let new = desk.raise(Cause::from(*raised), &roster, now);
+                    let new = desk.raise(advised(Cause::from(*raised), &rules), &roster, now);
                     if let (Some(read), false) = (read, new.is_empty()) {
                         self.read_at.insert(id, read);
                     }
@@ -323,11 +324,13 @@ impl Loop {
         if wanted && self.board.health().ready {
             let (summary, stats) = (self.board.summary(), self.board.stats());
             let gauges = self.gauges(&summary, &stats, now);
+            let surges = self.alerting.surges.load_full();
             let figures = Figures {
                 now,
                 slot_ms: summary.slot.map_or(0, |slot| slot.length_ms()),
                 series: series(&summary, &self.config, now),
                 gauges,
+                surges: &surges,
             };
             self.fleet.tick(&figures, &mut signals);
         }
@@ -362,7 +365,16 @@ impl Loop {
     }
 }
 
-fn series<'s>(summary: &'s Summary, config: &'s Config, now: Millis) -> Vec<SeriesFigures<'s>> {
+/// With what the centre advises in such a case.
+pub(super) fn advised(mut cause: Cause, rules: &Rules) -> Cause {
+    let categories: Vec<&str> = cause.evidence.iter().map(|quote| &*quote.category).collect();
+    if let Some(text) = rules.advice_for(&cause.rule, &cause.queue, &categories) {
+        (cause.advice, cause.advice_zh) = (text.en.clone(), text.zh.clone());
+    }
+    cause
+}
+
+pub(super) fn series<'s>(summary: &'s Summary, config: &'s Config, now: Millis) -> Vec<SeriesFigures<'s>> {
     let one = |(key, series): (&'s crate::window::SeriesKey, &'s crate::window::Series)| {
         let mut windows: Vec<(&'static str, &'s crate::kpi::Totals)> =
             ROLLING.iter().map(|window| window.name).zip(&series.rolling).collect();

@@ -23,6 +23,9 @@ pub(super) struct Books {
     pub(super) people: Arc<People>,
 }
 
+/// The category that the shipped rules leave to a centre's own list of what agents must not say.
+const OWN_CATEGORY: &str = "forbidden";
+
 /// One kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Book {
@@ -45,7 +48,7 @@ impl Book {
 
     fn paths(self, config: &Config) -> Vec<&str> {
         match self {
-            Book::Rules => config.rules.iter().map(String::as_str).collect(),
+            Book::Rules => config.rules.iter().chain(&config.advice).map(String::as_str).collect(),
             Book::Roster => config.roster.as_deref().into_iter().collect(),
             Book::People => config.people.as_deref().into_iter().collect(),
         }
@@ -72,7 +75,12 @@ pub(super) fn read(config: &Config) -> Result<Books, Vec<Fault>> {
 }
 
 /// What can be started with, but was hardly meant: gaps and overlaps of the roster, a fallback that nobody knows.
-pub(super) fn warnings(config: &Config, books: &Books, now: crate::time::Millis) -> Vec<Fault> {
+pub(super) fn warnings(
+    config: &Config,
+    books: &Books,
+    categories: &[Arc<str>],
+    now: crate::time::Millis,
+) -> Vec<Fault> {
     let known = books.roster.unknown_people(&books.people);
     let found = books.roster.check(&books.people, now).into_iter().filter(|fault| !known.contains(fault));
     let mut warnings: Vec<Fault> = found.map(of_roster).collect();
@@ -82,6 +90,19 @@ pub(super) fn warnings(config: &Config, books: &Books, now: crate::time::Millis)
         line: None,
         message: format!("`{id}` is not among the people"),
         hint: Some("add a line to the file of `people`".to_owned()),
+    }));
+    // A category that no word list has is one that is never heard.
+    let of_rules = books.rules.categories().filter(|(_, asked)| {
+        *asked != OWN_CATEGORY && !categories.iter().any(|category| **category == **asked)
+    });
+    warnings.extend(of_rules.map(|(rule, category)| Fault {
+        file: "rules".to_owned(),
+        line: None,
+        message: format!("rule `{rule}`: no word list has the category `{category}`"),
+        hint: Some(format!(
+            "there are `{}`",
+            categories.iter().map(|category| &**category).collect::<Vec<_>>().join("`, `")
+        )),
     }));
     if config.roster.is_some() && config.alerts.fallback.is_empty() {
         warnings.push(Fault {
@@ -110,21 +131,31 @@ fn text(path: &str, key: &str) -> Result<String, Vec<Fault>> {
 }
 
 pub(super) fn read_rules(config: &Config) -> Result<Arc<Rules>, Vec<Fault>> {
+    read_rule_files(&config.rules, &config.advice, config.timezone)
+}
+
+/// The rules of these files (of none: the shipped ones), with this advice.
+pub(super) fn read_rule_files(
+    paths: &[String],
+    advice: &[String],
+    zone: chrono_tz::Tz,
+) -> Result<Arc<Rules>, Vec<Fault>> {
     let mut files = Vec::new();
     let mut faults = Vec::new();
-    for path in &config.rules {
-        match text(path, "rules") {
+    if paths.is_empty() {
+        files.push(("config/rules.toml".to_owned(), rules::SHIPPED.to_owned()));
+    }
+    let rules = paths.iter().map(|path| (path, "rules"));
+    for (path, key) in rules.chain(advice.iter().map(|path| (path, "advice"))) {
+        match text(path, key) {
             Ok(text) => files.push((path.clone(), text)),
             Err(more) => faults.extend(more),
         }
     }
-    if config.rules.is_empty() {
-        files.push(("config/rules.toml".to_owned(), rules::SHIPPED.to_owned()));
-    }
     if !faults.is_empty() {
         return Err(faults);
     }
-    rules::read(&files, config.timezone).map(Arc::new).map_err(|faults| {
+    rules::read(&files, zone).map(Arc::new).map_err(|faults| {
         let fault = |fault: rules::Fault| Fault {
             file: fault.file,
             line: Some(fault.line),

@@ -1,6 +1,7 @@
 //! The only place where rooms meet: builds them, joins them with bounded channels, stops them in order.
 
 mod alerting;
+mod backtest;
 mod board;
 mod command;
 mod commit;
@@ -18,6 +19,7 @@ mod replay;
 mod service;
 mod settings;
 mod sql;
+mod surges;
 mod task;
 mod telling;
 #[cfg(test)]

@@ -169,7 +169,8 @@ impl Service {
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
         tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
-        tokio::spawn(reload_on_signal(alerting, stop.child_token()));
+        tokio::spawn(reload_on_signal(Arc::clone(&alerting), stop.child_token()));
+        tokio::spawn(super::surges::run(Arc::clone(&alerting), Arc::clone(&engine), stop.child_token()));
         tokio::spawn(super::forecast::live::run(
             Arc::clone(&board),
             Arc::clone(&engine),

@@ -64,6 +64,11 @@ pub(super) fn correlate(config: &Config, unordered: bool) -> correlate::Options 
             short_abandon_ms: config.queue_defaults.short_abandon_secs * SECOND,
             department: None,
         },
+        quality: correlate::Quality {
+            answer_ms: config.quality.answer_secs * SECOND,
+            greeting_ms: config.quality.greeting_secs * SECOND,
+            self_service_queues: config.quality.self_service_queues.clone(),
+        },
         keep_events: config.lake.events,
         unordered,
     }

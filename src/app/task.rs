@@ -139,7 +139,7 @@ pub(super) struct Task {
 }
 
 /// Tells the window what the correlator saw.
-struct Tell<'w>(&'w mut Window);
+pub(super) struct Tell<'w>(pub(super) &'w mut Window);
 
 impl Observer for Tell<'_> {
     fn contact(&mut self, old: &Rows<'_>, new: &Rows<'_>, counted: i64) -> i64 {
@@ -147,6 +147,9 @@ impl Observer for Tell<'_> {
     }
     fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>) {
         self.0.agent_changed(old, new);
+    }
+    fn overdue(&mut self, rule: correlate::ServiceRule, queue: Option<&str>) {
+        self.0.overdue(rule, queue);
     }
     fn heard(&mut self, heard: &correlate::Heard) {
         self.0.heard(heard);
@@ -180,7 +183,7 @@ pub(super) struct Origin {
 }
 
 /// What was read in a message.
-fn read_words(reader: &Reader, event: &Event<'_>) -> Option<Reading> {
+pub(super) fn read_words(reader: &Reader, event: &Event<'_>) -> Option<Reading> {
     let found = reader.read(event.text.as_deref()?, event.speaker?);
     let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     let hit = |hit: text::Hit| rules::Hit {

@@ -51,6 +51,8 @@ pub struct Config {
     pub sql: Sql,
     /// What holds for queues that do not say otherwise.
     pub queue_defaults: QueueDefaults,
+    /// What quality goes by.
+    pub quality: Quality,
     /// The queues that are listed, by name; what they leave open is filled from `queue_defaults`.
     pub queues: BTreeMap<String, Queue>,
     /// What is expected of the days to come.
@@ -63,6 +65,8 @@ pub struct Config {
     pub lexicons: Vec<String>,
     /// Files of rules; none: the shipped ones.
     pub rules: Vec<String>,
+    /// Files with the centre's own advice.
+    pub advice: Vec<String>,
     /// The roster, CSV.
     pub roster: Option<String>,
     /// The people who can be told, CSV.
@@ -150,6 +154,17 @@ pub struct Sql {
     pub memory_mib: i64,
     /// Queries that run at once.
     pub max_concurrent: i64,
+}
+
+/// What quality goes by. Numbers are in the units of their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quality {
+    /// After how long a customer was left waiting on one question.
+    pub answer_secs: i64,
+    /// Within how long after the answer an agent greets.
+    pub greeting_secs: i64,
+    /// Queues of machines, to which agents must not pass customers.
+    pub self_service_queues: Vec<String>,
 }
 
 /// What holds for queues that do not say otherwise.
@@ -341,6 +356,16 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         defaults
     };
     let queues = read_queues(root.sections("queue"), queue_defaults, keys);
+    let quality = {
+        let mut section = root.section("quality");
+        let quality = Quality {
+            answer_secs: section.integer("answer_secs", 1..=SECS_MAX),
+            greeting_secs: section.integer("greeting_secs", 0..=SECS_MAX),
+            self_service_queues: texts(section.text_list("self_service_queues")),
+        };
+        section.finish(keys);
+        quality
+    };
     let forecast = read_forecast(root.section("forecast"), keys);
     let lake = read_lake(root.section("lake"), keys);
     let lexicons = root.text_list("lexicons");
@@ -351,6 +376,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         metrics
     };
     let rules = texts(root.text_list("rules"));
+    let advice = texts(root.text_list("advice"));
     let mut path = |key| Some(root.text(key)).filter(|path| !path.is_empty());
     let (roster, people) = (path("roster"), path("people"));
     let notify = read_notify(root.sections("notify"), keys);
@@ -371,12 +397,14 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         audit_dir,
         sql,
         queue_defaults,
+        quality,
         queues,
         forecast,
         lake,
         metrics,
         lexicons,
         rules,
+        advice,
         roster,
         people,
         notify,

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::agents::{Agent, Taken};
 use super::dossiers::{About, Dossier};
+use super::findings::{ServiceRule, Whole};
 use super::fold::{fold, fold_both};
 use super::json::rows_json;
 use super::log::{Appended, Hashes, Log};
@@ -48,6 +49,9 @@ pub trait Observer {
 
     /// An agent's state in force was `old` and is `new`.
     fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>);
+
+    /// A promise was not kept by its due time, or nobody called back about a complaint by its deadline; each is told once.
+    fn overdue(&mut self, _rule: ServiceRule, _queue: Option<&str>) {}
 
     /// A new message was read; each is told once.
     fn heard(&mut self, _heard: &Heard) {}
@@ -110,6 +114,8 @@ pub struct Correlator {
     dirty_agents: Vec<Box<str>>,
     pub(super) dossiers: HashMap<(About, Box<str>), Dossier>,
     dirty_dossiers: Vec<(About, Box<str>)>,
+    /// When promises and complaints are overdue, the earliest first.
+    due: BinaryHeap<Reverse<(Millis, About, Box<str>)>>,
     sweep_at: Millis,
     forgotten: Hashes,
     /// Forgotten contacts by the hour of the watermark at which they were forgotten.
@@ -143,6 +149,7 @@ impl Correlator {
             dirty_agents: Vec::new(),
             dossiers: HashMap::new(),
             dirty_dossiers: Vec::new(),
+            due: BinaryHeap::new(),
             sweep_at: Millis::MIN,
             forgotten: Hashes::default(),
             forgotten_by_hour: BTreeMap::new(),
@@ -402,10 +409,42 @@ impl Correlator {
         for (about, key) in std::mem::take(&mut self.dirty_dossiers) {
             if let Some(dossier) = self.dossiers.get_mut(&(about, key.clone())) {
                 dossier.write(about, &key, &mut self.slots, facts);
+                if let Some((_, due, false)) = dossier.due(about, self.slots.grid()) {
+                    self.due.push(Reverse((due, about, key)));
+                }
             }
         }
+        self.tell_overdue(watermark, observer);
         if watermark >= self.sweep_at {
             self.sweep(watermark);
+        }
+    }
+
+    /// Tells once of each promise and complaint that was not seen to in time.
+    fn tell_overdue(&mut self, watermark: Millis, observer: &mut impl Observer) {
+        while self.due.peek().is_some_and(|Reverse((at, ..))| *at < watermark) {
+            let Some(Reverse((at, about, key))) = self.due.pop() else { break };
+            let Some(dossier) = self.dossiers.get_mut(&(about, key)) else { continue };
+            // What has been put off, or seen to in time after all, is another matter.
+            let due = dossier.due(about, self.slots.grid());
+            if let Some((rule, due, false)) = due
+                && due == at
+                && !std::mem::replace(&mut dossier.told, true)
+            {
+                observer.overdue(rule, dossier.queue());
+            }
+        }
+    }
+
+    /// Notes, after a restart, what is still to fall due; of what was overdue before, nothing is told again.
+    pub(super) fn await_due(&mut self) {
+        let watermark = self.watermark();
+        for ((about, key), dossier) in &mut self.dossiers {
+            let Some((_, due, false)) = dossier.due(*about, self.slots.grid()) else { continue };
+            dossier.told = due < watermark;
+            if !dossier.told {
+                self.due.push(Reverse((due, *about, key.clone())));
+            }
         }
     }
 
@@ -445,9 +484,7 @@ impl Correlator {
                 written = 0;
             }
             if closed {
-                facts.contacts.push(&new.rows.contact);
-                new.rows.legs.iter().for_each(|leg| facts.legs.push(leg));
-                new.rows.handlings.iter().for_each(|handling| facts.handlings.push(handling));
+                push_rows(&new.rows, slots, facts);
                 written = log.count;
             }
         }
@@ -619,9 +656,7 @@ impl Correlator {
                     leg.in_time = Some(false);
                 }
             }
-            facts.contacts.push(&rows.contact);
-            rows.legs.iter().for_each(|leg| facts.legs.push(leg));
-            rows.handlings.iter().for_each(|handling| facts.handlings.push(handling));
+            push_rows(&rows, &mut self.slots, facts);
         }
         for (agent_id, agent) in &self.agents {
             if let Some(row) = agent.open_row(agent_id, &mut self.slots) {
@@ -667,6 +702,24 @@ impl Contact {
             && self.written == 0
             && settled > 0
             && (now - settled) * GROWTH < now
+    }
+}
+
+/// Adds the rows of a contact.
+fn push_rows(rows: &Rows<'_>, slots: &mut SlotCache, facts: &mut Facts) {
+    let contact = &rows.contact;
+    facts.contacts.push(contact);
+    rows.legs.iter().for_each(|leg| facts.legs.push(leg));
+    rows.handlings.iter().for_each(|handling| facts.handlings.push(handling));
+    for (at, finding) in rows.findings.iter().enumerate() {
+        let whole = Whole {
+            contact_id: contact.contact_id.unwrap_or_default(),
+            channel: contact.channel,
+            customer_id: contact.customer_id,
+            revision: contact.revision,
+            number: at as i64 + 1,
+        };
+        finding.row(&whole, slots, |row| facts.findings.push(row));
     }
 }
 

@@ -6,9 +6,10 @@
 
 use std::cmp::Ordering;
 
+use super::findings::ServiceRule;
 use crate::event::{Event, Kind, Text, Verdict};
 use crate::facts::{ComplaintRow, Facts, PromiseRow, ShiftRow, SurveyRow};
-use crate::time::{Millis, SlotCache};
+use crate::time::{Grid, Millis, SlotCache};
 
 /// What a dossier is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,7 +48,12 @@ pub(super) struct Dossier {
     /// Events whose id another event carries that comes before them in order.
     pub(super) shadowed: Vec<Event<'static>>,
     pub(super) dirty: bool,
+    /// That it is overdue has been told.
+    pub(super) told: bool,
 }
+
+/// Days after its opening, and the minute of that day, by which the team lead calls back about a complaint.
+const CALL_BACK: (i64, i64) = (1, 17 * 60);
 
 /// The order of a dossier's events. Of events with one id the whole content decides at last, so that it is the same
 /// one that counts in whatever order they came.
@@ -102,6 +108,32 @@ impl Dossier {
             About::Promise => facts.promises.push(&self.promise(key, slots)),
             About::Shift => facts.shifts.push(&self.shift(key, slots)),
         }
+    }
+
+    /// When a promise is due, or a complaint must have been called back about; and whether that was done in time. `None`
+    /// where nothing is due.
+    pub(super) fn due(&self, about: About, grid: &Grid) -> Option<(ServiceRule, Millis, bool)> {
+        let in_time = |kinds: &[Kind], due| {
+            let done = kinds.iter().filter_map(|kind| self.first_of(*kind)).min();
+            done.is_some_and(|done| done <= due)
+        };
+        match about {
+            About::Promise => {
+                let due = self.last(|event| event.due)?;
+                Some((ServiceRule::PromiseBroken, due, in_time(&[Kind::PromiseKept], due)))
+            }
+            About::Complaint => {
+                let due = grid.clock(self.first_of(Kind::ComplaintOpened)?, CALL_BACK.0, CALL_BACK.1)?;
+                let done = [Kind::ComplaintContacted, Kind::ComplaintWithdrawn];
+                Some((ServiceRule::ComplaintLate, due, in_time(&done, due)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The queue of its row.
+    pub(super) fn queue(&self) -> Option<&str> {
+        self.first(|event| event.queue.as_deref())
     }
 
     fn first<'a, T>(&'a self, field: impl Fn(&'a Event<'static>) -> Option<T>) -> Option<T> {

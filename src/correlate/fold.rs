@@ -10,6 +10,7 @@
 
 use smallvec::SmallVec;
 
+use super::findings::Judged;
 use super::flags::Flags;
 use super::log::{Entry, Log};
 use super::options::Options;
@@ -38,21 +39,21 @@ struct Leg<'a> {
     flags: Flags,
 }
 
-struct Talk<'a> {
+pub(super) struct Talk<'a> {
     leg: Option<usize>,
     channel: Option<Channel>,
-    queue: Option<&'a str>,
+    pub(super) queue: Option<&'a str>,
     department: Option<&'a str>,
-    agent: Option<&'a str>,
-    started_at: Millis,
+    pub(super) agent: Option<&'a str>,
+    pub(super) started_at: Millis,
     dial_ms: i64,
     held_since: Option<Millis>,
     hold_ms: i64,
     holds: i64,
-    ended_at: Option<Millis>,
+    pub(super) ended_at: Option<Millis>,
     wrapped_at: Option<Millis>,
-    passed_to: Option<&'a str>,
-    ended_by: Option<EndedBy>,
+    pub(super) passed_to: Option<&'a str>,
+    pub(super) ended_by: Option<EndedBy>,
     flags: Flags,
 }
 
@@ -232,7 +233,7 @@ pub(super) fn fold<'a>(
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> Folded<'a> {
-    let whole = Whole { key, keywords: log.keywords(upto), revision: log.count_upto(upto) };
+    let whole = Whole { key, log, keywords: log.keywords(upto), revision: log.count_upto(upto) };
     fold_events(whole, log.events(upto).first(usize::MAX), watermark, options, slots)
 }
 
@@ -250,12 +251,12 @@ pub(super) fn fold_both<'a>(
     let old = match older {
         _ if before.0 == 0 => Folded { rows: Rows::default(), deadline: None },
         Some(older) => {
-            let whole = Whole { key, keywords: log.keywords(before.0), revision: older as u32 };
+            let whole = Whole { key, log, keywords: log.keywords(before.0), revision: older as u32 };
             fold_events(whole, events.first(older), before.1, options, slots)
         }
         None => fold(key, log, before.0, before.1, options, slots),
     };
-    let whole = Whole { key, keywords: log.keywords(log.bytes.len()), revision: log.count };
+    let whole = Whole { key, log, keywords: log.keywords(log.bytes.len()), revision: log.count };
     (old, fold_events(whole, events.first(usize::MAX), watermark, options, slots))
 }
 
@@ -263,6 +264,8 @@ pub(super) fn fold_both<'a>(
 struct Whole<'a> {
     /// Its id.
     key: &'a str,
+    /// Where the texts of its events are.
+    log: &'a Log,
     /// What was found in its messages.
     keywords: Option<&'a str>,
     /// Entries of its log.
@@ -271,7 +274,7 @@ struct Whole<'a> {
 
 /// The rows that these events make, which come in the contact's order.
 fn fold_events<'a>(
-    Whole { key, keywords, revision }: Whole<'a>,
+    Whole { key, log, keywords, revision }: Whole<'a>,
     events: impl Iterator<Item = Entry<'a>> + Clone,
     watermark: Millis,
     options: &'a Options,
@@ -482,6 +485,20 @@ fn fold_events<'a>(
     contact.sentiment_lowest = customer.lowest();
     contact.sentiment_agent = agent.value();
     contact.keywords = keywords.filter(|_| messages > 0);
+    // Without a talk and without words no rule of service can be broken.
+    if messages > 0 || !course.talks.is_empty() {
+        let departments: SmallVec<[Option<&str>; 2]> =
+            rows.handlings.iter().map(|handling| handling.department).collect();
+        let judged = Judged {
+            quality: &options.quality,
+            channel: contact_channel,
+            talks: &course.talks,
+            departments: &departments,
+            last_queue: course.last_queue,
+            log,
+        };
+        rows.findings = judged.findings(events.clone());
+    }
     contact.first_response_ms = course.talks.first().and_then(|talk| {
         let replies = events.filter(|event| {
             event.kind == Kind::Message && event.is_final && event.speaker() == Some(Speaker::Agent)

@@ -41,7 +41,19 @@ pub(super) fn rows_json(rows: &Rows<'_>) -> String {
         text(&mut out, "anomalies", handling.anomalies);
         out.push('}');
     }
-    out.push_str("]}");
+    out.push(']');
+    if !rows.findings.is_empty() {
+        key(&mut out, "findings");
+        out.push('[');
+        for finding in &rows.findings {
+            open(&mut out);
+            text(&mut out, "rule", Some(finding.rule.as_str()));
+            time(&mut out, "time", Some(finding.time));
+            out.push('}');
+        }
+        out.push(']');
+    }
+    out.push('}');
     out
 }
 

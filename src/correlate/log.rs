@@ -15,6 +15,7 @@ use hashbrown::{HashMap, HashSet, HashTable};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::marks::{self, Marks};
 use super::words::Words;
 use crate::event::{BotOutcome, Channel, Direction, EndedBy, Event, Kind, LeaveReason, Speaker};
 use crate::time::Millis;
@@ -52,6 +53,8 @@ const UTTERANCE: u32 = 1 << 14;
 const RECORD: u32 = 1 << 15;
 /// Words: the score of a message, its beginning and its end.
 const WORDS: u32 = 1 << 16;
+/// What its words mean to quality: flags, a hash, phrases.
+const MARKS: u32 = 1 << 17;
 
 /// Finds entries of a long log.
 #[derive(Debug, Default, Clone)]
@@ -97,7 +100,7 @@ pub(super) type Hashes = HashSet<u64, BuildHasherDefault<Ready>>;
 pub(super) struct Entry<'a> {
     pub(super) time: Millis,
     pub(super) kind: Kind,
-    id: Id<'a>,
+    pub(super) id: Id<'a>,
     pub(super) queue: Option<&'a str>,
     pub(super) department: Option<&'a str>,
     pub(super) agent: Option<&'a str>,
@@ -119,6 +122,8 @@ pub(super) struct Entry<'a> {
     pub(super) score: Option<i16>,
     head: &'a str,
     tail: &'a str,
+    /// What its words mean to quality.
+    pub(super) marks: Marks<'a>,
 }
 
 impl Entry<'_> {
@@ -217,15 +222,15 @@ impl<'a> Events<'a> {
 }
 
 /// An event's id as it is stored: bytes of the text, or the 16 bytes of a canonical UUID.
-#[derive(Debug, Clone, Copy)]
-struct Id<'a> {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Id<'a> {
     uuid: bool,
     bytes: &'a [u8],
 }
 
 impl<'a> Id<'a> {
     /// The id's text, for order among events of the same time and kind.
-    fn text(self) -> Cow<'a, [u8]> {
+    pub(super) fn text(self) -> Cow<'a, [u8]> {
         if !self.uuid {
             return Cow::Borrowed(self.bytes);
         }
@@ -452,6 +457,14 @@ impl Log {
                 values.extend_from_slice(edge.as_bytes());
             }
         }
+        if let Some(words) = words.filter(|words| words.has_marks()) {
+            mask |= MARKS;
+            let mut place = |text: &str| {
+                let symbol = self.intern(text);
+                (symbol.at, symbol.len)
+            };
+            marks::write(words, &mut place, &mut values);
+        }
         // Last: `has_final` looks for it at the end.
         if let Some(utterance) = event.utterance.as_deref() {
             mask |= UTTERANCE;
@@ -481,6 +494,13 @@ impl Log {
         if last.len as usize == text.len() && self.strings.get(at..at + text.len()) == Some(text) {
             return last;
         }
+        let symbol = self.intern(text);
+        self.last[field as usize] = symbol;
+        symbol
+    }
+
+    /// The place of a text among the strings.
+    fn intern(&mut self, text: &str) -> Symbol {
         let found = if self.strings.len() <= SEARCH_STRINGS_TO { self.strings.find(text) } else { None };
         let at = found.unwrap_or_else(|| {
             let end = self.strings.len();
@@ -490,9 +510,7 @@ impl Log {
             self.strings.push_str(text);
             end
         });
-        let symbol = Symbol { at: at as u32, len: text.len() as u32 };
-        self.last[field as usize] = symbol;
-        symbol
+        Symbol { at: at as u32, len: text.len() as u32 }
     }
 
     /// The events in the contact's order (time, rank, id), each id once. `upto` limits the log to its
@@ -683,6 +701,7 @@ impl Log {
                 rest = after;
             }
         }
+        let marks = if mask & MARKS != 0 { marks::read(rest) } else { Marks::default() };
         let [queue, department, agent, customer, tier, label, to] = texts;
         Entry {
             time: self.base.wrapping_add(raw.time),
@@ -705,6 +724,7 @@ impl Log {
             score,
             head: edges[0],
             tail: edges[1],
+            marks,
         }
     }
 }
@@ -808,7 +828,7 @@ fn next_raw<'a>(bytes: &mut &'a [u8]) -> Option<Raw<'a>> {
     Some(Raw { kind, id: Id { uuid, bytes: id }, time: unzigzag(time), rest })
 }
 
-fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
+pub(super) fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -819,7 +839,7 @@ fn put<A: smallvec::Array<Item = u8>>(out: &mut SmallVec<A>, mut value: u64) {
 /// Reads what [`put`] wrote. Bytes that end too early read as what is there: a snapshot's checksum
 /// has been checked before, so this only keeps the function total.
 #[inline]
-fn get(bytes: &[u8]) -> (u64, &[u8]) {
+pub(super) fn get(bytes: &[u8]) -> (u64, &[u8]) {
     // Most numbers take one byte.
     match bytes {
         [byte, rest @ ..] if *byte < 0x80 => (u64::from(*byte), rest),

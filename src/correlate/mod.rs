@@ -12,10 +12,12 @@
 mod agents;
 mod correlator;
 mod dossiers;
+mod findings;
 mod flags;
 mod fold;
 mod json;
 mod log;
+mod marks;
 mod options;
 mod rows;
 mod state;
@@ -24,7 +26,8 @@ mod tests;
 mod words;
 
 pub use correlator::{Applied, Correlator, Counts, Observer};
-pub use options::{Options, QueueRules};
+pub use findings::{Finding, ServiceRule};
+pub use options::{Options, Quality, QueueRules};
 pub use rows::Rows;
 pub use state::State;
 pub use words::Heard;

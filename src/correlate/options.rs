@@ -16,6 +16,17 @@ pub struct QueueRules {
     pub department: Option<String>,
 }
 
+/// What quality goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quality {
+    /// A customer who has waited this long on one question was left waiting, ms.
+    pub answer_ms: Millis,
+    /// A greeting comes this soon after the answer, or with the agent's first words, ms.
+    pub greeting_ms: Millis,
+    /// Queues of machines, to which agents must not pass customers.
+    pub self_service_queues: Vec<String>,
+}
+
 /// The rules of the correlator.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -34,6 +45,8 @@ pub struct Options {
     pub queues: HashMap<String, QueueRules>,
     /// Every other queue.
     pub defaults: QueueRules,
+    /// What quality goes by.
+    pub quality: Quality,
     /// Whether the raw events are kept in the table `events`.
     pub keep_events: bool,
     /// Forgets no contact: for input that is not in time order and that ends (a replay of unordered files).

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::findings::Finding;
 use crate::facts::{ContactRow, HandlingRow, LegRow};
 use crate::time::Millis;
 
@@ -14,6 +15,8 @@ pub struct Rows<'a> {
     pub legs: SmallVec<[LegRow<'a>; 2]>,
     /// Its handlings, in order; `handlings[i].handling == i + 1`. One that goes on has no `wrapped_at`.
     pub handlings: SmallVec<[HandlingRow<'a>; 2]>,
+    /// The service rules that were broken, in the order of their times.
+    pub findings: Vec<Finding<'a>>,
     /// When the contact closed; `None` while anything of it is open.
     pub closed_at: Option<Millis>,
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::findings::{ServiceRule, sameness};
 use super::log::Log;
 use crate::event::{Event, Kind, Speaker};
 use crate::text::{Reader, Reading, Scratch};
@@ -18,6 +19,8 @@ const CUT_MS: Millis = 10 * SECOND;
 const KEYWORDS_MAX: usize = 64;
 /// How much a new utterance moves the running sentiment.
 const RUNNING: f64 = 0.3;
+/// Phrases of one message that break a rule of service and are kept.
+const PHRASES_MAX: usize = 16;
 /// Scores are kept as whole numbers of this.
 const PER: f64 = 1000.0;
 
@@ -31,6 +34,54 @@ pub(super) struct Words {
     /// The beginning of the text that may end a phrase, and the end that may begin one.
     pub(super) head: String,
     pub(super) tail: String,
+    /// The agent greets, or says good-bye.
+    pub(super) greets: bool,
+    pub(super) parts: bool,
+    /// A hash of what the customer says (see [`sameness`]).
+    pub(super) same: Option<u32>,
+    /// Phrases that break a rule of service.
+    pub(super) phrases: Vec<Phrase>,
+}
+
+/// A phrase in a message; places are bytes of its text.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Phrase {
+    pub(super) category: Arc<str>,
+    pub(super) phrase: Arc<str>,
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+impl Words {
+    /// Whether they mean anything to quality.
+    pub(super) fn has_marks(&self) -> bool {
+        self.greets || self.parts || self.same.is_some() || !self.phrases.is_empty()
+    }
+
+    /// Notes what the words mean to quality.
+    fn mark(&mut self, reading: &Reading, speaker: Speaker) {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        for hit in reading.hits.iter().filter(|hit| !hit.negated) {
+            match (speaker, &*hit.category) {
+                (Speaker::Agent, "greeting") => self.greets = true,
+                (Speaker::Agent, "farewell") => self.parts = true,
+                (_, category) if ServiceRule::of_category(category, speaker).is_some() => {
+                    // Variants of one phrase often overlap; the place is found once.
+                    let overlaps =
+                        |known: &Phrase| place(hit.start) < known.end && place(hit.end) > known.start;
+                    if self.phrases.len() < PHRASES_MAX && !self.phrases.iter().any(overlaps) {
+                        self.phrases.push(Phrase {
+                            category: Arc::clone(&hit.category),
+                            phrase: Arc::clone(&hit.phrase),
+                            start: place(hit.start),
+                            end: place(hit.end),
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// What one new message said, for those who count.
@@ -79,7 +130,12 @@ impl Ear {
             keywords: None,
             head: head.to_owned(),
             tail: tail.to_owned(),
+            ..Words::default()
         };
+        words.mark(&self.reading, speaker);
+        if speaker == Speaker::Customer {
+            words.same = sameness(reader.normalised(&self.scratch));
+        }
         let mut found = BTreeSet::new();
         for hit in self.reading.hits.iter().filter(|hit| !hit.negated) {
             if found.insert(format!("{}:{}", hit.category, hit.phrase)) {

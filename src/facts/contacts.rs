@@ -1,4 +1,4 @@
-//! What the correlator makes of a contact: `contacts`, `legs`, `handlings`, `messages`.
+//! What the correlator makes of a contact: `contacts`, `legs`, `handlings`, `messages`, `contact_findings`.
 
 use super::table_macro as table;
 
@@ -198,6 +198,49 @@ table! {
         sentiment: Float,
         /// Phrases that were found, as category:phrase separated by semicolons.
         hits: Text,
+        /// The centre's date of time.
+        date: Date,
+    }
+}
+
+table! {
+    /// One service rule that was broken in a contact, with its place in the transcript. The view `findings` has these, and
+    /// promises and complaints that are overdue.
+    CONTACT_FINDINGS = "contact_findings", row FindingRow, builder FindingRows, key ["contact_id", "finding"], written PerContact {
+        /// The contact.
+        contact_id: Text,
+        /// 1 for the first finding of the contact.
+        finding: Int,
+        /// The rule: forbidden_phrase, internal_information, urging_hang_up, repeated_question, left_waiting, no_greeting, no_farewell, agent_hung_up or handed_to_ivr.
+        rule: Text,
+        /// When it was broken.
+        time: Time,
+        /// The contact's channel.
+        channel: Text,
+        /// The queue of the talk.
+        queue: Text,
+        /// The department of the talk.
+        department: Text,
+        /// The agent.
+        agent_id: Text,
+        /// The customer.
+        customer_id: Text,
+        /// The message in which it was broken, as `messages.id`: the first one after a missing greeting, the last one before a missing farewell, the question that was not answered; NULL where no message is the place.
+        message_id: Text,
+        /// Who said that message.
+        speaker: Text,
+        /// The category of the phrase; NULL where no phrase was the cause.
+        category: Text,
+        /// The phrase, as the word list writes it.
+        phrase: Text,
+        /// First byte of the phrase in the message's text.
+        start: Int,
+        /// First byte behind it.
+        end: Int,
+        /// How long the customer was left waiting, or how long after the first time a question was put again, milliseconds.
+        lasted_ms: Int,
+        /// The contact's revision.
+        revision: Int,
         /// The centre's date of time.
         date: Date,
     }

@@ -323,6 +323,8 @@ facts! {
     handlings: HandlingRows = HANDLINGS,
     /// Messages.
     messages: MessageRows = MESSAGES,
+    /// Broken service rules of contacts.
+    findings: FindingRows = CONTACT_FINDINGS,
     /// Agent-state intervals.
     agent_states: AgentStateRows = AGENT_STATES,
     /// Surveys.

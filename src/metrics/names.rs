@@ -85,6 +85,9 @@ metrics! {
     KEYWORD_HITS Counter "keyword_hits_total" ["category", "speaker", "queue"] "hits"
         "Phrases of the lexicons' categories in messages, negated ones left out; the queue is that of the message, else the one the contact entered last."
 
+    FINDINGS Counter "findings_total" ["rule", "queue"] "findings"
+        "Rules of service that were broken: of contacts when they close, of promises and complaints when they are overdue."
+
     LEGS_WAITING Gauge "legs_waiting" ["queue", "channel"] "legs"
         "Legs that wait now."
     LONGEST_WAIT Gauge "longest_wait_seconds" ["queue", "channel"] "seconds"

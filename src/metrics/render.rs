@@ -128,6 +128,9 @@ impl Families {
         for (key, &times) in &summary.keywords {
             self.counter(&names::KEYWORD_HITS, &[&key.category, key.speaker.as_str(), &key.queue], times);
         }
+        for ((rule, queue), &times) in &summary.findings {
+            self.counter(&names::FINDINGS, &[rule.as_str(), queue], times);
+        }
         for (window, moods) in ROLLING.iter().zip(&summary.moods) {
             for (speaker, mood) in Speaker::ALL.iter().zip(moods) {
                 self.gauge_if(&names::ROLLING_SENTIMENT, &[speaker.as_str(), window.name], mood.mean());

@@ -139,10 +139,10 @@ pub(super) const POLICIES: &[Policy] = &[
         raw: &["dossier"],
     },
     Policy {
-        table: "findings",
+        table: "contact_findings",
         rows: related(AGENT, DEPARTMENT, true),
         personal: CUSTOMER,
-        texts: &["text", "quote", "evidence"],
+        texts: &[],
         raw: &[],
     },
     Policy { table: "forecasts", rows: related(&[], DEPARTMENT, false), personal: &[], texts: &[], raw: &[] },

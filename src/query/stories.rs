@@ -1,4 +1,4 @@
-//! Stories of plans and people, asked in SQL; every expected figure is worked out by hand.
+//! Stories of plans, people and words, asked in SQL; every expected figure is worked out by hand.
 
 use super::*;
 use crate::forecast::erlang_c_service_level;
@@ -454,4 +454,114 @@ async fn what_the_bot_could_not_settle() {
     near(&bill["failure_share"], 2.0 / 3.0);
     near(&bill["common_share"], 0.75);
     assert_eq!((&bill["keywords"], &rows[1]["keywords"]), (&json!("fee:乱扣费"), &Value::Null));
+}
+#[tokio::test]
+async fn what_was_broken_is_found_with_its_place_and_counts_for_the_agent() {
+    let mut cut = morning();
+    let mut more = Facts::default();
+    let finding = FindingRow {
+        contact_id: Some("a"),
+        finding: Some(1),
+        rule: Some("forbidden_phrase"),
+        time: Some(at(NINE)),
+        queue: Some("sales"),
+        agent_id: Some("li"),
+        message_id: Some("m1"),
+        phrase: Some("不关我的事"),
+        start: Some(3),
+        end: Some(18),
+        revision: Some(5),
+        ..FindingRow::default()
+    };
+    more.findings.push(&finding);
+    // What a correction has replaced is no finding any more.
+    more.findings.push(&FindingRow { revision: Some(4), rule: Some("no_greeting"), ..finding });
+    more.restatements.push(&RestatementRow {
+        contact_id: Some("a"),
+        old_revision: Some(4),
+        new_revision: Some(5),
+        ..RestatementRow::default()
+    });
+    let promise = |id, due, kept_at: Option<&str>| PromiseRow {
+        promise_id: Some(id),
+        agent_id: Some("li"),
+        queue: Some("sales"),
+        made_at: Some(at(NINE)),
+        due: Some(at(due)),
+        kept_at: kept_at.map(at),
+        revision: Some(1),
+        ..PromiseRow::default()
+    };
+    more.promises.push(&promise("kept", "2026-11-20T01:10:00Z", Some("2026-11-20T01:10:00Z")));
+    more.promises.push(&promise("late", "2026-11-20T01:10:00Z", Some("2026-11-20T01:10:01Z")));
+    more.promises.push(&promise("broken", "2026-11-20T01:20:00Z", None));
+    more.promises.push(&promise("not due", "2026-11-20T01:31:00Z", None));
+    let complaint = |id, opened_at, contacted_at: Option<&str>| ComplaintRow {
+        complaint_id: Some(id),
+        queue: Some("sales"),
+        opened_at: Some(at(opened_at)),
+        contacted_at: contacted_at.map(at),
+        revision: Some(1),
+        ..ComplaintRow::default()
+    };
+    // 17:00 in Shanghai is 9:00 in UTC.
+    more.complaints.push(&complaint("in time", "2026-11-18T01:00:00Z", Some("2026-11-19T09:00:00Z")));
+    more.complaints.push(&complaint("too late", "2026-11-18T01:00:00Z", Some("2026-11-19T09:00:01Z")));
+    more.complaints.push(&complaint("open", "2026-11-18T23:00:00Z", None));
+    cut.memory.extend(more.finish());
+    let engine = engine(cut);
+    let rows = ask(&engine, "SELECT rule, contact_id, message_id, \"start\", \"end\", dossier FROM findings ORDER BY rule, dossier").await;
+    let of = |rule: &str, dossier: &str| json!({ "rule": rule, "contact_id": null, "message_id": null, "start": null, "end": null, "dossier": dossier });
+    assert_eq!(
+        rows,
+        [
+            of("complaint_late", "too late"),
+            json!({ "rule": "forbidden_phrase", "contact_id": "a", "message_id": "m1", "start": 3, "end": 18, "dossier": null }),
+            of("promise_broken", "broken"),
+            of("promise_broken", "late"),
+        ]
+    );
+    let day = ask(&engine, "SELECT agent_id, findings FROM agent_day ORDER BY agent_id").await;
+    assert_eq!(day[0], json!({ "agent_id": "li", "findings": 3 }));
+    assert_eq!(day[1], json!({ "agent_id": "wu", "findings": 0 }));
+}
+
+#[tokio::test]
+async fn words_that_many_say_at_once_are_a_surge() {
+    let mut said = Facts::default();
+    let ids: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
+    let mut next = ids.iter();
+    let mut say = |day: &str, contacts: usize, hits: Option<&'static str>| {
+        for id in next.by_ref().take(contacts) {
+            said.messages.push(&MessageRow {
+                contact_id: Some(id),
+                id: Some(id),
+                time: Some(at(&format!("2026-11-{day}T01:05:00Z"))),
+                speaker: Some("customer"),
+                sentiment: Some(-0.5),
+                hits,
+                is_final: Some(true),
+                ..MessageRow::default()
+            });
+        }
+    };
+    // On two days before, two in all at this time of the day: one is usual.
+    say("18", 20, None);
+    say("18", 2, Some("crisis:大面积断网"));
+    say("19", 20, None);
+    say("20", 9, Some("crisis:大面积断网;anger:气死了"));
+    say("20", 1, Some("anger:气死了"));
+    let engine = engine(cut(said, Facts::default(), "2026-11-20T01:20:00Z"));
+    let rows = ask(
+        &engine,
+        "SELECT category, contacts, expected, times, lasts FROM keyword_surges ORDER BY category",
+    )
+    .await;
+    assert_eq!(
+        rows,
+        [
+            json!({ "category": "anger", "contacts": 10, "expected": 0.0, "times": null, "lasts": true }),
+            json!({ "category": "crisis", "contacts": 9, "expected": 1.0, "times": 9.0, "lasts": true }),
+        ]
+    );
 }

@@ -1,6 +1,6 @@
 //! Who is on duty when, for which queues, and how they are reached.
 //!
-//! Reads no file and no clock: texts and the present are handed in. A roster is a table of entries (CSV) and the shifts
+//! Reads no file and no clock: texts and the present are handed in. A roster is a table of entries (CSV or iCalendar) and the shifts
 //! that came as events; [`Roster::on_duty`] answers for one instant, so a shift over midnight or over a change of the clocks
 //! needs no special case.
 //!
@@ -8,6 +8,7 @@
 
 mod check;
 mod duty;
+mod ical;
 mod people;
 mod read;
 #[cfg(test)]
@@ -104,12 +105,12 @@ impl Roster {
         Roster { zone, file: String::new(), entries: Vec::new(), planned: BTreeMap::new() }
     }
 
-    /// Reads a roster from CSV.
+    /// Reads a roster from CSV, or from iCalendar where the text is one.
     ///
     /// # Errors
     /// Every fault of the file.
     pub fn read(file: &str, text: &str, zone: Tz) -> Result<Roster, Vec<Fault>> {
-        read::read(file, text, zone)
+        if ical::is_one(text) { ical::read(file, text, zone) } else { read::read(file, text, zone) }
     }
 
     /// True when there is no shift at all, so that nobody can be asked to be on duty.

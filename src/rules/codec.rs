@@ -166,6 +166,7 @@ impl Contact {
             writer.number(match cause {
                 Cause::Wait => 0,
                 Cause::Unanswered => 1,
+                Cause::Contact => 2,
             });
             writer.time(*since);
         }
@@ -213,7 +214,11 @@ impl Contact {
         }
         for _ in 0..reader.count()? {
             let id = reader.text()?.to_owned();
-            let cause = if reader.number()? == 0 { Cause::Wait } else { Cause::Unanswered };
+            let cause = match reader.number()? {
+                0 => Cause::Wait,
+                1 => Cause::Unanswered,
+                _ => Cause::Contact,
+            };
             contact.open.push((id, cause, reader.time()?));
         }
         contact.newest = reader.time()?;

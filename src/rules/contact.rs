@@ -178,6 +178,22 @@ impl Contact {
         }
     }
 
+    /// How long the last agent of the contact talked, up to its end.
+    pub(super) fn talk_ms(&self) -> Millis {
+        let mut since = None;
+        let mut talked = 0;
+        for step in &self.steps {
+            match step.kind {
+                Kind::Answered => (since, talked) = (Some(step.time), 0),
+                Kind::Transferred | Kind::Ended => {
+                    talked += since.take().map_or(0, |since| step.time - since);
+                }
+                _ => {}
+            }
+        }
+        talked
+    }
+
     /// The customer's lowest score.
     pub(super) fn lowest(&self) -> Option<f32> {
         let of = self.lines.iter().filter(|line| line.speaker == Speaker::Customer);

@@ -31,6 +31,23 @@ pub struct SeriesFigures<'f> {
     pub windows: Vec<(&'static str, &'f Totals)>,
 }
 
+/// More contacts than were to be expected.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Surging {
+    /// The queue that they came to; empty where they have something that was said in common.
+    pub queue: String,
+    /// The category of what they speak of; empty where they came to one queue.
+    pub category: String,
+    /// The channel; empty for a category.
+    pub channel: String,
+    /// How many came.
+    pub contacts: f64,
+    /// How many were to be expected.
+    pub expected: f64,
+    /// By how many deviations that is too many.
+    pub deviations: f64,
+}
+
 /// All figures at an instant.
 #[derive(Debug, Clone, Default)]
 pub struct Figures<'f> {
@@ -42,6 +59,8 @@ pub struct Figures<'f> {
     pub series: Vec<SeriesFigures<'f>>,
     /// Numbers that belong to no queue, by name: `agents_available`, `consumer_lag`, ….
     pub gauges: Vec<(String, f64)>,
+    /// Surges that go on.
+    pub surges: &'f [Surging],
 }
 
 /// An alert that is open, told to a fleet that starts anew.
@@ -58,6 +77,16 @@ pub struct Opened {
 /// Contacts of an agent that are remembered for exposure.
 const CONTACTS_MAX: usize = 200;
 
+/// A contact that an agent had.
+#[derive(Debug, Clone)]
+struct Had {
+    ended_at: Millis,
+    contact: String,
+    /// The customer's lowest score; `None` where nothing was read.
+    lowest: Option<f32>,
+    talk_ms: Millis,
+}
+
 /// How a rule stands for one queue.
 #[derive(Debug, Clone, Default)]
 struct Held {
@@ -73,8 +102,8 @@ struct Held {
 pub struct Fleet {
     rules: Arc<Rules>,
     held: HashMap<(String, String), Held>,
-    /// By agent: end, contact and lowest score of the latest contacts.
-    agents: BTreeMap<String, VecDeque<(Millis, String, f32)>>,
+    /// By agent: the latest contacts, in the order of their ends.
+    agents: BTreeMap<String, VecDeque<Had>>,
 }
 
 impl Fleet {
@@ -175,65 +204,109 @@ impl Fleet {
         })));
     }
 
-    /// Takes the end of a contact, for rules about agents.
+    /// Takes the end of a contact, for rules about agents: the customer's lowest score, and how long the agent talked.
     pub fn contact_ended(
         &mut self,
         subject: &Subject,
         time: Millis,
         lowest: Option<f32>,
+        talk_ms: Millis,
         signals: &mut Vec<Signal>,
     ) {
-        let Some(lowest) = lowest.filter(|_| !subject.agent_id.is_empty()) else { return };
         let rules = Arc::clone(&self.rules);
-        if rules.about(About::Agent).next().is_none() {
+        if subject.agent_id.is_empty() || rules.about(About::Agent).next().is_none() {
             return;
         }
         let of_agent = self.agents.entry(subject.agent_id.clone()).or_default();
-        if of_agent.iter().any(|(_, contact, _)| *contact == subject.contact_id) {
+        if of_agent.iter().any(|had| had.contact == subject.contact_id) {
             return;
         }
-        let at = of_agent.partition_point(|(known, _, _)| *known <= time);
-        of_agent.insert(at, (time, subject.contact_id.clone(), lowest));
-        while of_agent.len() > CONTACTS_MAX || of_agent.front().is_some_and(|(known, ..)| *known < time - DAY)
-        {
+        let at = of_agent.partition_point(|had| had.ended_at <= time);
+        of_agent.insert(at, Had { ended_at: time, contact: subject.contact_id.clone(), lowest, talk_ms });
+        while of_agent.len() > CONTACTS_MAX || of_agent.front().is_some_and(|had| had.ended_at < time - DAY) {
             of_agent.pop_front();
         }
         for rule in rules.about(About::Agent) {
-            let Condition::Test(Test::Exposure { contacts, below, within_ms }) = &rule.when else { continue };
-            let unpleasant = |lowest: f32| f64::from(lowest) < *below;
-            let (count, first) = match within_ms {
-                Some(ms) => {
-                    let recent = of_agent.iter().filter(|(known, ..)| *known > time - ms);
-                    let bad: Vec<_> = recent.filter(|(.., lowest)| unpleasant(*lowest)).collect();
-                    (bad.len(), bad.first().map(|(_, contact, _)| contact.clone()))
+            let Condition::Test(test) = &rule.when else { continue };
+            let found = match test {
+                Test::Exposure { contacts, below, within_ms } => {
+                    exposed(of_agent, time, lowest, *contacts, *below, *within_ms)
                 }
-                None => {
-                    let row = of_agent.iter().rev().take_while(|(.., lowest)| unpleasant(*lowest));
-                    let row: Vec<_> = row.collect();
-                    (row.len(), row.last().map(|(_, contact, _)| contact.clone()))
+                Test::Load { contacts, talk_ms, within_ms } => {
+                    loaded(of_agent, time, *contacts, *talk_ms, *within_ms)
                 }
+                _ => None,
             };
-            let (Some(first), true) = (first, count >= *contacts && unpleasant(lowest)) else { continue };
+            let Some((cause, values)) = found else { continue };
             if !rule.scope.fits(subject, time, self.rules.zone) {
                 continue;
             }
             signals.push(Signal::Raised(Box::new(Raised {
-                // The first of the row is the cause: the row going on is no new one.
-                id: alert_id(&rule.name, &subject.agent_id, &first),
+                id: alert_id(&rule.name, &subject.agent_id, &cause),
                 rule: Arc::clone(rule),
                 subject: Subject { contact_id: String::new(), ..subject.clone() },
                 time,
                 evidence: Vec::new(),
-                values: vec![("unpleasant_contacts".to_owned(), count as f64)],
+                values,
             })));
         }
     }
+}
+
+/// What a rule about agents came true by: what names the cause, and figures.
+type OfAgent = Option<(String, Vec<(String, f64)>)>;
+
+fn exposed(
+    had: &VecDeque<Had>,
+    time: Millis,
+    lowest: Option<f32>,
+    contacts: usize,
+    below: f64,
+    within_ms: Option<Millis>,
+) -> OfAgent {
+    let is_bad = |lowest: Option<f32>| lowest.is_some_and(|lowest| f64::from(lowest) < below);
+    // What nobody read neither ends a row nor makes it longer.
+    let read = || had.iter().filter(|had| had.lowest.is_some());
+    let bad: Vec<&Had> = match within_ms {
+        Some(ms) => read().filter(|had| had.ended_at > time - ms && is_bad(had.lowest)).collect(),
+        None => {
+            let mut row: Vec<&Had> = read().rev().take_while(|had| is_bad(had.lowest)).collect();
+            row.reverse();
+            row
+        }
+    };
+    // The first of the row is the cause: the row going on is no new one.
+    let first = bad.first().filter(|_| bad.len() >= contacts && is_bad(lowest))?;
+    Some((first.contact.clone(), vec![("unpleasant_contacts".to_owned(), bad.len() as f64)]))
+}
+
+fn loaded(
+    had: &VecDeque<Had>,
+    time: Millis,
+    contacts: Option<usize>,
+    talk_ms: Option<Millis>,
+    within_ms: Millis,
+) -> OfAgent {
+    let recent: Vec<&Had> =
+        had.iter().filter(|had| had.ended_at > time - within_ms && had.ended_at <= time).collect();
+    let talked: Millis = recent.iter().map(|had| had.talk_ms).sum();
+    let much = contacts.is_none_or(|contacts| recent.len() >= contacts)
+        && talk_ms.is_none_or(|limit| talked >= limit);
+    // One alert for each stretch of that length, so that a day of load is not one alert a contact.
+    much.then(|| {
+        let values = vec![
+            ("contacts".to_owned(), recent.len() as f64),
+            ("talk_seconds".to_owned(), talked as f64 / 1e3),
+        ];
+        (time.div_euclid(within_ms.max(1)).to_string(), values)
+    })
 }
 
 /// Whether a test is about one queue.
 fn is_of_queue(test: &Test) -> bool {
     match test {
         Test::Kpi { .. } => true,
+        Test::Surge { categories, .. } => categories.is_empty(),
         Test::Gauge { name, .. } => QUEUE_GAUGES.contains(&name.as_str()),
         _ => false,
     }
@@ -285,6 +358,27 @@ fn holds(
             };
             values.push(((*name).to_owned(), value));
             values.push(("sample".to_owned(), sample as f64));
+            true
+        }
+        Condition::Test(Test::Surge { categories, times, at_least, deviations }) => {
+            let of_this = |surge: &&Surging| match categories.is_empty() {
+                false => categories.contains(&surge.category),
+                true => {
+                    let own = |series: &&SeriesFigures<'_>| {
+                        series.queue == surge.queue && series.channel == surge.channel
+                    };
+                    surge.category.is_empty() && series.iter().any(own)
+                }
+            };
+            let beyond = |surge: &&Surging| {
+                surge.contacts >= times * surge.expected
+                    && surge.contacts >= *at_least
+                    && surge.deviations >= *deviations
+            };
+            let Some(surge) = figures.surges.iter().filter(of_this).find(beyond) else { return false };
+            values.push(("contacts".to_owned(), surge.contacts));
+            values.push(("expected".to_owned(), surge.expected));
+            values.push(("deviations".to_owned(), surge.deviations));
             true
         }
         Condition::Test(Test::Gauge { name, bound }) => {

@@ -18,9 +18,9 @@ mod tests;
 mod tree;
 mod watch;
 
-pub use fleet::{Figures, Fleet, Opened, SeriesFigures};
+pub use fleet::{Figures, Fleet, Opened, SeriesFigures, Surging};
 pub use read::read;
-pub use rule::{About, Notify, Rule, Rules, Scope, Severity, Text};
+pub use rule::{About, Advice, Notify, Rule, Rules, Scope, Severity, Text};
 pub use tree::Fault;
 pub use watch::Watch;
 
@@ -131,6 +131,8 @@ pub enum Signal {
         time: Millis,
         /// The customer's lowest score; `None` where nothing of the customer was read.
         lowest: Option<f32>,
+        /// How long its last agent talked, ms.
+        talk_ms: Millis,
     },
 }
 

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::fleet::{GAUGES, QUEUE_GAUGES};
-use super::rule::{About, Notify, Rule, Rules, Scope, Severity, Text};
+use super::rule::{About, Advice, Notify, Rule, Rules, Scope, Severity, Text};
 use super::test::{Bound, Condition, Mood, Span, Test};
 use super::tree::{Fault, Node, Table, Value, nearest, parse};
 use crate::event::{Channel, EndedBy, Role, Speaker};
@@ -28,6 +28,8 @@ const DEPTH_MAX: usize = 16;
 pub fn read(files: &[(String, String)], zone: Tz) -> Result<Rules, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut rules: Vec<Rule> = Vec::new();
+    let mut advice: Vec<((String, usize), Advice)> = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
     for (file, text) in files {
         let document = match parse(file, text) {
             Ok(document) => document,
@@ -52,6 +54,7 @@ pub fn read(files: &[(String, String)], zone: Tz) -> Result<Rules, Vec<Fault>> {
                         faults.push(root.fault(line, message, None));
                     }
                     names.push(rule.name.clone());
+                    seen.push(rule.name.clone());
                     rules.retain(|known| known.name != rule.name);
                     if enabled {
                         rules.push(rule);
@@ -64,10 +67,64 @@ pub fn read(files: &[(String, String)], zone: Tz) -> Result<Rules, Vec<Fault>> {
             }
             None => {}
         }
+        match root.get("advice").map(|node| (&node.value, node.line)) {
+            Some((Value::List(entries), _)) => {
+                advice.extend(entries.iter().filter_map(|entry| read_advice(file, entry, &mut faults)));
+            }
+            Some((_, line)) => {
+                let hint = Some("write `[[advice]]` above each".to_owned());
+                faults.push(root.fault(line, "`advice` must be a list of tables".to_owned(), hint));
+            }
+            None => {}
+        }
         root.finish(&mut faults);
     }
+    for advice in &advice {
+        for name in advice.1.rules.iter().filter(|name| !seen.contains(*name)) {
+            let near =
+                nearest(name, seen.iter().map(String::as_str)).map(|near| format!("the nearest is `{near}`"));
+            faults.push(Fault {
+                file: advice.0.0.clone(),
+                line: advice.0.1,
+                message: format!("advice for a rule that there is not: `{name}`"),
+                hint: near,
+            });
+        }
+    }
     faults.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    if faults.is_empty() { Ok(Rules::new(zone, rules)) } else { Err(faults) }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let advice = advice.into_iter().map(|(_, advice)| advice).collect();
+    Ok(Rules { advice, ..Rules::new(zone, rules) })
+}
+
+/// One piece of advice, and where it stands.
+fn read_advice(file: &str, entry: &Node, faults: &mut Vec<Fault>) -> Option<((String, usize), Advice)> {
+    let before = faults.len();
+    let Value::Table(entries) = &entry.value else {
+        faults.push(Fault {
+            file: file.to_owned(),
+            line: entry.line,
+            message: "`advice` must be tables".to_owned(),
+            hint: Some("write `[[advice]]` above each".to_owned()),
+        });
+        return None;
+    };
+    let line = entries.values().map(|node| node.line).min().unwrap_or(entry.line);
+    let mut table = Table::new(file, line, "advice".to_owned(), entries);
+    let (rules, categories) = (table.texts("rule", faults), table.texts("category", faults));
+    let queues = table.texts("queues", faults);
+    let text = table.text("text", faults);
+    let text_zh = table.text("text_zh", faults);
+    if text.is_none() && text_zh.is_none() {
+        table.missing("text", "what to do, in plain words; `text_zh` for Chinese", faults);
+    }
+    table.finish(faults);
+    let en = text.clone().or(text_zh.clone()).unwrap_or_default();
+    let zh = text_zh.or(text).unwrap_or_default();
+    (faults.len() == before)
+        .then(|| ((file.to_owned(), line), Advice { rules, categories, queues, text: Text { en, zh } }))
 }
 
 type Entries = std::collections::BTreeMap<String, Node>;
@@ -204,8 +261,8 @@ fn minute(text: &str) -> Option<i64> {
 /// What the rule looks at; refuses a mixture.
 fn about(table: &Table<'_>, when: &Condition, faults: &mut Vec<Fault>) -> Option<About> {
     let of = |test: &Test| match test {
-        Test::Kpi { .. } | Test::Gauge { .. } => About::Figures,
-        Test::Exposure { .. } => About::Agent,
+        Test::Kpi { .. } | Test::Gauge { .. } | Test::Surge { .. } => About::Figures,
+        Test::Exposure { .. } | Test::Load { .. } => About::Agent,
         Test::Complaint { .. } | Test::Promise { .. } => About::Dossier,
         _ => About::Contact,
     };
@@ -222,7 +279,7 @@ fn about(table: &Table<'_>, when: &Condition, faults: &mut Vec<Fault>) -> Option
     }
     let alone = matches!(when, Condition::Test(_));
     if matches!(first, About::Agent | About::Dossier) && !alone {
-        let message = "`exposure`, `complaint` and `promise` stand alone".to_owned();
+        let message = "`exposure`, `load`, `complaint` and `promise` stand alone".to_owned();
         faults.push(table.fault(line, message, None));
         return None;
     }
@@ -245,6 +302,8 @@ const TESTS: &[&str] = &[
     "transfers",
     "kpi",
     "gauge",
+    "surge",
+    "load",
     "exposure",
     "complaint",
     "promise",
@@ -426,6 +485,22 @@ fn fill(name: &str, table: &mut Table<'_>, faults: &mut Vec<Fault>) -> Option<Te
             }
             let name = word(table, "name", faults, &known);
             Test::Gauge { bound: bound(table, faults)?, name: name? }
+        }
+        "surge" => Test::Surge {
+            categories: table.texts("category", faults),
+            times: table.number("times", (1.0, 1e6), faults).unwrap_or(1.5),
+            at_least: table.number("at_least", COUNT, faults).unwrap_or(10.0),
+            deviations: table.number("deviations", (0.0, 1e6), faults).unwrap_or(5.0),
+        },
+        "load" => {
+            let contacts = count(table, "contacts", faults);
+            let talk_ms = table.number("talk_secs", SECS, faults).map(ms);
+            if contacts.is_none() && talk_ms.is_none() {
+                table.missing("contacts", "or `talk_secs`: how much is too much", faults);
+            }
+            let within =
+                table.number("within_secs", (60.0, (DAY / SECOND) as f64), faults).unwrap_or(3_600.0);
+            Test::Load { contacts, talk_ms, within_ms: ms(within) }
         }
         "exposure" => Test::Exposure {
             contacts: needed(table, "contacts", COUNT, faults)? as usize,

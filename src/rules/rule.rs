@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, Timelike};
 use chrono_tz::Tz;
 
 use super::Subject;
-use super::test::Condition;
+use super::test::{Condition, Test};
 use crate::event::Role;
 use crate::time::Millis;
 
@@ -147,6 +147,28 @@ pub struct Rule {
     pub(super) when: Condition,
 }
 
+impl Rule {
+    /// Whether it looks at what only a running callpulse has: its lag, its rejects, its lake.
+    pub fn needs_present(&self) -> bool {
+        let of_present =
+            |name: &str| !super::fleet::QUEUE_GAUGES.contains(&name) && !name.starts_with("agents_");
+        self.when.tests().iter().any(|test| matches!(test, Test::Gauge { name, .. } if of_present(name)))
+    }
+}
+
+/// What the centre advises where a rule comes true; it stands before the rule's own advice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Advice {
+    /// For these rules only; empty: for all.
+    pub rules: Vec<String>,
+    /// Where a phrase of these categories was the cause; empty: whatever it was.
+    pub categories: Vec<String>,
+    /// In these queues only; empty: everywhere.
+    pub queues: Vec<String>,
+    /// What to do.
+    pub text: Text,
+}
+
 /// All rules in force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
@@ -154,6 +176,8 @@ pub struct Rules {
     pub zone: Tz,
     /// In the order of the files.
     pub rules: Vec<Arc<Rule>>,
+    /// Advice, in the order of the files; the first that fits is given.
+    pub advice: Vec<Advice>,
     /// Whether any rule looks at words.
     pub(super) reads_words: bool,
 }
@@ -162,7 +186,33 @@ impl Rules {
     /// Rules of these, in a zone.
     pub fn new(zone: Tz, rules: Vec<Rule>) -> Rules {
         let reads_words = rules.iter().any(|rule| rule.when.reads_words());
-        Rules { zone, rules: rules.into_iter().map(Arc::new).collect(), reads_words }
+        Rules { zone, rules: rules.into_iter().map(Arc::new).collect(), advice: Vec::new(), reads_words }
+    }
+
+    /// What the centre advises where this rule comes true.
+    pub fn advice_for(&self, rule: &str, queue: &str, categories: &[&str]) -> Option<&Text> {
+        let listed = |list: &[String], value: &str| list.is_empty() || list.iter().any(|own| own == value);
+        let fits = |advice: &&Advice| {
+            listed(&advice.rules, rule)
+                && listed(&advice.queues, queue)
+                && (advice.categories.is_empty()
+                    || categories.iter().any(|category| advice.categories.iter().any(|own| own == category)))
+        };
+        self.advice.iter().find(fits).map(|advice| &advice.text)
+    }
+
+    /// The categories of phrases that rules ask for, each with the rule.
+    pub fn categories(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rules.iter().flat_map(|rule| {
+            let asked = rule.when.tests().into_iter().flat_map(|test| test.categories().iter());
+            asked.map(|category| (rule.name.as_str(), category.as_str()))
+        })
+    }
+
+    /// Whether any rule looks for surges.
+    pub fn watches_surges(&self) -> bool {
+        let mut tests = self.about(About::Figures).flat_map(|rule| rule.when.tests());
+        tests.any(|test| matches!(test, Test::Surge { .. }))
     }
 
     /// No rule at all.

@@ -87,6 +87,10 @@ pub(super) enum Test {
     Kpi { name: &'static str, window: String, bound: Bound, min_sample: i64 },
     /// A number of the present: of a queue, of agents in a state, of the pipeline.
     Gauge { name: String, bound: Bound },
+    /// Far more contacts came to a queue, or far more spoke of something, than was to be expected.
+    Surge { categories: Vec<String>, times: f64, at_least: f64, deviations: f64 },
+    /// One agent had so many contacts, or has talked so long, within a time.
+    Load { contacts: Option<usize>, talk_ms: Option<Millis>, within_ms: Millis },
     /// So many contacts of one agent were unpleasant.
     Exposure { contacts: usize, below: f64, within_ms: Option<Millis> },
     /// A complaint must have been called back by this minute of a later day.
@@ -147,6 +151,8 @@ pub(super) struct Found {
 pub(super) enum Cause {
     Wait,
     Unanswered,
+    /// The contact itself.
+    Contact,
 }
 
 /// Evidence that an alert shows at most.
@@ -185,6 +191,16 @@ impl<'c> Moment<'c> {
 }
 
 impl Test {
+    /// The categories of phrases that it asks for.
+    pub(super) fn categories(&self) -> &[String] {
+        match self {
+            Test::Keyword { categories, .. }
+            | Test::Absence { categories, .. }
+            | Test::Surge { categories, .. } => categories,
+            _ => &[],
+        }
+    }
+
     fn holds(&self, moment: &Moment<'_>, found: &mut Found) -> bool {
         let status = moment.status;
         match self {
@@ -292,6 +308,8 @@ impl Test {
             // These are not about one contact; the reader lets no rule mix them with those that are.
             Test::Kpi { .. }
             | Test::Gauge { .. }
+            | Test::Surge { .. }
+            | Test::Load { .. }
             | Test::Exposure { .. }
             | Test::Complaint { .. }
             | Test::Promise { .. } => false,

@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::{
-    Figures, Fleet, Hit, Opened, Raised, Reading, Rules, SHIPPED, SeriesFigures, Severity, Signal, Watch,
-    read,
+    Figures, Fleet, Hit, Opened, Raised, Reading, Rules, SHIPPED, SeriesFigures, Severity, Signal, Surging,
+    Watch, read,
 };
 use crate::event::{EndedBy, Event, Kind, Speaker};
 use crate::kpi::{ServiceLevel, Totals};
@@ -263,7 +263,13 @@ fn figures<'f>(now: Millis, totals: &'f Totals, waiting: i64) -> Figures<'f> {
         active: 0,
         windows: vec![("15m", totals)],
     };
-    Figures { now, slot_ms: 30 * MINUTE, series: vec![series], gauges: vec![("ledger_gap".to_owned(), 0.0)] }
+    Figures {
+        now,
+        slot_ms: 30 * MINUTE,
+        series: vec![series],
+        gauges: vec![("ledger_gap".to_owned(), 0.0)],
+        surges: &[],
+    }
 }
 
 #[test]
@@ -317,11 +323,124 @@ fn an_agent_with_unpleasant_contacts_in_a_row_is_noticed_once() {
             agent_id: "a1".to_owned(),
             ..super::Subject::default()
         };
-        fleet.contact_ended(&subject, START + number as i64, Some(lowest), &mut signals);
-        fleet.contact_ended(&subject, START + number as i64, Some(lowest), &mut signals);
+        fleet.contact_ended(&subject, START + number as i64, Some(lowest), 0, &mut signals);
+        fleet.contact_ended(&subject, START + number as i64, Some(lowest), 0, &mut signals);
     }
     let ids: BTreeSet<&str> = raised(&signals).iter().map(|raised| raised.id.as_str()).collect();
     assert_eq!(ids.len(), 1, "{signals:?}");
+}
+
+#[test]
+fn an_agent_who_talks_all_the_time_is_noticed_once_an_hour() {
+    let text = "[[rule]]\nname = \"load\"\nwhen = { load = { talk_secs = 3000, within_secs = 3600 } }\n\
+                [[rule]]\nname = \"many\"\nwhen = { load = { contacts = 6, within_secs = 3600 } }";
+    let mut fleet = Fleet::new(rules(text), vec![]);
+    let mut signals = Vec::new();
+    // Ten minutes each, one after the other; nobody reads what is said.
+    for number in 1..=6 {
+        let subject = super::Subject {
+            contact_id: format!("c{number}"),
+            agent_id: "a1".to_owned(),
+            ..super::Subject::default()
+        };
+        fleet.contact_ended(&subject, START + number * 10 * MINUTE, None, 10 * MINUTE, &mut signals);
+        let expected: &[&str] = match number {
+            ..5 => &[],
+            5 => &["load"],
+            _ => &["load", "load", "many"],
+        };
+        // START lies on a full hour; the sixth contact ends in the next one.
+        assert_eq!(names(&signals), expected, "after {number}");
+    }
+}
+
+#[test]
+fn a_surge_is_noticed_in_its_queue_and_a_surge_of_words_in_none() {
+    let text = "[[rule]]\nname = \"surge\"\nclear_secs = 0\nwhen = { surge = { times = 2, at_least = 30 } }\n\
+                [[rule]]\nname = \"crisis\"\nwhen = { surge = { category = \"crisis\", at_least = 5 } }";
+    let mut fleet = Fleet::new(rules(text), vec![]);
+    let totals = Totals::default();
+    let surging = |queue: &str, category: &str, contacts, expected| Surging {
+        queue: queue.to_owned(),
+        category: category.to_owned(),
+        channel: if category.is_empty() { "voice".to_owned() } else { String::new() },
+        contacts,
+        expected,
+        deviations: 9.0,
+    };
+    let mut signals = Vec::new();
+    let look = |fleet: &mut Fleet, secs: i64, surges: &[Surging], signals: &mut Vec<Signal>| {
+        let figures = Figures { surges, ..figures(START + secs * SECOND, &totals, 0) };
+        fleet.tick(&figures, signals);
+    };
+    look(&mut fleet, 0, &[surging("loans", "", 90.0, 30.0), surging("cards", "", 50.0, 30.0)], &mut signals);
+    look(&mut fleet, 1, &[surging("", "anger", 90.0, 3.0), surging("cards", "", 29.0, 3.0)], &mut signals);
+    assert!(signals.is_empty(), "another queue, too few times, another category, too few: {signals:?}");
+    let both = [surging("cards", "", 400.0, 50.0), surging("", "crisis", 12.0, 0.5)];
+    look(&mut fleet, 2, &both, &mut signals);
+    assert_eq!(names(&signals), ["surge", "crisis"]);
+    let found = raised(&signals);
+    assert_eq!((found[0].subject.queue.as_str(), found[0].subject.channel.as_str()), ("cards", "voice"));
+    assert_eq!((found[1].subject.queue.as_str(), found[0].values[1].1), ("", 50.0));
+    look(&mut fleet, 3, &both, &mut signals);
+    look(&mut fleet, 4, &[], &mut signals);
+    assert!(matches!(&signals[2..], [Signal::Cleared { .. }]), "{signals:?}");
+}
+
+#[test]
+fn what_an_agent_is_told_is_over_with_the_contact_and_not_said_after_it() {
+    let text = "[[rule]]\nname = \"help\"\nnotify = \"agent\"\nwhen = { keyword = { category = \"churn\" } }";
+    let mut watch = Watch::new(rules(text));
+    let mut signals = Vec::new();
+    let mut answered = event(Kind::Answered, 0);
+    answered.agent_id = Some("a1".into());
+    watch.event(&answered, None, &mut signals);
+    watch.event(&said(Speaker::Customer, 1, "我要销户"), reading(-0.5, &["churn"]), &mut signals);
+    assert_eq!(raised(&signals)[0].subject.agent_id, "a1");
+    let id = raised(&signals)[0].id.clone();
+    // Its place in a snapshot keeps what is open.
+    let mut watch = Watch::from_bytes(Arc::clone(watch.rules()), &watch.to_bytes()).expect("its own bytes");
+    watch.event(&event(Kind::Ended, 60), None, &mut signals);
+    let cleared = |signal: &Signal| matches!(signal, Signal::Cleared { id: of, .. } if *of == id);
+    assert_eq!(signals.iter().filter(|signal| cleared(signal)).count(), 1, "{signals:?}");
+    let mut late = said(Speaker::Customer, 61, "我要销户");
+    late.contact_id = Some("c9".into());
+    let mut ended = event(Kind::Ended, 60);
+    ended.contact_id = Some("c9".into());
+    let mut signals = Vec::new();
+    watch.event(&ended, None, &mut signals);
+    watch.event(&late, reading(-0.5, &["churn"]), &mut signals);
+    assert!(raised(&signals).is_empty(), "nobody can be helped any more");
+}
+
+#[test]
+fn the_centre_s_advice_stands_before_that_of_the_rule() {
+    let rule = "[[rule]]\nname = \"leaves\"\nadvice = \"stay calm\"\nwhen = { keyword = { category = \"churn\" } }\n";
+    let advice = "[[advice]]\nrule = \"leaves\"\nqueues = [\"loans\"]\ntext = \"of loans\"\n\
+                  [[advice]]\ncategory = \"churn\"\ntext = \"offer a month\"\ntext_zh = \"送一个月\"\n";
+    let files = [("rules.toml".to_owned(), rule.to_owned()), ("advice.toml".to_owned(), advice.to_owned())];
+    let rules = read(&files, Tz::UTC).expect("no fault");
+    let told =
+        |rule, queue, category| rules.advice_for(rule, queue, &[category]).map(|text| text.en.as_str());
+    assert_eq!(told("leaves", "loans", "churn"), Some("of loans"));
+    assert_eq!(told("leaves", "cards", "churn"), Some("offer a month"));
+    assert_eq!(told("leaves", "cards", "anger"), None);
+    assert_eq!(rules.categories().collect::<Vec<_>>(), [("leaves", "churn")]);
+    let wrong = [
+        files[0].clone(),
+        (
+            "advice.toml".to_owned(),
+            "[[advice]]\nrule = \"leave\"\ntext = \"x\"\n[[advice]]\nqueue = \"a\"".to_owned(),
+        ),
+    ];
+    let faults: Vec<String> =
+        read(&wrong, Tz::UTC).expect_err("faults").iter().map(ToString::to_string).collect();
+    assert!(
+        faults[0].contains("`leave`") && faults[0].contains("line 2") && faults[0].contains("`leaves`"),
+        "{faults:?}"
+    );
+    assert!(faults.iter().any(|fault| fault.contains("`text` is missing")), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.contains("unknown key `queue`")), "{faults:?}");
 }
 
 #[test]

@@ -7,18 +7,16 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Days, NaiveTime, TimeZone};
-use chrono_tz::Tz;
 use hashbrown::{HashMap, HashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::codec::{Reader, Writer};
 use super::contact::{Contact, Line, Step};
-use super::rule::{About, Rule, Rules};
+use super::rule::{About, Notify, Rule, Rules};
 use super::test::{Cause, Condition, Found, Moment, Test};
 use super::{Raised, Reading, Signal, Subject, alert_id};
 use crate::event::{Channel, Event, Kind};
-use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND};
+use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND, local_clock};
 
 /// How long a contact is watched after its end: transcripts come late.
 const AFTER_END: Millis = 10 * MINUTE;
@@ -245,6 +243,10 @@ impl Watch {
         let status = contact.status();
         let mut subject: Option<Subject> = None;
         for (rule, _) in self.contact_rules.iter().filter(|(_, occasions)| occasions & occasion != 0) {
+            // Whom the agent has spoken with cannot be helped any more.
+            if rule.notify == Notify::Agent && status.ended_at.is_some() {
+                continue;
+            }
             let moment = Moment { contact, status: &status, at, line };
             let mut found = Found::default();
             if !rule.when.holds(&moment, &mut found) {
@@ -266,7 +268,8 @@ impl Watch {
                 continue;
             }
             contact.fired.push(hash);
-            if let Some((cause, since)) = found.cause {
+            let for_agent = (rule.notify == Notify::Agent).then_some((Cause::Contact, at));
+            if let Some((cause, since)) = found.cause.or(for_agent) {
                 contact.open.push((id.clone(), cause, since));
             }
             signals.push(Signal::Raised(Box::new(Raised {
@@ -291,6 +294,7 @@ impl Watch {
             let now = match cause {
                 Cause::Wait => status.waiting_since,
                 Cause::Unanswered => contact.question_at(&status, Millis::MAX).map(|(_, since)| since),
+                Cause::Contact => status.ended_at.is_none().then_some(*since),
             };
             let lasts = now == Some(*since);
             if !lasts {
@@ -302,7 +306,8 @@ impl Watch {
         if let Some(ended_at) = status.ended_at.filter(|_| !contact.end_told) {
             contact.end_told = true;
             let subject = contact.subject(key, &status);
-            signals.push(Signal::Ended { subject, time: ended_at, lowest: contact.lowest() });
+            let talk_ms = contact.talk_ms();
+            signals.push(Signal::Ended { subject, time: ended_at, lowest: contact.lowest(), talk_ms });
         }
     }
 
@@ -370,9 +375,10 @@ impl Watch {
             for dossier in dossiers.values_mut().filter(|dossier| dossier.done_at.is_none()) {
                 let Some(from) = dossier.from else { continue };
                 let (due, before_ms) = match test {
-                    Test::Complaint { days, minute, before_ms } if !dossier.promise => {
-                        (deadline(rules.zone, from, *days, *minute), *before_ms)
-                    }
+                    Test::Complaint { days, minute, before_ms } if !dossier.promise => (
+                        local_clock(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY),
+                        *before_ms,
+                    ),
                     Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
                     _ => continue,
                 };
@@ -458,16 +464,4 @@ fn line(event: &Event<'_>, reading: Option<Reading>) -> Option<Line> {
         hits,
         text: text[..cut.unwrap_or(0)].into(),
     })
-}
-
-/// This minute of the local day, so many days after `from`.
-fn deadline(zone: Tz, from: Millis, days: i64, minute: i64) -> Millis {
-    let fallback = from + days * DAY;
-    let Some(utc) = DateTime::from_timestamp_millis(from) else { return fallback };
-    let date = utc.with_timezone(&zone).date_naive() + Days::new(days.max(0) as u64);
-    let seconds = u32::try_from(minute * 60).unwrap_or(0);
-    let Some(time) = NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0) else { return fallback };
-    zone.from_local_datetime(&date.and_time(time))
-        .earliest()
-        .map_or(fallback, |found| found.timestamp_millis())
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Path, Query, Request, State};
@@ -15,7 +16,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::guard::Who;
 use super::{Served, problem};
+use crate::access::{Identity, Role};
 use crate::time::{Millis, parse_time};
 
 /// How often the stream looks for changes.
@@ -40,6 +43,8 @@ pub struct Wanted {
     pub queue: Option<String>,
     /// About this agent.
     pub agent: Option<String>,
+    /// Addressed to this agent; empty: to any agent.
+    pub told: Option<String>,
     /// Of this rule.
     pub rule: Option<String>,
     /// At most so many.
@@ -133,6 +138,7 @@ pub(super) async fn list(
         id: asked.id,
         queue: asked.queue,
         agent: asked.agent,
+        told: None,
         rule: asked.rule,
         limit: asked.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
     };
@@ -140,24 +146,28 @@ pub(super) async fn list(
 }
 
 fn open() -> Wanted {
-    Wanted { all: false, id: None, queue: None, agent: None, rule: None, limit: LIMIT }
+    Wanted { all: false, id: None, queue: None, agent: None, told: None, rule: None, limit: LIMIT }
 }
 
 /// `GET /api/v1/alerts/stream`: the open alerts at every change, as events `alerts`.
 pub(super) async fn stream(State(served): State<Served>) -> Response {
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("here");
-    let events = Sse::new(events(served.site.alerts, served.stop)).keep_alive(keep_alive);
+    let events = Sse::new(events(served.site.alerts, open(), served.stop)).keep_alive(keep_alive);
     ([(header::CACHE_CONTROL, "no-store")], events).into_response()
 }
 
-fn events(alerts: Alerts, stop: CancellationToken) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures::stream::unfold((alerts, stop, None), |(alerts, stop, seen)| async move {
+fn events(
+    alerts: Alerts,
+    wanted: Wanted,
+    stop: CancellationToken,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    futures::stream::unfold((alerts, wanted, stop, None), |(alerts, wanted, stop, seen)| async move {
         loop {
             let version = (alerts.version)();
             if seen != Some(version) {
-                let text = (alerts.list)(&open()).to_string();
+                let text = (alerts.list)(&wanted).to_string();
                 let event = Event::default().event("alerts").id(version.to_string()).data(text);
-                return Some((Ok(event), (alerts, stop, Some(version))));
+                return Some((Ok(event), (alerts, wanted, stop, Some(version))));
             }
             tokio::select! {
                 () = stop.cancelled() => return None,
@@ -165,6 +175,63 @@ fn events(alerts: Alerts, stop: CancellationToken) -> impl Stream<Item = Result<
             }
         }
     })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mine {
+    agent: Option<String>,
+}
+
+/// The agent whose advice is asked for: agents have their own, those who see every customer may name one.
+fn advised(who: &Identity, mine: Result<Query<Mine>, QueryRejection>) -> Result<Wanted, Response> {
+    let Ok(Query(mine)) = mine else {
+        return Err(problem(
+            StatusCode::BAD_REQUEST,
+            "the question cannot be read",
+            Some("known is `agent`"),
+        ));
+    };
+    let asked = mine.agent.filter(|agent| !agent.is_empty());
+    let agent = match who.role {
+        Role::Supervisor | Role::Admin => Some(asked.or_else(|| who.agent_id.clone()).unwrap_or_default()),
+        _ if asked.is_some() && asked != who.agent_id => None,
+        _ => who.agent_id.clone(),
+    };
+    match agent {
+        Some(agent) => Ok(Wanted { told: Some(agent), ..open() }),
+        None => {
+            let hint = "agents see their own advice, supervisors that of all";
+            Err(problem(StatusCode::FORBIDDEN, "this is nobody's advice that you may see", Some(hint)))
+        }
+    }
+}
+
+/// `GET /api/v1/advice`: what an agent is advised while contacts go on.
+pub(super) async fn advice(
+    State(served): State<Served>,
+    Extension(Who(who)): Extension<Who>,
+    mine: Result<Query<Mine>, QueryRejection>,
+) -> Response {
+    match advised(&who, mine) {
+        Ok(wanted) => Json((served.site.alerts.list)(&wanted)).into_response(),
+        Err(refusal) => refusal,
+    }
+}
+
+/// `GET /api/v1/advice/stream`: the same at every change, as events `alerts`.
+pub(super) async fn advice_stream(
+    State(served): State<Served>,
+    Extension(Who(who)): Extension<Who>,
+    mine: Result<Query<Mine>, QueryRejection>,
+) -> Response {
+    let wanted = match advised(&who, mine) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return refusal,
+    };
+    let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("here");
+    let events = Sse::new(events(served.site.alerts, wanted, served.stop)).keep_alive(keep_alive);
+    ([(header::CACHE_CONTROL, "no-store")], events).into_response()
 }
 
 #[derive(Deserialize, Default)]

@@ -77,6 +77,8 @@ fn needs(path: &str) -> Needs {
         "/api/v1/events" => Needs::Admin,
         "/api/v1/alertmanager" | "/api/v1/oncall" => Needs::Customers,
         _ if path.starts_with("/api/v1/alerts") => Needs::Customers,
+        // Agents get their own.
+        "/api/v1/advice" | "/api/v1/advice/stream" => Needs::Anybody,
         // What is asked of SQL, with the reader's rights.
         _ if path.starts_with("/contacts/") || path.starts_with("/api/v1/contacts/") => Needs::Anybody,
         // Pages without figures of their own: they ask for them with the reader's rights.
@@ -309,6 +311,7 @@ mod tests {
         assert_eq!(needs("/api/v1/what-comes-next"), Needs::AllRows);
         assert_eq!(needs("/contacts/x.js"), Needs::Anybody);
         assert_eq!(needs("/api/v1/alerts/1/ack"), Needs::Customers);
+        assert_eq!(needs("/api/v1/advice/stream"), Needs::Anybody);
         assert_eq!(needs("/api/v1/events"), Needs::Admin);
         assert_eq!(needs("/healthz"), Needs::Nobody);
         assert_eq!(needs("/wallboard.js"), Needs::Nobody);

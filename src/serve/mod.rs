@@ -139,6 +139,8 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/api/v1/alerts/silence", "post", post(alerts::silence)),
         ("/api/v1/alerts/{id}/ack", "post", post(alerts::acknowledge)),
         ("/api/v1/alerts/{id}/resolve", "post", post(alerts::resolve)),
+        ("/api/v1/advice", "get", get(alerts::advice)),
+        ("/api/v1/advice/stream", "get", get(alerts::advice_stream)),
         ("/api/v1/alertmanager", "post", post(alerts::alertmanager)),
         ("/api/v1/oncall", "get", get(alerts::oncall)),
         ("/api/v1/sql", "post", post(sql::answer)),

@@ -342,6 +342,11 @@ impl Reader {
         self.hits(scratch, text, &mut reading.hits);
     }
 
+    /// The text that was read last with this memory, normalised.
+    pub fn normalised<'s>(&self, scratch: &'s Scratch) -> &'s str {
+        std::str::from_utf8(&scratch.normal.bytes).unwrap_or_default()
+    }
+
     /// The end of the text last read that may begin a phrase of a category which the next utterance ends, and
     /// its beginning that may end one; both normalised, at most 48 bytes, mostly empty.
     pub fn edges<'s>(&self, scratch: &'s Scratch) -> (&'s str, &'s str) {

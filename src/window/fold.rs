@@ -9,7 +9,7 @@ use super::said::Said;
 use super::series::SeriesTable;
 use super::summary::{ROLLING, Series, Summary};
 use super::view::{HandlingView, LegView, channel};
-use crate::correlate::{Heard, Rows};
+use crate::correlate::{Heard, Rows, ServiceRule};
 use crate::event::{AgentStateName, Channel};
 use crate::facts::ContactRow;
 use crate::kpi::Totals;
@@ -134,6 +134,7 @@ impl Window {
         if !parts.contact && new.closed_at.is_some() {
             parts.contact = true;
             self.count_contact(&new.contact);
+            new.findings.iter().for_each(|finding| self.said.found(finding.rule, finding.queue));
         }
         if let (false, Some(ms)) = (parts.first_response, new.contact.first_response_ms) {
             parts.first_response = true;
@@ -159,6 +160,12 @@ impl Window {
             live.counters = Counters::new(&self.edges);
         }
         self.folded = 0;
+        self.said.forget_counters();
+    }
+
+    /// Takes in that a promise or a complaint is overdue.
+    pub fn overdue(&mut self, rule: ServiceRule, queue: Option<&str>) {
+        self.said.found(rule, queue);
     }
 
     /// Takes in what one new message said.
@@ -218,6 +225,7 @@ impl Window {
             agents: self.agents,
             moods: self.said.moods(now),
             keywords: self.said.keywords.clone(),
+            findings: self.said.findings.clone(),
             folded: self.folded,
         }
     }

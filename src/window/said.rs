@@ -7,7 +7,7 @@ use super::fold::pane;
 use super::options::{COARSE, FINE};
 use super::series::OTHER_QUEUE;
 use super::summary::ROLLING;
-use crate::correlate::Heard;
+use crate::correlate::{Heard, ServiceRule};
 use crate::event::Speaker;
 use crate::time::Millis;
 
@@ -57,6 +57,7 @@ pub(super) struct Said {
     pub(super) fine: BTreeMap<i64, Moods>,
     pub(super) coarse: BTreeMap<i64, Moods>,
     pub(super) keywords: BTreeMap<KeywordKey, u64>,
+    pub(super) findings: BTreeMap<(ServiceRule, Arc<str>), u64>,
     from: (i64, i64),
 }
 
@@ -89,6 +90,21 @@ impl Said {
             }
             *self.keywords.entry(key).or_default() += 1;
         }
+    }
+
+    /// Counts one broken rule of service.
+    pub(super) fn found(&mut self, rule: ServiceRule, queue: Option<&str>) {
+        let mut key = (rule, Arc::from(queue.unwrap_or_default()));
+        if self.findings.len() >= KEYWORD_SERIES_MAX && !self.findings.contains_key(&key) {
+            key.1 = Arc::from(OTHER_QUEUE);
+        }
+        *self.findings.entry(key).or_default() += 1;
+    }
+
+    /// Sets what was counted to 0.
+    pub(super) fn forget_counters(&mut self) {
+        self.keywords.clear();
+        self.findings.clear();
     }
 
     /// Forgets the panes before these numbers.

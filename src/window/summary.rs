@@ -1,10 +1,12 @@
 //! Plain numbers at one moment, which merge by addition over tasks and instances.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::counters::Counters;
 use super::said::{KeywordKey, Mood};
 use super::series::SeriesKey;
+use crate::correlate::ServiceRule;
 use crate::event::{AgentStateName, Speaker};
 use crate::kpi::{ServiceLevel, Totals};
 use crate::time::{DAY, HOUR, MINUTE, Millis, Slot};
@@ -94,6 +96,8 @@ pub struct Summary {
     pub moods: [[Mood; Speaker::ALL.len()]; ROLLING.len()],
     /// How often a phrase of each category was heard since the start of the process.
     pub keywords: BTreeMap<KeywordKey, u64>,
+    /// How often a rule of service was broken in each queue, since the start of the process.
+    pub findings: BTreeMap<(ServiceRule, Arc<str>), u64>,
     /// Legs and handlings that were counted under `__other__`, because there were too many series.
     pub folded: u64,
 }
@@ -137,6 +141,9 @@ impl Summary {
         }
         for (key, times) in &other.keywords {
             *self.keywords.entry(key.clone()).or_default() += times;
+        }
+        for (key, times) in &other.findings {
+            *self.findings.entry(key.clone()).or_default() += times;
         }
         self.folded += other.folded;
     }

@@ -74,6 +74,11 @@ pub(super) fn rules(correlation: i64) -> Arc<Rules> {
             contact_timeout_ms: [HOUR; 6],
             queues: Default::default(),
             defaults,
+            quality: correlate::Quality {
+                answer_ms: MINUTE,
+                greeting_ms: 30_000,
+                self_service_queues: vec![],
+            },
             keep_events: true,
             unordered: false,
         },

@@ -163,6 +163,9 @@ fn contact_event(dice: &mut Dice, time: Millis, contact: u64, number: u64) -> Ev
                 "我要投诉",
                 "不错，我要销",
                 "户口本",
+                "您好",
+                "这是你自己的问题，再见",
+                "我的退款怎么还没有到账",
             ];
             event.text = text(Some(dice.pick(&said)));
             event.utterance = text(dice.maybe(60, &["u1", "u2", "u3"]));

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMi
 use hashbrown::HashMap as Queues;
 
 use crate::correlate::json::rows_json;
-use crate::correlate::{Applied, Correlator, Observer, Options, QueueRules, Rows};
+use crate::correlate::{Applied, Correlator, Observer, Options, Quality, QueueRules, Rows, ServiceRule};
 use crate::event::{AgentStateName, Event, Place};
 use crate::facts::{Facts, Table, Written};
 use crate::text::{Lexicon, Reader};
@@ -31,6 +31,11 @@ pub(super) fn options() -> Options {
         contact_timeout_ms: [4 * HOUR, 24 * HOUR, 720 * HOUR, 720 * HOUR, 4 * HOUR, 168 * HOUR],
         queues: Queues::from_iter([("sales".to_owned(), sales)]),
         defaults: QueueRules { target_wait_ms: 20 * SECOND, short_abandon_ms: 5 * SECOND, department: None },
+        quality: Quality {
+            answer_ms: MINUTE,
+            greeting_ms: 30 * SECOND,
+            self_service_queues: vec!["ivr".to_owned()],
+        },
         keep_events: false,
         unordered: false,
     }
@@ -55,6 +60,10 @@ impl Observer for Watch {
         self.window.changed(old, new, Counted::from_i64(counted)).to_i64()
     }
 
+    fn overdue(&mut self, rule: ServiceRule, queue: Option<&str>) {
+        self.window.overdue(rule, queue);
+    }
+
     fn agent(&mut self, old: Option<AgentStateName>, new: Option<AgentStateName>) {
         self.window.agent_changed(old, new);
     }
@@ -64,6 +73,9 @@ impl Observer for Watch {
 static READER: LazyLock<Arc<Reader>> = LazyLock::new(|| {
     let lists = "[[list]]\ncategory = \"complaint\"\nweight = -0.6\nphrases = [\"我要投诉\", \"投诉你们\"]\n\
                  [[list]]\ncategory = \"churn\"\nphrases = [\"销户\", \"户口本\"]\n\
+                 [[list]]\ncategory = \"greeting\"\nphrases = [\"您好\"]\n\
+                 [[list]]\ncategory = \"farewell\"\nphrases = [\"再见\"]\n\
+                 [[list]]\ncategory = \"blaming\"\nphrases = [\"你自己的问题\"]\n\
                  [[list]]\nweight = 0.6\nwords = \"谢谢 不错\"\n[[list]]\nweight = -0.7\nwords = \"太差\"";
     let lexicon = Lexicon::parse("a test", lists).expect("the lists are right");
     Arc::new(Reader::new(&[lexicon]).expect("the phrases make an automaton"))

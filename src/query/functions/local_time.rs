@@ -7,7 +7,7 @@ use arrow::array::{
     ArrayRef, AsArray, Int64Array, ListBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampMicrosecondType};
-use chrono::{NaiveDate, TimeDelta, TimeZone};
+use chrono::NaiveDate;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -151,19 +151,6 @@ fn quarter(grid: &Grid, t: Millis) -> Slot {
     Slot { start, end }
 }
 
-/// The instant at which the centre's clock shows `minutes` after midnight, `days` after the date of `t`; where the clock
-/// skips that time, the first instant after the gap; where it shows it twice, the first.
-fn clock(grid: &Grid, t: Millis, days: i64, minutes: i64) -> Option<Millis> {
-    let date = i64::from(grid.date(t)).checked_add(days)?;
-    let midnight = NaiveDate::from_epoch_days(i32::try_from(date).ok()?)?.and_hms_opt(0, 0, 0)?;
-    let wanted = midnight.checked_add_signed(TimeDelta::try_minutes(minutes)?)?;
-    // Gaps are whole minutes, and none is longer than a day.
-    (0..=24 * 60).find_map(|later| {
-        let local = wanted.checked_add_signed(TimeDelta::try_minutes(later)?)?;
-        Some(grid.zone().from_local_datetime(&local).earliest()?.timestamp_millis())
-    })
-}
-
 #[derive(Debug)]
 struct LocalTime {
     name: &'static str,
@@ -278,7 +265,7 @@ impl ScalarUDFImpl for LocalTime {
                 let instants = millis
                     .zip(days)
                     .zip(minutes)
-                    .map(|((t, days), minutes)| Some(clock(&self.grid, t?, days?, minutes?)? * 1_000));
+                    .map(|((t, days), minutes)| Some(self.grid.clock(t?, days?, minutes?)? * 1_000));
                 Arc::new(instants.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
         };
@@ -361,12 +348,12 @@ mod tests {
     #[test]
     fn a_deadline_is_told_by_the_clock_on_the_wall() {
         let grid = Grid::new(chrono_tz::America::New_York, 30).expect("a grid");
-        let deadline = |t| clock(&grid, at(t), 1, 17 * 60);
+        let deadline = |t| grid.clock(at(t), 1, 17 * 60);
         assert_eq!(deadline("2026-10-31T14:00:00Z"), Some(at("2026-11-01T22:00:00Z")));
         assert_eq!(deadline("2026-10-30T14:00:00Z"), Some(at("2026-10-31T21:00:00Z")));
         // 02:30 does not exist on the day of the change.
-        assert_eq!(clock(&grid, at("2026-03-07T14:00:00Z"), 1, 150), Some(at("2026-03-08T07:00:00Z")));
-        assert_eq!(clock(&grid, 0, i64::MAX, 0), None);
+        assert_eq!(grid.clock(at("2026-03-07T14:00:00Z"), 1, 150), Some(at("2026-03-08T07:00:00Z")));
+        assert_eq!(grid.clock(0, i64::MAX, 0), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(super) const VIEWS: &[Written] = &[Written {
         ("handle_seconds", "s", "Talk, hold, after-contact work and dialling of the handlings closed, all together."),
         ("aht_seconds", "s", "Mean handle time; NULL without a handling."),
         ("transfers", "count", "Handlings closed that were passed on."),
+        ("findings", "count", "Rules of service that were broken on that day (view findings), complaints left out: the call back is the lead's."),
         ("missed", "count", "Contacts that rang and were not taken; needs the table of raw events."),
         ("busy_seconds", "s", "Time with at least one contact in talk, hold or after-contact work; overlaps count once."),
         ("staffed_seconds", "s", "Time busy or available; overlaps count once."),
@@ -41,6 +42,9 @@ WITH closed AS (
 ), missed AS (
     SELECT local_day(\"time\") AS day, agent_id, COUNT(*) AS missed
     FROM events WHERE \"type\" = 'contact.missed' AND agent_id IS NOT NULL GROUP BY local_day(\"time\"), agent_id
+), broken AS (
+    SELECT local_day(\"time\") AS day, agent_id, COUNT(*) AS findings
+    FROM findings WHERE agent_id IS NOT NULL AND rule <> 'complaint_late' GROUP BY local_day(\"time\"), agent_id
 ), spans AS (
     SELECT agent_id, started_at AS since, COALESCE(wrapped_at, {now}) AS until, true AS busy
     FROM handlings WHERE agent_id IS NOT NULL
@@ -63,21 +67,22 @@ WITH closed AS (
     GROUP BY local_day(ended_at), last_agent
 ), parts AS (
     SELECT day, agent_id, contacts, handled, outbound, talk_ms, hold_ms, acw_ms, handle_ms, transfers,
-        0 AS missed, 0 AS busy_ms, 0 AS staffed_ms, CAST(NULL AS DOUBLE) AS sentiment FROM work
-    UNION ALL SELECT day, agent_id, 0, 0, 0, 0, 0, 0, 0, 0, missed, 0, 0, NULL FROM missed
-    UNION ALL SELECT day, agent_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, busy_ms, staffed_ms, NULL FROM presence
-    UNION ALL SELECT day, agent_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sentiment FROM mood
+        0 AS missed, 0 AS busy_ms, 0 AS staffed_ms, CAST(NULL AS DOUBLE) AS sentiment, 0 AS findings FROM work
+    UNION ALL SELECT day, agent_id, 0, 0, 0, 0, 0, 0, 0, 0, missed, 0, 0, NULL, 0 FROM missed
+    UNION ALL SELECT day, agent_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, busy_ms, staffed_ms, NULL, 0 FROM presence
+    UNION ALL SELECT day, agent_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sentiment, 0 FROM mood
+    UNION ALL SELECT day, agent_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, findings FROM broken
 ), sums AS (
     SELECT day, agent_id, SUM(contacts) AS contacts, SUM(handled) AS handled, SUM(outbound) AS outbound,
         SUM(talk_ms) AS talk_ms, SUM(hold_ms) AS hold_ms, SUM(acw_ms) AS acw_ms, SUM(handle_ms) AS handle_ms,
         SUM(transfers) AS transfers, SUM(missed) AS missed, SUM(busy_ms) AS busy_ms,
-        SUM(staffed_ms) AS staffed_ms, MAX(sentiment) AS sentiment
+        SUM(staffed_ms) AS staffed_ms, MAX(sentiment) AS sentiment, SUM(findings) AS findings
     FROM parts GROUP BY day, agent_id
 )
 SELECT day, agent_id, contacts, handled, outbound, talk_ms / 1000.0 AS talk_seconds, hold_ms / 1000.0 AS hold_seconds,
     acw_ms / 1000.0 AS acw_seconds, handle_ms / 1000.0 AS handle_seconds,
     CASE WHEN handled > 0 THEN CAST(handle_ms AS DOUBLE) / CAST(handled * 1000 AS DOUBLE) END AS aht_seconds,
-    transfers, missed, busy_ms / 1000.0 AS busy_seconds, staffed_ms / 1000.0 AS staffed_seconds,
+    transfers, findings, missed, busy_ms / 1000.0 AS busy_seconds, staffed_ms / 1000.0 AS staffed_seconds,
     CASE WHEN staffed_ms > 0 THEN CAST(busy_ms AS DOUBLE) / CAST(staffed_ms AS DOUBLE) END AS occupancy, sentiment
 FROM sums",
 }];

@@ -2,7 +2,8 @@
 
 use super::Written;
 
-pub(super) const VIEWS: &[Written] = &[Written {
+pub(super) const VIEWS: &[Written] = &[
+    Written {
     name: "surges",
     means: "Runs of slots of the last 31 days in which a queue and channel had far more contacts than expected: at least half as \
             many again, ten more, and five deviations (Poisson, with a tenth of the expected added for what forecasts are off \
@@ -86,4 +87,59 @@ SELECT r.start AS start, r.until AS until, r.channel AS channel, r.queue AS queu
 FROM runs AS r
 LEFT JOIN ahead AS a ON r.channel = a.of_channel AND r.queue = a.of_queue AND r.run = a.of_run
 LEFT JOIN often AS o ON r.channel = o.of_channel AND r.queue = o.of_queue AND r.run = o.of_run",
-}];
+},
+    Written {
+        name: "keyword_surges",
+        means: "Slots of the last 31 days in which far more customers than usual said phrases of a category: at least three \
+                times as many, five more, and five deviations (Poisson, with a tenth of the expected added). Usual is the mean \
+                of the same time of day on those of the 28 days before on which customers said anything then.",
+        columns: &[
+            ("start", "", "Start of the slot."),
+            ("until", "", "Its end."),
+            ("category", "", "The category, as the lexicon names it."),
+            ("contacts", "count", "Contacts in which a customer said such a phrase."),
+            ("expected", "count", "Contacts that were to be expected."),
+            ("times", "ratio", "contacts / expected; NULL where none were expected."),
+            ("deviations", "", "By how many deviations that is too many."),
+            ("lasts", "", "True for the running slot and the one before it."),
+        ],
+        sql: "
+WITH said AS (
+    SELECT contact_id, hits, slot(\"time\") AS slot_start FROM messages
+    WHERE speaker = 'customer' AND sentiment IS NOT NULL AND \"time\" >= {now} - INTERVAL '60 days'
+), heard AS (
+    SELECT DISTINCT slot_start, contact_id, split_part(hit, ':', 1) AS category
+    FROM (SELECT slot_start, contact_id, unnest(string_to_array(hits, ';')) AS hit FROM said WHERE hits IS NOT NULL) AS h
+), counted AS (
+    SELECT slot_start, category, CAST(COUNT(*) AS DOUBLE) AS contacts,
+        arrow_cast(slot_start, 'Int64') - arrow_cast(local_day(slot_start), 'Int64') AS time_of_day
+    FROM heard WHERE category <> '' GROUP BY slot_start, category
+), spoken AS (
+    SELECT slot_start, arrow_cast(slot_start, 'Int64') - arrow_cast(local_day(slot_start), 'Int64') AS time_of_day
+    FROM said GROUP BY slot_start
+), days AS (
+    SELECT c.slot_start AS of_slot, CAST(COUNT(*) AS DOUBLE) AS days
+    FROM spoken AS c JOIN spoken AS p ON c.time_of_day = p.time_of_day AND p.slot_start < c.slot_start
+        AND p.slot_start >= c.slot_start - INTERVAL '28 days'
+    WHERE c.slot_start >= {now} - INTERVAL '31 days'
+    GROUP BY c.slot_start
+), usual AS (
+    SELECT c.slot_start AS usual_slot, c.category AS usual_category, SUM(p.contacts) AS total
+    FROM counted AS c JOIN counted AS p ON c.category = p.category AND c.time_of_day = p.time_of_day
+        AND p.slot_start < c.slot_start AND p.slot_start >= c.slot_start - INTERVAL '28 days'
+    WHERE c.slot_start >= {now} - INTERVAL '31 days'
+    GROUP BY c.slot_start, c.category
+), judged AS (
+    SELECT slot_start, category, contacts, COALESCE(total, 0.0) / days AS expected
+    FROM counted JOIN days ON slot_start = of_slot
+    LEFT JOIN usual ON slot_start = usual_slot AND category = usual_category
+), measured AS (
+    SELECT *, slot_start + arrow_cast(slot_length_ms(slot_start), 'Duration(Millisecond)') AS slot_end,
+        (contacts - expected) / sqrt(GREATEST(expected, 1.0) + power(0.1 * expected, 2.0)) AS deviations
+    FROM judged
+)
+SELECT slot_start AS start, slot_end AS until, category, CAST(contacts AS BIGINT) AS contacts, expected,
+    CASE WHEN expected > 0 THEN contacts / expected END AS times, deviations, slot_end >= slot({now}) AS lasts
+FROM measured WHERE contacts >= 3.0 * expected AND contacts >= expected + 5.0 AND deviations >= 5.0",
+    },
+];

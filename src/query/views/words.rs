@@ -1,4 +1,4 @@
-//! What was said: sentiment per hour, keywords per day.
+//! What was said: sentiment per hour, keywords per day; and the rules of service that were broken.
 
 use super::Written;
 
@@ -53,5 +53,46 @@ WITH said AS (
 SELECT day, split_part(hit, ':', 1) AS category, substr(hit, strpos(hit, ':') + 1) AS phrase, speaker, of_queue AS queue,
     COUNT(*) AS messages, COUNT(DISTINCT contact_id) AS contacts
 FROM said GROUP BY day, hit, speaker, of_queue",
+    },
+    Written {
+        name: "findings",
+        means: "Rules of service that were broken, each with its place in the transcript: those of `contact_findings`, promises \
+                that were not kept by their due time, and complaints that nobody called back about by 17:00 of the next day \
+                (complaint_deadlines). Join `messages` by contact_id and message_id for the words.",
+        columns: &[
+            ("contact_id", "", "The contact; NULL where a promise or complaint names none."),
+            ("finding", "", "1 for the first of the contact; NULL for promises and complaints."),
+            ("rule", "", "forbidden_phrase, internal_information, urging_hang_up, repeated_question, left_waiting, no_greeting, no_farewell, agent_hung_up, handed_to_ivr, promise_broken or complaint_late."),
+            ("time", "", "When it was broken; of promises and complaints the time by which they were due."),
+            ("channel", "", "The channel of the contact."),
+            ("queue", "", "The queue of the talk, else of the promise, complaint or their contact."),
+            ("department", "", "The department."),
+            ("agent_id", "", "The agent."),
+            ("customer_id", "", "The customer."),
+            ("message_id", "", "The message that is the place, as `messages.id`; NULL where none is."),
+            ("speaker", "", "Who said it."),
+            ("category", "", "The category of the phrase; of a complaint what it is about."),
+            ("phrase", "", "The phrase, as the word list writes it."),
+            ("start", "byte", "First byte of the phrase in the message's text."),
+            ("end", "byte", "First byte behind it."),
+            ("lasted_ms", "ms", "How long the customer was left waiting, or how long after the first time a question was put again."),
+            ("dossier", "", "The promise or complaint; NULL for those of contacts."),
+        ],
+        sql: "
+SELECT contact_id, finding, rule, \"time\", channel, queue, department, agent_id, customer_id, message_id, speaker, category,
+    phrase, \"start\", \"end\", lasted_ms, CAST(NULL AS VARCHAR) AS dossier
+FROM contact_findings
+UNION ALL
+SELECT p.contact_id, CAST(NULL AS BIGINT), 'promise_broken', p.due, c.channel, COALESCE(p.queue, c.last_queue), c.department,
+    p.agent_id, p.customer_id, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR),
+    CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), p.promise_id
+FROM promises AS p LEFT JOIN contacts AS c ON p.contact_id = c.contact_id
+WHERE p.due < {now} AND (p.kept_at IS NULL OR p.kept_at > p.due)
+UNION ALL
+SELECT d.contact_id, CAST(NULL AS BIGINT), 'complaint_late', d.deadline_at, c.channel, COALESCE(d.queue, c.last_queue),
+    COALESCE(d.department, c.department), d.agent_id, d.customer_id, CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), d.category,
+    CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), d.complaint_id
+FROM complaint_deadlines AS d LEFT JOIN contacts AS c ON d.contact_id = c.contact_id
+WHERE d.in_time = false AND d.deadline_at < {now}",
     },
 ];

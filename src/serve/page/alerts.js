@@ -35,6 +35,10 @@
   const asked = new URLSearchParams(location.search);
   const meant = asked.get("id");
   const token = asked.get("token");
+  // An agent's own page: /alerts?agent, or ?agent=ID for those who may see others'.
+  const mine = asked.has("agent");
+  const stream = mine
+    ? `/api/v1/advice/stream?agent=${encodeURIComponent(asked.get("agent"))}` : "/api/v1/alerts/stream";
   // The token need not stay in the address bar and in the history.
   if (token) history.replaceState(null, "", `/alerts?id=${encodeURIComponent(meant ?? "")}`);
 
@@ -111,7 +115,8 @@
     };
     if (alert.status !== "acknowledged") deed(say("ack"), "ack");
     deed(say("resolve"), "resolve");
-    row.append(deeds);
+    // Agents act on their contact, not on the alert.
+    if (!mine) row.append(deeds);
     return row;
   };
 
@@ -154,7 +159,7 @@
   };
 
   const listen = () => {
-    const source = new EventSource("/api/v1/alerts/stream");
+    const source = new EventSource(stream);
     source.addEventListener("alerts", (event) => {
       alerts = JSON.parse(event.data);
       connected = true;
@@ -183,6 +188,9 @@
   $("me").addEventListener("change", () => store("me", $("me").value.trim()));
   show();
   listen();
-  ask();
-  setInterval(ask, 5000);
+  $("duty").parentElement.hidden = mine;
+  if (!mine) {
+    ask();
+    setInterval(ask, 5000);
+  }
 })();

@@ -1,0 +1,69 @@
+//! Surges, as the views `surges` and `keyword_surges` tell them: looked at now and then for the rules that ask for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Float64Type;
+use tokio_util::sync::CancellationToken;
+
+use super::alerting::Alerting;
+use crate::query::{self, Engine};
+use crate::rules::Surging;
+
+/// How often surges are looked for: they are about slots of half an hour, and the question reads 60 days.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Looks for surges until `stop`, while a rule asks for them.
+pub(super) async fn run(alerting: Arc<Alerting>, engine: Arc<Engine>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if !alerting.rules.load().watches_surges() {
+            continue;
+        }
+        match look(&engine, "lasts").await {
+            Ok(found) => {
+                alerting.surges.store(Arc::new(found.into_iter().map(|(_, _, surge)| surge).collect()))
+            }
+            // What was found last stays until the next look.
+            Err(error) => tracing::warn!(error = error.message, "surges could not be looked for"),
+        }
+    }
+}
+
+/// The surges for which the condition holds: start and end in microseconds, and what surges.
+pub(super) async fn look(engine: &Engine, condition: &str) -> Result<Vec<(i64, i64, Surging)>, query::Error> {
+    let sql = format!(
+        "SELECT CAST(arrow_cast(start, 'Int64') AS DOUBLE) AS start, CAST(arrow_cast(until, 'Int64') AS DOUBLE) AS until, \
+             queue, CAST('' AS VARCHAR) AS category, channel, CAST(contacts AS DOUBLE) AS contacts, expected, deviations \
+         FROM surges WHERE {condition} \
+         UNION ALL \
+         SELECT CAST(arrow_cast(start, 'Int64') AS DOUBLE), CAST(arrow_cast(until, 'Int64') AS DOUBLE), \
+             CAST('' AS VARCHAR), category, CAST('' AS VARCHAR), CAST(contacts AS DOUBLE), expected, deviations \
+         FROM keyword_surges WHERE {condition}"
+    );
+    let mut found = Vec::new();
+    for batch in engine.query(&sql).await?.collect().await? {
+        let number = |column: usize| batch.column(column).as_primitive::<Float64Type>();
+        let text =
+            |column: usize| arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8);
+        let texts = [2, 3, 4].map(text);
+        let [Ok(queues), Ok(categories), Ok(channels)] = texts else { continue };
+        for row in 0..batch.num_rows() {
+            let word = |array: &Arc<dyn Array>| array.as_string::<i32>().value(row).to_owned();
+            let surge = Surging {
+                queue: word(&queues),
+                category: word(&categories),
+                channel: word(&channels),
+                contacts: number(5).value(row),
+                expected: number(6).value(row),
+                deviations: number(7).value(row),
+            };
+            found.push((number(0).value(row) as i64, number(1).value(row) as i64, surge));
+        }
+    }
+    Ok(found)
+}
