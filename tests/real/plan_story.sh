@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo's tomorrow: a forecast, a roster with a hole at ten o'clock, an alert that the slot will fail, another roster, and the
+# The demo's tomorrow (or the day after): a forecast, a roster with a hole at ten o'clock, an alert that the slot will fail, another roster, and the
 # gap is closed; the score before and after.
 #
 #   plan_story.sh BINARY      environment: PYTHON, KEEP=1 keeps the directory, DAYS (8) and RATE (0.12) of the history that the
@@ -45,11 +45,19 @@ for line in sys.stdin:
 say "history: $(wc -l < "$work/history.jsonl") events of $days days"
 "$callpulse" --data-dir "$work/lake" replay "$work/history.jsonl" 2> "$work/replay.log" || { cat "$work/replay.log"; fail "replay"; }
 
+# The simulated centre publishes its own roster of tomorrow at three in the afternoon; from then on the day after is planned.
+cat > "$work/rules.toml" <<'TOML'
+[[rule]]
+name = "slot_will_fail"
+title = "A slot to come has too few agents"
+clear_secs = 0
+when = { slot_fails = { within_secs = 216000, missing = 1 } }
+TOML
 http=$(free_port) pg=$(free_port) flight=$(free_port)
 roster=$work/roster.csv
 echo agent_id,start,end,queues,role > "$roster"
 "$callpulse" demo --rate 5 --http "127.0.0.1:$http" --pg "127.0.0.1:$pg" --flight "127.0.0.1:$flight" --data-dir "$work/lake" \
-    --set "roster=$roster" > "$work/demo.log" 2>&1 &
+    --set "roster=$roster" --set "rules=$work/rules.toml" > "$work/demo.log" 2>&1 &
 demo=$!
 
 "$python" - "http://127.0.0.1:$http" "$roster" "$limit" <<'PYTHON'
@@ -91,12 +99,18 @@ def within(what, took):
         sys.exit(f"FAILED: {what} took {took:.1f} s, more than {limit:g} s")
 
 
-TOMORROW = "slot_start >= local_clock(now(), 1, 0) AND slot_start < local_clock(now(), 2, 0)"
+def hour():
+    return sql("SELECT (CAST(arrow_cast(now(), 'Int64') AS BIGINT) - CAST(arrow_cast(local_day(now()), 'Int64') AS BIGINT)) / 3600000000 AS hour")
+
+
+clock, _ = until("an answer", 300, hour)
+day = 1 if clock[0]["hour"] < 13 else 2
+TOMORROW = f"slot_start >= local_clock(now(), {day}, 0) AND slot_start < local_clock(now(), {day + 1}, 0)"
 plan, took = until("a forecast for tomorrow", 300, lambda: sql(
     f"SELECT slot_start, queue, SUM(contacts) AS contacts, SUM(agents_required) AS needed, MAX(model) AS model "
     f"FROM forecast_slot WHERE {TOMORROW} GROUP BY slot_start, queue ORDER BY slot_start, queue"))
 print(f"  forecast for tomorrow: {sum(row['contacts'] for row in plan):.0f} contacts in {len(plan)} slots of queues")
-ten = sql("SELECT local_clock(now(), 1, 600) AS ten")[0]["ten"]
+ten = sql(f"SELECT local_clock(now(), {day}, 600) AS ten")[0]["ten"]
 busiest = max((row for row in plan if row["slot_start"] == ten), key=lambda row: row["needed"])
 queue = busiest["queue"]
 until("the service is ready", 300, lambda: urllib.request.urlopen(url + "/readyz", timeout=10).status == 200)
@@ -117,7 +131,7 @@ def write(hole):
 
 def slot():
     return sql(f"SELECT SUM(agents_staffed) AS staffed, SUM(agents_required) AS needed, SUM(gap) AS gap, bool_or(fails) AS fails "
-               f"FROM staff_slot WHERE queue = '{queue}' AND slot_start = local_clock(now(), 1, 600)")[0]
+               f"FROM staff_slot WHERE queue = '{queue}' AND slot_start = local_clock(now(), {day}, 600)")[0]
 
 
 def filled():
@@ -127,7 +141,7 @@ def filled():
 
 def score():
     return sql("SELECT score, fit_score, failing_score, failing_slots, under FROM schedule_score WHERE period = 'day' "
-               "AND department = '(all)' AND start = local_clock(now(), 1, 0)")[0]
+               f"AND department = '(all)' AND start = local_clock(now(), {day}, 0)")[0]
 
 
 def alerts():

@@ -22,8 +22,8 @@ use crate::time::{Clock, DAY, Millis};
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What came last in a slot is read this long after it ends.
 const SETTLE: Millis = 2_000;
-/// How far ahead slots are watched: what comes tomorrow can still be mended.
-const AHEAD: Millis = 2 * DAY;
+/// How far ahead slots are watched: what comes then can still be mended.
+const AHEAD: Millis = 3 * DAY;
 /// Numbers that tell one roster from another.
 const ROSTER_NUMBERS: usize = 6;
 /// How long to wait after a failure.
