@@ -11,6 +11,7 @@ mod duty;
 mod ical;
 mod people;
 mod read;
+mod shifts;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use chrono_tz::Tz;
 
 pub use duty::{OnDuty, Upcoming};
 pub use people::{Language, People, Person};
+pub use shifts::FiledShift;
 
 use crate::event::{Event, Kind, Role};
 use crate::time::Millis;
@@ -85,6 +87,10 @@ struct Entry {
     when: When,
     /// The person whose shifts are taken over while this holds.
     replaces: Option<String>,
+    /// Whether the person asked for it, where that is known.
+    preferred: Option<bool>,
+    published_at: Option<Millis>,
+    paid_minutes: Option<i64>,
     line: usize,
 }
 
@@ -137,6 +143,9 @@ impl Roster {
                     department: event.department.as_deref().map(str::to_owned),
                     when: When::Once(start, end),
                     replaces: None,
+                    preferred: event.preferred,
+                    published_at: event.published_at,
+                    paid_minutes: event.paid_minutes,
                     line: 0,
                 })
             }
