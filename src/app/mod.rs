@@ -9,6 +9,7 @@ mod demo;
 mod desk;
 mod doors;
 mod duty;
+mod fleet;
 mod forecast;
 mod http_client;
 mod intake;

@@ -74,7 +74,7 @@ impl Directory {
         let memory = tasks.iter_mut().flat_map(|task| task.open_rows(now)).collect();
         let committed =
             TABLES.iter().filter_map(|table| Some((table.name, cut.version.provider(table.name)?))).collect();
-        Ok(Directory { cut: Cut { committed, memory, now, version_key: 1 } })
+        Ok(Directory { cut: Cut { committed, memory, now, version_key: 1, missing: Vec::new() } })
     }
 }
 

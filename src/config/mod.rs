@@ -15,8 +15,8 @@ mod section;
 
 pub use alerting::{Alerts, Notify};
 pub use checked::{
-    Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults,
-    Topic,
+    Config, ContactTimeouts, Fleet, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue,
+    QueueDefaults, Topic,
 };
 pub use fault::Fault;
 pub use mapping::{load_mapping, load_names};

@@ -74,7 +74,7 @@ fn needs(path: &str) -> Needs {
     match path {
         "/healthz" | "/readyz" | "/login" | "/logout" => Needs::Nobody,
         _ if is_file => Needs::Nobody,
-        "/api/v1/events" => Needs::Admin,
+        "/api/v1/events" | "/api/v1/fleet/rows" => Needs::Admin,
         "/api/v1/alertmanager" | "/api/v1/oncall" => Needs::Customers,
         _ if path.starts_with("/api/v1/alerts") => Needs::Customers,
         // What is asked of SQL, with the reader's rights.

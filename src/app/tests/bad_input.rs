@@ -353,6 +353,7 @@ async fn mutated_requests_leave_the_site_alive() {
         access: Arc::new(Access::local_only()),
         tls: None,
         departments: Arc::default(),
+        fleet: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
