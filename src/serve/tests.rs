@@ -15,6 +15,7 @@ use crate::query::{Cut, Error, Options, Source};
 use crate::time::{Grid, Millis};
 
 mod pages;
+mod rights;
 
 const NOW: Millis = 1_795_140_000_000;
 
