@@ -5,6 +5,8 @@
 //!
 //! Invariant: no partition is added twice. Where two instances show one (it moves), the one that was heard last counts, and
 //! the other is left out until it speaks again.
+//! Invariant: where there is a token, a word without its seal is nobody's: who may write to the topic is not thereby believed,
+//! and no token is sent where a stranger says.
 //! Invariant: no clock of another machine is compared with ours: fresh is what has been *heard* within `silent`.
 
 mod ask;
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::Failure;
+use crate::access::Seal;
 use crate::config::Config;
 use crate::ingest::{Bulletin, Ear, Place, Word};
 use crate::rules::Opened;
@@ -154,11 +157,8 @@ impl Heard {
             Word::Said(name, None) => drop(self.peers.remove(name)),
             Word::Said(name, Some(bytes)) => {
                 let Some(said) = Said::from_bytes(bytes) else {
-                    // Of another release: its partitions stay missing, and so are named.
-                    self.unread += 1;
-                    if self.unread.is_power_of_two() {
-                        tracing::warn!(instance = name, "an instance of the fleet says what cannot be read");
-                    }
+                    // Its partitions stay missing, and so are named.
+                    self.note_unread(name, "it may be of another release");
                     return;
                 };
                 if let Some(opened) = &said.head.opened {
@@ -170,6 +170,15 @@ impl Heard {
                 let peer = Peer { said: Arc::new(said), heard, order: self.words };
                 self.peers.insert(name.to_owned(), peer);
             }
+        }
+    }
+}
+
+impl Heard {
+    fn note_unread(&mut self, instance: &str, why: &str) {
+        self.unread += 1;
+        if self.unread.is_power_of_two() {
+            tracing::warn!(instance, why, "an instance of the fleet says what is not believed");
         }
     }
 }
@@ -226,6 +235,7 @@ pub(super) struct Fleet {
     id: String,
     url: String,
     silent: Duration,
+    seal: Option<Seal>,
     heard: Arc<Mutex<Heard>>,
     bulletin: OnceLock<Bulletin>,
     asking: ask::Asking,
@@ -254,6 +264,7 @@ impl Fleet {
             id: format!("{:016x}", rand::random::<u64>()),
             url,
             silent: Duration::from_secs(u64::try_from(config.fleet.silent_secs).unwrap_or(5)),
+            seal: Some(&*config.fleet.token).filter(|token| !token.is_empty()).map(Seal::new),
             heard: Arc::default(),
             bulletin: OnceLock::new(),
             asking: ask::Asking::new(config)?,
@@ -262,9 +273,18 @@ impl Fleet {
             began: Instant::now(),
         });
         // Only what is heard is handed over: the thread that hears must not hold what waits for its end.
-        let (heard, own) = (Arc::clone(&fleet.heard), fleet.id.clone());
+        let (heard, own, seal) = (Arc::clone(&fleet.heard), fleet.id.clone(), fleet.seal.clone());
         let ear: Ear = Box::new(move |word| {
-            heard.lock().expect("no holder of this lock can panic").take(&own, word);
+            let mut heard = heard.lock().expect("no holder of this lock can panic");
+            match (&seal, word) {
+                (Some(seal), Word::Said(name, Some(sealed))) => match seal.open(name, sealed) {
+                    Some(bytes) => heard.take(&own, Word::Said(name, Some(bytes))),
+                    None => heard.note_unread(name, "its seal is not ours: has it another `fleet.token`?"),
+                },
+                // A stranger cannot take another's word away either.
+                (Some(_), Word::Said(_, None)) => {}
+                (_, word) => heard.take(&own, word),
+            }
         });
         let watched = config.kafka.topics.iter().map(|topic| topic.name.clone()).collect();
         let bulletin = Bulletin::open(&config.kafka.brokers, &config.kafka.properties.0, topic, watched, ear)
@@ -291,7 +311,11 @@ impl Fleet {
         let partitions = places.iter().map(|(topic, partition)| (topic.to_string(), *partition)).collect();
         let head = Head { url: self.url.clone(), ready, left: last, partitions, pipeline, opened };
         if let Some(bulletin) = self.bulletin.get() {
-            bulletin.say(&self.id, &Said { head, summary }.to_bytes());
+            let word = Said { head, summary }.to_bytes();
+            match &self.seal {
+                Some(seal) => bulletin.say(&self.id, &seal.close(&self.id, &word)),
+                None => bulletin.say(&self.id, &word),
+            }
             if last {
                 bulletin.flush(FAREWELL);
             }
@@ -433,6 +457,7 @@ mod tests {
             id: "own".to_owned(),
             url: "http://own".to_owned(),
             silent,
+            seal: None,
             heard: Arc::default(),
             bulletin: OnceLock::new(),
             asking: ask::Asking::none(),

@@ -82,8 +82,10 @@ fn flight_inputs() -> Vec<Vec<u8>> {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     // Literal header fields without indexing, as the compression of headers writes them.
     let field = |name: &str, value: &str| {
-        let text =
-            |text: &str| [&[u8::try_from(text.len()).expect("a short text")], text.as_bytes()].concat();
+        let text = |text: &str| {
+            let length = u8::try_from(text.len()).expect("a short text");
+            [&[length][..], text.as_bytes()].concat()
+        };
         [vec![0], text(name), text(value)].concat()
     };
     let headers = |path: &str| {
@@ -99,7 +101,7 @@ fn flight_inputs() -> Vec<Vec<u8>> {
     };
     let call = |path: &str, message: &[u8]| {
         let length = u32::try_from(message.len()).expect("a short message").to_be_bytes();
-        let body = [&[0][..], &length, message].concat();
+        let body = [&[0_u8][..], &length, message].concat();
         [preface.clone(), frame(4, 0, 0, b""), frame(1, 4, 1, &headers(path)), frame(0, 1, 1, &body)].concat()
     };
     let service = "/arrow.flight.protocol.FlightService";
