@@ -23,7 +23,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 pub use audit::{Audit, Door, Outcome, Record};
-pub use scram::{Exchange, Mistake, Secret};
+pub use scram::{Exchange, Mistake, Seal, Secret};
 pub use tls::Tls;
 pub use users::{Fault, NewUser, User, Users};
 

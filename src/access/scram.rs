@@ -18,6 +18,34 @@ const ROUNDS_MAX: u32 = 1_000_000;
 
 type Key = [u8; 32];
 
+/// Seals what instances of one fleet say to each other, by a secret that they share.
+#[derive(Clone)]
+pub struct Seal(Vec<u8>);
+
+impl Seal {
+    /// A seal by this secret.
+    pub fn new(secret: &str) -> Seal {
+        Seal(hmac(secret.as_bytes(), &[b"callpulse fleet"]).to_vec())
+    }
+
+    /// The bytes behind their seal, which holds under this name only.
+    pub fn close(&self, name: &str, bytes: &[u8]) -> Vec<u8> {
+        let mut sealed = self.mark(name, bytes).to_vec();
+        sealed.extend_from_slice(bytes);
+        sealed
+    }
+
+    /// The bytes, where the seal is whole.
+    pub fn open<'b>(&self, name: &str, sealed: &'b [u8]) -> Option<&'b [u8]> {
+        let (mark, bytes) = sealed.split_first_chunk::<32>()?;
+        same(&self.mark(name, bytes), mark).then_some(bytes)
+    }
+
+    fn mark(&self, name: &str, bytes: &[u8]) -> Key {
+        hmac(&self.0, &[&(name.len() as u64).to_be_bytes(), name.as_bytes(), bytes])
+    }
+}
+
 fn hmac(key: &[u8], parts: &[&[u8]]) -> Key {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
     parts.iter().for_each(|part| mac.update(part));
@@ -297,5 +325,20 @@ mod tests {
         assert_eq!(prepared("\u{2168}"), "IX");
         assert_eq!(prepared("a\u{a0}b"), "a b");
         assert_eq!(prepared("密码"), "密码");
+    }
+
+    #[test]
+    fn a_seal_holds_for_its_secret_its_name_and_its_bytes() {
+        let seal = Seal::new("secret");
+        let sealed = seal.close("a", b"word");
+        assert_eq!(seal.open("a", &sealed), Some(&b"word"[..]));
+        assert_eq!(seal.open("b", &sealed), None);
+        assert_eq!(Seal::new("guess").open("a", &sealed), None);
+        for at in 0..sealed.len() {
+            let mut damaged = sealed.clone();
+            damaged[at] ^= 1;
+            assert_eq!(seal.open("a", &damaged), None);
+        }
+        assert_eq!(seal.open("a", b"short"), None);
     }
 }

@@ -1,7 +1,9 @@
 //! What everybody may look at: the workers' figures, the committed tables, and the cut that a query sees.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -9,19 +11,30 @@ use tokio::sync::oneshot;
 
 use super::alerting::Alerting;
 use super::commit::Committer;
-use super::worker::{Ask, SplitWatch, Worker};
+use super::fleet::{Asked, Fleet, Overview, Pipeline};
+use super::task::Beyond;
+use super::worker::{Ask, SplitWatch, TaskBeyond, Worker};
 use crate::event::{Channel, RejectReason};
 use crate::facts::TABLES;
 use crate::ingest::{Lag, Place};
+use crate::lake::{Positions, Version};
 use crate::metrics::{Metrics, SlotPlan, Stats, live_json};
 use crate::query::{self, Cut, Source};
 use crate::rules::PlannedSlot;
 use crate::serve::Health;
-use crate::time::Clock;
+use crate::time::{Clock, Millis};
 use crate::window::Summary;
 
 /// Records behind the end of a partition up to which the service counts as caught up.
 const CAUGHT_UP_LAG: i64 = 10_000;
+/// How long one look at the tables that others write too serves further queries.
+const VIEW_KEPT: Duration = Duration::from_millis(500);
+/// How long a cut over the fleet serves further queries: a dashboard asks a dozen at once.
+const CUT_KEPT: Duration = Duration::from_millis(200);
+/// How often a cut is tried whose tables were older than what an instance had kept.
+const CUT_TRIES: u32 = 3;
+/// Over which time rejects are counted for their rate.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The service's shared parts.
 pub(super) struct Board {
@@ -44,6 +57,34 @@ pub(super) struct Board {
     plans: Mutex<Plans>,
     /// Slots to come, as they are planned; `None` before the first forecast.
     slots: Mutex<Option<Arc<[PlannedSlot]>>>,
+    /// The other instances, where there may be some.
+    fleet: Option<Arc<Fleet>>,
+    /// This instance has left the group.
+    left: AtomicBool,
+    /// Rejects counted so far, some times of the last minute.
+    rejects: Mutex<VecDeque<(Instant, u64)>>,
+    view: tokio::sync::Mutex<Option<View>>,
+    cut: tokio::sync::Mutex<Option<(Instant, Cut)>>,
+}
+
+/// The tables as they were read, when, and how often that was done.
+#[derive(Clone)]
+struct View {
+    at: Instant,
+    version: Arc<Version>,
+    stored: Arc<Positions>,
+    places: Vec<Place>,
+    key: u64,
+}
+
+/// The figures of all instances.
+pub(super) struct Whole {
+    /// The windows.
+    pub summary: Summary,
+    /// The pipelines.
+    pub pipeline: Pipeline,
+    /// Who counts and what is missing; `None` where each instance is alone.
+    pub overview: Option<Overview>,
 }
 
 /// What is planned for the running slot, by queue and channel.
@@ -63,6 +104,7 @@ impl Board {
         idle: Summary,
         zone: &'static str,
         topics: Vec<Arc<str>>,
+        fleet: Option<Arc<Fleet>>,
     ) -> Board {
         Board {
             workers,
@@ -79,7 +121,17 @@ impl Board {
             zone,
             plans: Mutex::default(),
             slots: Mutex::default(),
+            fleet,
+            left: AtomicBool::new(false),
+            rejects: Mutex::default(),
+            view: tokio::sync::Mutex::default(),
+            cut: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The other instances.
+    pub(super) fn fleet(&self) -> Option<&Arc<Fleet>> {
+        self.fleet.as_ref()
     }
 
     /// Shows what is planned for the running slot, and for slots to come, in place of what was shown before.
@@ -200,28 +252,85 @@ impl Board {
         stats
     }
 
-    /// The page `/metrics`.
-    pub(super) fn metrics(&self) -> String {
-        self.metrics.render(&self.summary(), &self.stats(), self.clock.now())
+    /// What this instance's pipeline comes to.
+    pub(super) fn pipeline(&self, stats: &Stats) -> Pipeline {
+        let rejects: u64 = stats.rejects.values().sum();
+        let mut seen = self.rejects.lock().expect("no holder of this lock can panic");
+        if seen.back().is_none_or(|(at, _)| at.elapsed() >= Duration::from_millis(500)) {
+            seen.push_back((Instant::now(), rejects));
+        }
+        while seen.front().is_some_and(|(at, _)| at.elapsed() > MINUTE) {
+            seen.pop_front();
+        }
+        let before = seen.front().map_or(rejects, |(_, count)| *count);
+        Pipeline {
+            lag: self.lag(),
+            watermark: stats.partitions.values().filter_map(|partition| partition.watermark).min(),
+            events: stats.events.values().sum(),
+            rejects,
+            rejects_per_minute: rejects.saturating_sub(before),
+            open_contacts: stats.open_contacts,
+            split_contacts: stats.split_contacts,
+            lake_failing: self.committer.committing().failing.is_some(),
+        }
     }
 
-    /// The live figures as JSON.
+    /// The figures of all instances together.
+    pub(super) fn whole(&self) -> Whole {
+        let mut summary = self.summary();
+        let mut pipeline = self.pipeline(&self.stats());
+        let overview = self.fleet.as_ref().map(|fleet| fleet.overview(&self.assigned()));
+        if let Some(overview) = &overview {
+            overview.add_to(&mut summary, &mut pipeline);
+        }
+        Whole { summary, pipeline, overview }
+    }
+
+    /// Whether the last word has been said.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
+    }
+
+    /// Says to the other instances what this one has. `last`: it has left the group.
+    pub(super) fn say(&self, last: bool) {
+        self.left.fetch_or(last, Ordering::AcqRel);
+        if let Some(fleet) = &self.fleet {
+            let pipeline = self.pipeline(&self.stats());
+            fleet.say(&self.assigned(), self.health().ready, last, pipeline, self.summary());
+        }
+    }
+
+    /// The page `/metrics`: of this instance alone, since who scrapes all adds them up.
+    pub(super) fn metrics(&self) -> String {
+        let mut stats = self.stats();
+        if let Some(fleet) = &self.fleet {
+            let overview = fleet.overview(&self.assigned());
+            stats.fleet = Some((overview.counted.len() as u64 + 1, overview.missing.len() as u64));
+        }
+        self.metrics.render(&self.summary(), &stats, self.clock.now())
+    }
+
+    /// The live figures as JSON: of all instances.
     pub(super) fn live(&self) -> Value {
-        let stats = self.stats();
-        let mut live = live_json(&self.summary(), self.clock.now());
+        let Whole { summary, pipeline, overview } = self.whole();
+        let mut live = live_json(&summary, self.clock.now());
         if let Value::Object(members) = &mut live {
-            let watermark = stats.partitions.values().filter_map(|partition| partition.watermark).min();
             members.insert("timezone".to_owned(), json!(self.zone));
             members.insert(
                 "pipeline".to_owned(),
                 json!({
-                    "lag": self.lag(),
-                    "watermark": watermark,
-                    "events": stats.events.values().sum::<u64>(),
-                    "rejects": stats.rejects.values().sum::<u64>(),
-                    "open_contacts": stats.open_contacts,
+                    "lag": pipeline.lag,
+                    "watermark": pipeline.watermark,
+                    "events": pipeline.events,
+                    "rejects": pipeline.rejects,
+                    "open_contacts": pipeline.open_contacts,
                 }),
             );
+            if let (Some(fleet), Some(overview)) = (&self.fleet, &overview) {
+                let instances = fleet.instances(overview, &self.assigned(), self.health().ready);
+                members.insert("instances".to_owned(), instances);
+                members.insert("missing".to_owned(), json!(overview.missing_names()));
+            }
         }
         live
     }
@@ -245,6 +354,9 @@ impl Board {
             reasons
                 .push("state is being restored: a stretch that is committed already is replayed".to_owned());
         }
+        if self.fleet.as_ref().is_some_and(|fleet| !fleet.has_listened()) {
+            reasons.push("the other instances of the group have not been heard yet".to_owned());
+        }
         if let Some(error) = self.committer.committing().failing {
             reasons.push(format!("the lake cannot be written: {error}"));
         }
@@ -259,6 +371,9 @@ impl Source for Board {
             let message = "the service is starting: Kafka has not assigned partitions yet, so open contacts are not known";
             return Err(query::Error::new(query::ErrorKind::Outside, message)
                 .hint("ask again in a moment; /readyz tells when"));
+        }
+        if let Some(fleet) = &self.fleet {
+            return self.cut_of_all(fleet).await;
         }
         // The committed version first: what is committed after this is still in the workers' memory,
         // since they keep flushes beyond their commit.
@@ -279,10 +394,126 @@ impl Source for Board {
         }
         memory.extend(self.alerting.memory());
         memory.extend(self.alerting.filed_shifts(now));
-        let committed = TABLES
-            .iter()
-            .filter_map(|table| Some((table.name, published.version.provider(table.name)?)))
-            .collect();
-        Ok(Cut { committed, memory, now, version_key: published.key })
+        let committed = committed(&published.version);
+        Ok(Cut { committed, memory, now, version_key: published.key, missing: Vec::new() })
+    }
+}
+
+/// The committed rows by table.
+fn committed(version: &Version) -> HashMap<&'static str, query::Committed> {
+    TABLES.iter().filter_map(|table| Some((table.name, version.provider(table.name)?))).collect()
+}
+
+/// What a task answered: how far it has come, and its rows.
+type Found = (i64, Beyond);
+
+impl Board {
+    /// What the workers have beyond these positions, task by task.
+    pub(super) async fn beyond(&self, stored: &Arc<Positions>, now: Millis) -> Vec<TaskBeyond> {
+        let mut answers = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
+            let (reply, answer) = oneshot::channel();
+            worker.ask(Ask::Beyond { stored: Arc::clone(stored), now, reply });
+            answers.push(answer);
+        }
+        let mut tasks = Vec::new();
+        for answer in answers {
+            // A worker that stops has nothing more: its partitions are named as missing.
+            tasks.extend(answer.await.unwrap_or_default());
+        }
+        if let Some((table, rows)) = self.alerting.memory() {
+            tasks.push(TaskBeyond {
+                task: String::new(),
+                places: Vec::new(),
+                rows: Beyond::Rows(vec![(table, rows)]),
+            });
+        }
+        tasks
+    }
+
+    /// The newest tables, and what they have of these partitions. `anew`: read now, however short ago that was done.
+    async fn view(&self, places: Vec<Place>, anew: bool) -> Result<View, query::Error> {
+        let mut kept = self.view.lock().await;
+        if let Some(view) = kept.as_ref().filter(|view| {
+            !anew && view.at.elapsed() < VIEW_KEPT && places.iter().all(|place| view.places.contains(place))
+        }) {
+            return Ok(view.clone());
+        }
+        let read = self.committer.lake().view(&places).await;
+        let (version, stored) = read.map_err(|error| {
+            query::Error::new(query::ErrorKind::Outside, format!("the lake cannot be read: {error}"))
+        })?;
+        let key = kept.as_ref().map_or(1, |view| match view.version.numbers() == version.numbers() {
+            true => view.key,
+            false => view.key + 1,
+        });
+        let view = View { at: Instant::now(), version, stored: Arc::new(stored), places, key };
+        *kept = Some(view.clone());
+        Ok(view)
+    }
+
+    /// One cut over all instances. What of it nobody can tell is named in it.
+    async fn cut_of_all(&self, fleet: &Fleet) -> Result<Cut, query::Error> {
+        let mut kept = self.cut.lock().await;
+        if let Some((_, cut)) = kept.as_ref().filter(|(at, _)| at.elapsed() < CUT_KEPT) {
+            return Ok(cut.clone());
+        }
+        let mut tries = 0;
+        let cut = loop {
+            tries += 1;
+            let (cut, behind) = self.try_cut(fleet, tries > 1).await?;
+            if !behind || tries >= CUT_TRIES {
+                break cut;
+            }
+        };
+        *kept = Some((Instant::now(), cut.clone()));
+        Ok(cut)
+    }
+
+    /// A cut over all instances, and whether the tables were older than what somebody had kept.
+    async fn try_cut(&self, fleet: &Fleet, anew: bool) -> Result<(Cut, bool), query::Error> {
+        let own = self.assigned();
+        let overview = fleet.overview(&own);
+        let mut places = own.clone();
+        places.extend(overview.counted.iter().flat_map(|other| other.places.iter().cloned()));
+        let view = self.view(places.clone(), anew).await?;
+        let now = self.clock.now();
+        let asked = Asked { now, stored: Arc::clone(&view.stored) };
+        let (ours, theirs) = futures::join!(self.beyond(&view.stored, now), fleet.ask(&overview, &asked));
+        let mut memory = Vec::new();
+        let mut tasks: HashMap<String, (Vec<Place>, Found)> = HashMap::new();
+        for TaskBeyond { task, places, rows } in ours.into_iter().chain(theirs.tasks) {
+            if let (true, Beyond::Rows(rows)) = (task.is_empty(), &rows) {
+                // Alerts: of two rows of one the newer is seen.
+                memory.extend(rows.iter().cloned());
+                continue;
+            }
+            let come = places.iter().map(|(_, next)| next).sum();
+            let places = places.into_iter().map(|(place, _)| place).collect();
+            // A task that moves may be told of twice: who has come further has it.
+            match tasks.get(&task) {
+                Some((_, (further, _))) if *further >= come => {}
+                _ => drop(tasks.insert(task, (places, (come, rows)))),
+            }
+        }
+        memory.extend(self.alerting.filed_shifts(now));
+        let mut lacking = places;
+        let mut behind = false;
+        for (places, (_, rows)) in tasks.into_values() {
+            match rows {
+                Beyond::Rows(rows) => {
+                    memory.extend(rows);
+                    lacking.retain(|place| !places.contains(place));
+                }
+                Beyond::Behind => behind = true,
+                Beyond::Replays => {}
+            }
+        }
+        let mut missing = overview.missing_names();
+        missing.extend(lacking.iter().map(|(topic, partition)| format!("{topic}-{partition}")));
+        missing.sort();
+        missing.extend(theirs.failed);
+        let committed = committed(&view.version);
+        Ok((Cut { committed, memory, now, version_key: view.key, missing }, behind))
     }
 }

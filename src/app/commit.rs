@@ -82,7 +82,6 @@ impl Committer {
     }
 
     /// The lake.
-    #[cfg(test)]
     pub(super) fn lake(&self) -> &Lake {
         &self.lake
     }

@@ -2,15 +2,16 @@
 //!
 //! One loop owns the order: a change is in the outbox before anything is sent for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::alerting::{Alerting, Ends, Said};
-use super::board::Board;
+use super::board::{Board, Whole};
 use super::duty::Changes;
+use super::fleet::Overview;
 use super::outbox::Outbox;
 use super::settings;
 use crate::alert::{Alert, Cause, Dispatch, Kind};
@@ -43,9 +44,9 @@ struct Loop {
     changes: Changes,
     /// When the records behind alerts that no target has taken yet were read.
     read_at: HashMap<String, Instant>,
-    /// Rejects counted, by the second, for their rate.
-    rejects: VecDeque<(Instant, u64)>,
     to_mark: bool,
+    /// Whether this instance looks at the rules about figures.
+    judges: bool,
     resend: Vec<String>,
 }
 
@@ -74,8 +75,8 @@ pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, 
         fleet_rules: rules,
         changes: Changes::new(&config),
         read_at: HashMap::new(),
-        rejects: VecDeque::new(),
         to_mark: false,
+        judges: board.fleet().is_none(),
         resend,
         alerting,
         board,
@@ -323,22 +324,29 @@ impl Loop {
             self.fleet_rules = Arc::clone(&rules);
         }
         let wanted = rules.rules.iter().any(|rule| rule.about == About::Figures);
+        let whole = self.board.whole();
+        if let Some(overview) = &whole.overview {
+            self.share(overview, &mut signals);
+        }
+        let whole_enough = whole.overview.as_ref().is_none_or(|overview| overview.may_judge);
         // While the past is read, figures of the present are not whole.
-        if wanted && self.board.health().ready {
-            let (summary, stats) = (self.board.summary(), self.board.stats());
-            let gauges = self.gauges(&summary, &stats, now);
+        if wanted && self.judges && whole_enough && self.board.health().ready {
             let surges = self.alerting.surges.load_full();
             let figures = Figures {
                 now,
-                slot_ms: summary.slot.map_or(0, |slot| slot.length_ms()),
-                series: series(&summary, &self.config, now),
-                gauges,
+                slot_ms: whole.summary.slot.map_or(0, |slot| slot.length_ms()),
+                series: series(&whole.summary, &self.config, now),
+                gauges: gauges(&whole, now),
                 surges: &surges,
             };
             self.fleet.tick(&figures, &mut signals);
         }
+        if let (Some(fleet), true) = (self.board.fleet(), self.judges) {
+            fleet.note_opened(Some(self.fleet.opened()));
+        }
         // Nothing is known of slots to come before the first forecast.
-        if rules.rules.iter().any(|rule| rule.about == About::Plan)
+        if self.judges
+            && rules.rules.iter().any(|rule| rule.about == About::Plan)
             && let Some(slots) = self.board.planned_slots()
         {
             self.plan.look(&slots, now, &mut signals);
@@ -347,30 +355,50 @@ impl Loop {
         self.keep_and_send(sends).await;
     }
 
-    fn gauges(&mut self, summary: &Summary, stats: &Stats, now: Millis) -> Vec<(String, f64)> {
-        let agents = crate::event::AgentStateName::ALL.iter().zip(summary.agents);
-        let mut gauges: Vec<(String, f64)> =
-            agents.map(|(state, count)| (format!("agents_{}", state.as_str()), count as f64)).collect();
-        let rejects: u64 = stats.rejects.values().sum();
-        let since = Instant::now();
-        self.rejects.push_back((since, rejects));
-        while self.rejects.front().is_some_and(|(at, _)| at.elapsed() > Duration::from_secs(60)) {
-            self.rejects.pop_front();
+    /// One instance of the fleet looks at the rules about figures: the one that has the first partition. Whoever it is next
+    /// goes on with what is open, and who was it before resolves what its follower has resolved.
+    fn share(&mut self, overview: &Overview, signals: &mut Vec<Signal>) {
+        let judges = self.board.has_first_partition();
+        let time = self.alerting.clock.now();
+        let rules = self.alerting.rules.load_full();
+        let of_figures = |name: &str| rules.get(name).is_some_and(|rule| rule.about == About::Figures);
+        // What this instance has raised itself, now or before it was started again.
+        let own: Vec<Opened> = {
+            let desk = self.alerting.desk();
+            let own = desk.open().map(|alert| &alert.cause);
+            let own = own.filter(|cause| cause.source == "callpulse" && of_figures(&cause.rule));
+            own.map(|cause| Opened {
+                id: cause.id.clone(),
+                rule: cause.rule.clone(),
+                queue: cause.queue.clone(),
+            })
+            .collect()
+        };
+        if judges && !self.judges {
+            let mut opened = overview.opened.clone();
+            for own in &own {
+                match opened.iter().find(|known| (&known.rule, &known.queue) == (&own.rule, &own.queue)) {
+                    Some(known) if known.id != own.id => {
+                        signals.push(Signal::Cleared { id: own.id.clone(), time });
+                    }
+                    Some(_) => {}
+                    None => opened.push(own.clone()),
+                }
+            }
+            self.fleet.take_over(opened);
         }
-        let before = self.rejects.front().map_or(rejects, |(_, count)| *count);
-        let watermark = stats.partitions.values().filter_map(|partition| partition.watermark).min();
-        let failing = self.board.committer.committing().failing.is_some();
-        gauges.extend([
-            ("consumer_lag".to_owned(), self.board.lag().unwrap_or(0) as f64),
-            ("ledger_gap".to_owned(), summary.ledger_gap() as f64),
-            ("rejects_per_minute".to_owned(), rejects.saturating_sub(before) as f64),
-            ("lake_failing".to_owned(), f64::from(u8::from(failing))),
-            ("contacts_on_two_partitions".to_owned(), stats.split_contacts as f64),
-        ]);
-        if let Some(watermark) = watermark {
-            gauges.push(("watermark_age_seconds".to_owned(), (now - watermark).max(0) as f64 / 1e3));
+        if !judges
+            && self.judges
+            && let Some(fleet) = self.board.fleet()
+        {
+            fleet.note_opened(None);
         }
-        gauges
+        self.judges = judges;
+        if judges || !overview.is_judged {
+            return;
+        }
+        let over = own.into_iter().filter(|own| !overview.opened.iter().any(|opened| opened.id == own.id));
+        signals.extend(over.map(|own| Signal::Cleared { id: own.id, time }));
     }
 }
 
@@ -381,6 +409,25 @@ pub(super) fn advised(mut cause: Cause, rules: &Rules) -> Cause {
         (cause.advice, cause.advice_zh) = (text.en.clone(), text.zh.clone());
     }
     cause
+}
+
+/// Numbers that belong to no queue.
+fn gauges(whole: &Whole, now: Millis) -> Vec<(String, f64)> {
+    let Whole { summary, pipeline, .. } = whole;
+    let agents = crate::event::AgentStateName::ALL.iter().zip(summary.agents);
+    let mut gauges: Vec<(String, f64)> =
+        agents.map(|(state, count)| (format!("agents_{}", state.as_str()), count as f64)).collect();
+    gauges.extend([
+        ("consumer_lag".to_owned(), pipeline.lag.unwrap_or(0) as f64),
+        ("ledger_gap".to_owned(), summary.ledger_gap() as f64),
+        ("rejects_per_minute".to_owned(), pipeline.rejects_per_minute as f64),
+        ("lake_failing".to_owned(), f64::from(u8::from(pipeline.lake_failing))),
+        ("contacts_on_two_partitions".to_owned(), pipeline.split_contacts as f64),
+    ]);
+    if let Some(watermark) = pipeline.watermark {
+        gauges.push(("watermark_age_seconds".to_owned(), (now - watermark).max(0) as f64 / 1e3));
+    }
+    gauges
 }
 
 pub(super) fn series<'s>(summary: &'s Summary, config: &'s Config, now: Millis) -> Vec<SeriesFigures<'s>> {

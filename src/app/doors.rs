@@ -62,6 +62,7 @@ impl Keys {
         let audit = match directory {
             Some(directory) => Audit::to_files(directory.clone(), clock).map_err(|error| {
                 Failure::outside(format!("the audit log `{}` cannot be made: {error}", directory.display()))
+                    .hint("may this user write there? `audit.directory` takes another place")
             })?,
             None => Audit::to_log(clock),
         };

@@ -36,6 +36,9 @@ pub(super) async fn sql(url: &str, sql: &str, format: Format) -> Result<(), Fail
             None => failure,
         });
     }
+    if let Some(missing) = answer.headers().get("x-callpulse-missing").and_then(|value| value.to_str().ok()) {
+        eprintln!("warning: open contacts and the last seconds of these are missing: {missing}");
+    }
     let mut bytes = answer.bytes_stream();
     while let Some(bytes) = bytes.next().await {
         print(&bytes.map_err(outside)?)?;
@@ -44,7 +47,7 @@ pub(super) async fn sql(url: &str, sql: &str, format: Format) -> Result<(), Fail
 }
 
 /// The innermost cause: what the operator can act on.
-fn source_of(error: &reqwest::Error) -> String {
+pub(super) fn source_of(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

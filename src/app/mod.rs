@@ -10,6 +10,7 @@ mod demo;
 mod desk;
 mod doors;
 mod duty;
+mod fleet;
 mod follow;
 mod forecast;
 mod http_client;

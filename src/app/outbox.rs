@@ -17,6 +17,11 @@ const KEY: &str = "link.key";
 /// The file with the alerts.
 const ALERTS: &str = "alerts.jsonl";
 
+/// The file that whoever uses the outbox holds locked.
+const LOCK: &str = "lock";
+/// Instances that may have an outbox below one directory.
+const OUTBOXES_MAX: u32 = 64;
+
 /// A line that says that everything before it is in the lake.
 const COMMITTED: &str = "committed";
 
@@ -25,6 +30,8 @@ pub(super) struct Outbox {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// Locked as long as it is open, so that no other instance takes the same outbox; a process that ends lets it go.
+    _lock: File,
 }
 
 /// What an outbox had.
@@ -36,24 +43,46 @@ pub(super) struct Kept {
 }
 
 impl Outbox {
-    /// Opens the outbox of a directory; makes it where there is none.
+    /// Opens the outbox of a directory; makes it where there is none. Instances that share the directory have one each:
+    /// the first the directory itself, further ones `2`, `3`, … below it. Whoever comes takes the first that nobody has, and
+    /// with it what an instance that is gone has left there.
     ///
     /// # Errors
     /// The system's words, with the path.
     pub(super) fn open(dir: &Path) -> Result<(Outbox, Kept), String> {
-        let fault = |error: std::io::Error| format!("the outbox `{}` cannot be used: {error}", dir.display());
-        std::fs::create_dir_all(dir).map_err(fault)?;
+        for number in 1..=OUTBOXES_MAX {
+            let own = if number == 1 { dir.to_owned() } else { dir.join(number.to_string()) };
+            let fault =
+                |error: std::io::Error| format!("the outbox `{}` cannot be used: {error}", own.display());
+            std::fs::create_dir_all(&own).map_err(fault)?;
+            let lock = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(own.join(LOCK))
+                .map_err(fault)?;
+            match lock.try_lock() {
+                Ok(()) => return Outbox::open_locked(&own, lock).map_err(fault),
+                Err(std::fs::TryLockError::WouldBlock) => {}
+                Err(std::fs::TryLockError::Error(error)) => return Err(fault(error)),
+            }
+        }
+        Err(format!("`{}`: {OUTBOXES_MAX} instances have their outbox there already", dir.display()))
+    }
+
+    fn open_locked(dir: &Path, lock: File) -> std::io::Result<(Outbox, Kept)> {
         let path = dir.join(ALERTS);
         let kept = match File::open(&path) {
-            Ok(file) => read(file).map_err(fault)?,
+            Ok(file) => read(file)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Kept { alerts: Vec::new(), uncommitted: Vec::new() }
             }
-            Err(error) => return Err(fault(error)),
+            Err(error) => return Err(error),
         };
         // Written anew, so that it holds each alert once and ends with a whole line.
-        let (file, bytes) = write_new(&path, &kept.alerts, &kept.uncommitted).map_err(fault)?;
-        Ok((Outbox { path, file, bytes }, kept))
+        let (file, bytes) = write_new(&path, &kept.alerts, &kept.uncommitted)?;
+        Ok((Outbox { path, file, bytes, _lock: lock }, kept))
     }
 
     /// Adds alerts as they are now; they are on the disk when this returns.
@@ -169,6 +198,30 @@ mod tests {
     use crate::alert::{Cause, Desk, Options};
     use crate::roster::Roster;
     use crate::time::Grid;
+
+    #[test]
+    fn two_instances_below_one_directory_have_an_outbox_each() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let alert = |id: &str| {
+            let grid = Grid::new(chrono_tz::Tz::UTC, 30).expect("half an hour");
+            let mut desk = Desk::new(Options::new(grid), vec![]);
+            let cause = Cause { id: id.to_owned(), ..Cause::default() };
+            desk.raise(cause, &Roster::empty(chrono_tz::Tz::UTC), 0);
+            desk.take_changes()
+        };
+        let (mut one, _) = Outbox::open(dir.path()).expect("an outbox");
+        let (mut two, _) = Outbox::open(dir.path()).expect("another");
+        one.append(&alert("a")).expect("it can be written");
+        two.append(&alert("b")).expect("it can be written");
+        drop((one, two));
+        let kept = [Outbox::open(dir.path()), Outbox::open(dir.path())];
+        let ids = kept.iter().map(|opened| {
+            let (_outbox, kept) = opened.as_ref().expect("an outbox");
+            kept.alerts.iter().map(|alert| alert.id().to_owned()).collect::<Vec<_>>()
+        });
+        // Both are held open here, so that the second is another than the first.
+        assert_eq!(ids.collect::<Vec<_>>(), [vec!["a".to_owned()], vec!["b".to_owned()]]);
+    }
 
     #[test]
     fn what_was_written_is_there_again_also_after_a_torn_line() {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use prometheus::Registry;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -17,6 +18,7 @@ use super::alerting::{Alerting, Said};
 use super::board::Board;
 use super::commit::{Committer, Outcome};
 use super::desk;
+use super::fleet::{self, Fleet};
 use super::intake::intake;
 use super::task::Rules;
 use super::worker::{self, Ask, Worker, task_of};
@@ -81,6 +83,8 @@ impl Service {
             ),
             None => None,
         };
+        let listens = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let fleet = Fleet::of(config, listens)?;
         let base_url = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let base_url = base_url.map(|address| format!("http://{address}")).unwrap_or_default();
         let (alerting, ends) = Alerting::open(config, &base_url, Arc::clone(&clock))?;
@@ -115,6 +119,7 @@ impl Service {
             idle,
             config.timezone.name(),
             config.kafka.topics.iter().map(|topic| topic.name.as_str().into()).collect(),
+            fleet.clone(),
         ));
         let engine = Engine::new(settings::query(config, Some(&shelf)), Arc::clone(&board) as _)
             .map_err(|error| Failure::bug(error.to_string()))?;
@@ -143,6 +148,7 @@ impl Service {
                 access: Arc::clone(&keys.access),
                 tls: keys.tls.clone(),
                 departments: Arc::new(departments.clone()),
+                fleet: fleet.is_some().then(|| rows_for_others(&board)),
             };
             tokio::spawn(serve::run(listener, site, stop.child_token()))
         });
@@ -168,6 +174,9 @@ impl Service {
             Ok(Err(error)) => return Err(Failure::of_ingest(&error)),
             Err(error) => return Err(Failure::bug(error.to_string())),
         };
+        if let Some(fleet) = fleet {
+            tokio::spawn(speak(Arc::clone(&board), fleet, stop.child_token()));
+        }
         tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
         tokio::spawn(reload_on_signal(Arc::clone(&alerting), stop.child_token()));
         tokio::spawn(super::surges::run(Arc::clone(&alerting), Arc::clone(&engine), stop.child_token()));
@@ -230,6 +239,9 @@ impl Service {
             let stopped = tokio::task::spawn_blocking(move || consumer.stop());
             stopped.await.map_err(|error| Failure::bug(error.to_string()))?;
         }
+        // The others need not wait for our silence.
+        let board = Arc::clone(&self.board);
+        let _ = tokio::task::spawn_blocking(move || board.say(true)).await;
         last.map(drop)
     }
 
@@ -249,6 +261,40 @@ impl Service {
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
         stopped
     }
+}
+
+/// How often an instance says its sums.
+const SPEAK: Duration = Duration::from_secs(1);
+
+/// Says to the other instances what this one has, again and again.
+async fn speak(board: Arc<Board>, fleet: Arc<Fleet>, stop: CancellationToken) {
+    let mut seconds = tokio::time::interval(SPEAK);
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = seconds.tick() => {}
+            () = fleet.news() => {}
+        }
+        // Who has left the group has said its last word.
+        if !board.has_left() {
+            board.say(false);
+        }
+    }
+}
+
+/// What answers other instances that ask for rows in memory.
+fn rows_for_others(board: &Arc<Board>) -> serve::FleetRows {
+    let board = Arc::clone(board);
+    Arc::new(move |question: bytes::Bytes| {
+        let board = Arc::clone(&board);
+        async move {
+            let (now, stored) = fleet::read_question(&question)?;
+            let tasks = board.beyond(&Arc::new(stored), now).await;
+            fleet::answer(tasks)
+        }
+        .boxed()
+    })
 }
 
 /// Reads the files of rules, roster and people at SIGHUP too.
@@ -449,9 +495,12 @@ impl Sink for Gate {
             let _ = done.blocking_recv();
         }
         if lost {
-            return self.board.note_lost(partitions);
+            self.board.note_lost(partitions);
+        } else {
+            self.board.note_assigned(partitions, false);
         }
-        self.board.note_assigned(partitions, false);
+        // Before another owner can show them: no partition is told of twice.
+        self.board.say(false);
     }
 
     fn offer(&self, block: Block) -> Result<(), Block> {

@@ -76,7 +76,7 @@ impl Directory {
         memory.extend(duty::shift_rows(&roster, &config.grid(), now));
         let committed =
             TABLES.iter().filter_map(|table| Some((table.name, cut.version.provider(table.name)?))).collect();
-        Ok(Directory { cut: Cut { committed, memory, now, version_key: 1 } })
+        Ok(Directory { cut: Cut { committed, memory, now, version_key: 1, missing: Vec::new() } })
     }
 }
 

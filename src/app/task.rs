@@ -19,7 +19,7 @@ use crate::decode::{self, Decoder, write_event};
 use crate::event::{AgentStateName, Event, Kind, Place, Reject, RejectReason};
 use crate::facts::{Facts, RejectRow, Table};
 use crate::ingest::{Block, DeadLetter, Record};
-use crate::lake::{Range, Snapshot};
+use crate::lake::{Positions, Range, Snapshot};
 use crate::metrics::{PartitionStats, Stats};
 use crate::privacy::mask_event;
 use crate::rules::{self, Reading, Signal, Watch};
@@ -124,6 +124,8 @@ pub(super) struct Task {
     flushes: VecDeque<Flush>,
     committed: u64,
     number: u64,
+    /// By table, the positions behind its rows that are not kept here any more: a reader's tables must have them.
+    settled: BTreeMap<&'static str, Vec<(Arc<str>, i32, i64)>>,
     dead: Vec<DeadLetter>,
     /// Events since the last settling.
     unsettled: usize,
@@ -136,6 +138,17 @@ pub(super) struct Task {
     shifts: Vec<Event<'static>>,
     /// The newest event's time, and the present when it became that.
     newest_seen: (Millis, Millis),
+}
+
+/// What a task has beyond what a reader's tables have.
+#[derive(Debug)]
+pub(super) enum Beyond {
+    /// These rows.
+    Rows(Vec<(&'static Table, RecordBatch)>),
+    /// The reader's tables are older than what the task has kept: they must be read anew.
+    Behind,
+    /// Nothing yet: rows are made again that the tables have.
+    Replays,
 }
 
 /// Tells the window what the correlator saw.
@@ -223,6 +236,7 @@ impl Task {
             flushes: VecDeque::new(),
             committed: 0,
             number: 0,
+            settled: BTreeMap::new(),
             dead: Vec::new(),
             unsettled: 0,
             reader: None,
@@ -247,6 +261,13 @@ impl Task {
         for origin in origins {
             let next = positions.get(&(origin.topic.to_string(), origin.partition)).copied().unwrap_or(0);
             task.add_source(Arc::clone(&origin.topic), origin.partition, next);
+        }
+        for table in crate::facts::TABLES {
+            let stored = |origin: &Origin| {
+                let position = origin.stored.get(table.name).copied().filter(|position| *position > 0)?;
+                Some((Arc::clone(&origin.topic), origin.partition, position))
+            };
+            task.settled.insert(table.name, origins.iter().filter_map(stored).collect());
         }
         task.resume_decoders(&meta);
         task.plan_replay(origins);
@@ -575,7 +596,16 @@ impl Task {
         self.committed = self.committed.max(number);
         let committed = self.flushes.iter().filter(|flush| flush.number <= self.committed).count();
         for _ in KEEP_COMMITTED..committed {
-            self.flushes.pop_front();
+            let Some(gone) = self.flushes.pop_front() else { return };
+            for (table, _) in gone.tables.iter().filter(|(_, rows)| rows.num_rows() > 0) {
+                let topic = |name: &str| {
+                    let source = self.sources.iter().find(|source| *source.topic == *name);
+                    source.map_or_else(|| name.into(), |source| Arc::clone(&source.topic))
+                };
+                let ranges = gone.ranges.iter().filter(|range| range.to > range.from);
+                let ranges = ranges.map(|range| (topic(&range.topic), range.partition, range.to));
+                self.settled.insert(table.name, ranges.collect());
+            }
         }
     }
 
@@ -698,6 +728,36 @@ impl Task {
         rows.extend(self.facts.peek());
         rows.extend(self.open_rows(now));
         rows
+    }
+
+    /// Every row in memory that is not behind these positions of the tables: what a reader lacks who has the tables as they
+    /// were then.
+    pub(super) fn rows_beyond(&mut self, stored: &Positions, now: Millis) -> Beyond {
+        if !self.replay.is_empty() {
+            return Beyond::Replays;
+        }
+        self.settle_live();
+        let lacks = |(table, places): (&&'static str, &Vec<(Arc<str>, i32, i64)>)| {
+            places.iter().any(|(topic, partition, to)| stored.get(table, topic, *partition) < *to)
+        };
+        if self.settled.iter().any(lacks) {
+            return Beyond::Behind;
+        }
+        let mut rows = Vec::new();
+        for flush in &self.flushes {
+            for (table, batch) in &flush.tables {
+                let mut ranges = flush.ranges.iter().filter(|range| range.to > range.from);
+                let has =
+                    ranges.all(|range| stored.get(table.name, &range.topic, range.partition) >= range.to);
+                if !has {
+                    rows.push((*table, batch.clone()));
+                }
+            }
+        }
+        rows.extend(self.carried.iter().cloned());
+        rows.extend(self.facts.peek());
+        rows.extend(self.open_rows(now));
+        Beyond::Rows(rows)
     }
 
     /// The rows that are in no flush yet because they are open.

@@ -14,9 +14,10 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 use tokio::sync::{Notify, oneshot};
 
 use super::alerting::Said;
-use super::task::{Handover, Task};
+use super::task::{Beyond, Handover, Task};
 use crate::facts::Table;
 use crate::ingest::{Block, Place};
+use crate::lake::Positions;
 use crate::metrics::Stats;
 use crate::time::{Clock, Millis};
 use crate::window::Summary;
@@ -38,6 +39,17 @@ const ANSWER_KEPT: Duration = Duration::from_millis(200);
 
 /// Rows of one task as a query sees them.
 pub(super) type TaskRows = Vec<(&'static Table, RecordBatch)>;
+
+/// What one task has beyond what a reader's tables have.
+#[derive(Debug)]
+pub(super) struct TaskBeyond {
+    /// The task.
+    pub task: String,
+    /// Its partitions, each with the next offset to be taken.
+    pub places: Vec<(Place, i64)>,
+    /// Its rows.
+    pub rows: Beyond,
+}
 
 /// What a worker is asked to do.
 pub(super) enum Ask {
@@ -64,6 +76,15 @@ pub(super) enum Ask {
         now: Millis,
         /// Where the answer goes.
         reply: oneshot::Sender<TaskRows>,
+    },
+    /// Rows in memory beyond these positions of the tables, task by task.
+    Beyond {
+        /// What the reader's tables have.
+        stored: Arc<Positions>,
+        /// The present.
+        now: Millis,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Vec<TaskBeyond>>,
     },
     /// The thread ends.
     Stop,
@@ -341,6 +362,17 @@ impl Room {
             }
             Ask::Rows { committed, now, reply } => {
                 let _ = reply.send(self.rows(committed, now));
+            }
+            Ask::Beyond { stored, now, reply } => {
+                let answers = self.tasks.iter_mut().map(|(name, task)| TaskBeyond {
+                    task: name.clone(),
+                    rows: task.rows_beyond(&stored, now),
+                    places: task
+                        .positions()
+                        .map(|(topic, partition, next)| ((Arc::clone(topic), partition), next))
+                        .collect(),
+                });
+                let _ = reply.send(answers.collect());
             }
             Ask::Stop => {}
         }

@@ -61,6 +61,8 @@ pub struct Config {
     pub forecast: Forecast,
     /// How rows are written.
     pub lake: Lake,
+    /// How instances of one group answer for each other.
+    pub fleet: Fleet,
     /// What `/metrics` shows.
     pub metrics: Metrics,
     /// Lexicons by which messages are read: names of shipped ones, or paths; the later overrides the earlier.
@@ -106,6 +108,8 @@ pub struct Kafka {
     pub co_partitioned: bool,
     /// Where records that cannot be used go; `None` keeps them in the table `rejects` only.
     pub dead_letter_topic: Option<String>,
+    /// The topic on which instances say their sums; `None`: each answers for itself.
+    pub fleet_topic: Option<String>,
     /// Handed to librdkafka.
     pub properties: Properties,
 }
@@ -264,6 +268,27 @@ pub struct Lake {
     pub retention_days: BTreeMap<&'static str, i64>,
 }
 
+/// How instances of one group answer for each other.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fleet {
+    /// Where the others find this instance's pages; empty: where it listens.
+    pub url: String,
+    /// By which instances ask each other, of a user who is admin.
+    pub token: String,
+    /// Seconds after which an instance that says nothing is missing.
+    pub silent_secs: i64,
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The token is never shown.
+        out.debug_struct("Fleet")
+            .field("url", &self.url)
+            .field("silent_secs", &self.silent_secs)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What `/metrics` shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metrics {
@@ -409,6 +434,24 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
     let forecast = read_forecast(root.section("forecast"), keys);
     let lake = read_lake(root.section("lake"), keys);
     let lexicons = root.text_list("lexicons");
+    let fleet = {
+        let mut section = root.section("fleet");
+        let fleet = Fleet {
+            url: section.text("url"),
+            token: section.text("token"),
+            silent_secs: section.integer("silent_secs", 2..=3_600),
+        };
+        if !fleet.url.is_empty() && !fleet.url.starts_with("http://") && !fleet.url.starts_with("https://") {
+            let hint = "e.g. `http://10.0.0.7:8080`".to_owned();
+            section.refuse(
+                "url",
+                format!("`fleet.url` is no address: `{}`", section.written("url")),
+                Some(hint),
+            );
+        }
+        section.finish(keys);
+        fleet
+    };
     let metrics = {
         let mut section = root.section("metrics");
         let metrics = Metrics { max_series: section.integer("max_series", 1..=10_000_000) };
@@ -442,6 +485,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         queues,
         forecast,
         lake,
+        fleet,
         metrics,
         lexicons,
         rules,
@@ -577,9 +621,26 @@ fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Faul
             section.refuse("dead_letter_topic", message, Some(hint));
         }
     }
+    let fleet_topic = Some(section.text("fleet_topic")).filter(|name| !name.is_empty());
+    if let Some(name) = &fleet_topic {
+        check_topic(&section, "fleet_topic", name);
+        if topics.iter().any(|topic| topic.name == *name) || dead_letter_topic.as_ref() == Some(name) {
+            let message =
+                format!("the fleet's topic `{}` has another use too", section.written("fleet_topic"));
+            section.refuse("fleet_topic", message, Some("take a topic of its own".to_owned()));
+        }
+    }
     let properties = Properties(section.texts("properties"));
     section.finish(keys);
-    Kafka { brokers: brokers.join(","), group, topics, co_partitioned, dead_letter_topic, properties }
+    Kafka {
+        brokers: brokers.join(","),
+        group,
+        topics,
+        co_partitioned,
+        dead_letter_topic,
+        fleet_topic,
+        properties,
+    }
 }
 
 fn read_schema_registry(mut section: Section<'_>, keys: &[String]) -> SchemaRegistry {

@@ -15,7 +15,7 @@ mod section;
 
 pub use alerting::{Alerts, Notify};
 pub use checked::{
-    Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Quality, Queue,
+    Config, ContactTimeouts, Fleet, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Quality, Queue,
     QueueDefaults, SchemaRegistry, Tokens, Topic,
 };
 pub use fault::Fault;

@@ -8,6 +8,7 @@
 //! Invariant: records that Kafka no longer has are reported as a gap before reading goes on.
 
 mod block;
+mod bulletin;
 mod consumer;
 mod dead_letter;
 mod embedded;
@@ -21,6 +22,7 @@ mod reader;
 mod settings;
 
 pub use block::{Block, Record};
+pub use bulletin::{Bulletin, Ear, Word};
 pub use consumer::{AfterGap, Consumer, Gap, Lag, Options, Place, Remote, Sink, Start, Stats};
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use embedded::EmbeddedBroker;

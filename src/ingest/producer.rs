@@ -139,7 +139,7 @@ impl Feeder {
     }
 }
 
-fn admin(
+pub(super) fn admin(
     brokers: &str,
     properties: &BTreeMap<String, String>,
 ) -> Result<AdminClient<DefaultClientContext>, Error> {

@@ -192,6 +192,34 @@ impl Lake {
         taken.into_iter().collect()
     }
 
+    /// The newest rows, and which rows of these topic-partitions they are: what is in memory beyond these positions is
+    /// what a reader of the tables lacks. Takes no partition over.
+    pub async fn view(&self, places: &[(Arc<str>, i32)]) -> Result<(Arc<Version>, Positions), Error> {
+        let mut logs = self.inner.logs.lock().await;
+        refresh_all(&mut logs).await?;
+        self.publish(&logs);
+        let version = self.version();
+        let read = join_all(logs.iter_mut().map(|log| async {
+            let mut of_table = Vec::new();
+            for (topic, partition) in places {
+                let application = log::application_id(log.table.name, topic, *partition);
+                let position = log.stored(&application).await?;
+                if position > 0 {
+                    of_table.push((log.table.name, Arc::clone(topic), *partition, position));
+                }
+            }
+            Ok(of_table)
+        }))
+        .await;
+        let mut positions = Positions::default();
+        for of_table in read {
+            for (table, topic, partition, position) in of_table? {
+                positions.insert(table, topic, partition, position);
+            }
+        }
+        Ok((version, positions))
+    }
+
     fn publish(&self, logs: &[TableLog]) {
         let tables = logs.iter().filter_map(|log| Some((Arc::clone(&log.loaded), log.tip?)));
         let next = self.version().next(tables);
@@ -203,6 +231,31 @@ impl Lake {
             return Ok(());
         }
         Err(Error::Config(format!("`{}` was opened for reading only", self.inner.place.root)))
+    }
+}
+
+/// Positions that tables have stored: the offset after the last one behind a table's rows of a topic-partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Positions(HashMap<Arc<str>, HashMap<(i32, &'static str), i64>>);
+
+impl Positions {
+    /// Notes a position.
+    pub fn insert(&mut self, table: &'static str, topic: Arc<str>, partition: i32, position: i64) {
+        self.0.entry(topic).or_default().insert((partition, table), position);
+    }
+
+    /// The position; 0 where none is stored.
+    pub fn get(&self, table: &'static str, topic: &str, partition: i32) -> i64 {
+        self.0.get(topic).and_then(|of_topic| of_topic.get(&(partition, table))).copied().unwrap_or(0)
+    }
+
+    /// All that are stored: table, topic, partition, position.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str, i32, i64)> {
+        self.0.iter().flat_map(|(topic, of_topic)| {
+            of_topic
+                .iter()
+                .map(move |((partition, table), position)| (*table, &**topic, *partition, *position))
+        })
     }
 }
 

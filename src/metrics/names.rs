@@ -179,6 +179,10 @@ metrics! {
         "Alerts that went to the next one because nobody answered."
     RELOADS Counter "reloads_total" ["file", "result"] "files"
         "Changed files of rules, roster and people, by whether they were taken or refused."
+    FLEET_INSTANCES Gauge "fleet_instances" [] "instances"
+        "Instances of the group whose figures this one knows, itself included; only with kafka.fleet_topic."
+    FLEET_MISSING Gauge "fleet_partitions_missing" [] "partitions"
+        "Partitions that no instance shows at the moment, so that figures of the fleet lack them; only with kafka.fleet_topic."
     BUILD_INFO Gauge "build_info" ["version"] "1"
         "Always 1; the version stands in the label."
 }

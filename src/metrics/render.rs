@@ -150,6 +150,10 @@ impl Families {
         self.counter(&names::RESTATEMENTS, &[], stats.restatements);
         self.counter(&names::UNKNOWN_FIELDS, &[], stats.unknown_fields);
         self.counter(&names::SPLIT_CONTACTS, &[], stats.split_contacts);
+        if let Some((instances, missing)) = stats.fleet {
+            self.gauge(&names::FLEET_INSTANCES, &[], instances as f64);
+            self.gauge(&names::FLEET_MISSING, &[], missing as f64);
+        }
         for ((topic, partition), of) in &stats.partitions {
             let partition = partition.to_string();
             let labels = [topic.as_str(), partition.as_str()];

@@ -50,6 +50,8 @@ pub struct Stats {
     pub reloads: BTreeMap<(String, String), u64>,
     /// What is planned for the running slot, by queue and channel.
     pub plans: BTreeMap<(String, Channel), SlotPlan>,
+    /// Instances whose figures are known, and partitions that none of them shows; `None` where one is alone.
+    pub fleet: Option<(u64, u64)>,
 }
 
 /// What became of one partition's records: `consumed = applied + duplicates + rejects`.
@@ -114,6 +116,7 @@ impl Default for Stats {
             alert_escalations: 0,
             reloads: BTreeMap::new(),
             plans: BTreeMap::new(),
+            fleet: None,
         }
     }
 }
@@ -164,6 +167,7 @@ impl Stats {
         for (key, plan) in &other.plans {
             self.plans.entry(key.clone()).or_insert(*plan);
         }
+        self.fleet = self.fleet.or(other.fleet);
     }
 
     /// Events that had been read before, over all partitions.

@@ -26,6 +26,8 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// The rows.
     pub rows: SendableRecordBatchStream,
+    /// Whose rows in memory it lacks, for people; empty where it is whole.
+    pub missing: Vec<String>,
 }
 
 impl std::fmt::Debug for Answer {
@@ -42,6 +44,7 @@ impl Answer {
         deadline: Instant,
         timeout: Duration,
         note: Note,
+        missing: Vec<String>,
     ) -> Self {
         let schema = rows.schema();
         let running = Arc::new(Mutex::new(Running { work: Some((rows, turn)), waker: None }));
@@ -66,14 +69,18 @@ impl Answer {
             note: Some(note),
             watch: watch.abort_handle(),
         };
-        Self { schema, rows: Box::pin(rows) }
+        Self { schema, rows: Box::pin(rows), missing }
     }
 
     /// An answer that is known already.
     pub fn of_batch(batch: RecordBatch) -> Self {
         let schema = batch.schema();
         let rows = futures::stream::iter([Ok(batch)]);
-        Self { schema: Arc::clone(&schema), rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)) }
+        Self {
+            schema: Arc::clone(&schema),
+            rows: Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
+            missing: Vec::new(),
+        }
     }
 
     /// All rows at once.
@@ -91,7 +98,7 @@ impl Answer {
         let head = futures::stream::iter(first.map(Ok));
         let schema = Arc::clone(&self.schema);
         let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), head.chain(self.rows));
-        Ok(Self { schema, rows: Box::pin(rows) })
+        Ok(Self { schema, rows: Box::pin(rows), missing: self.missing })
     }
 }
 

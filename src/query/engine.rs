@@ -35,6 +35,8 @@ use crate::access::{Audit, Identity};
 const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).expect("three is not zero");
 /// Queries that may wait for their turn, for each one that runs.
 const WAITING_PER_RUNNING: usize = 16;
+/// How often it is logged at most that answers lack rows.
+const TELL_MISSING_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 /// The longest statement, in bytes.
 const STATEMENT_BYTES_MAX: usize = 1 << 20;
 
@@ -52,6 +54,7 @@ pub struct Engine {
     audit: Option<Arc<Audit>>,
     pseudonyms: PseudonymKey,
     told: Told,
+    told_missing: std::sync::Mutex<Option<Instant>>,
 }
 
 /// What is told of the tables, made when it is first asked for.
@@ -129,6 +132,7 @@ impl Engine {
             audit: None,
             pseudonyms: PseudonymKey::new(&rand::random::<[u8; 32]>()),
             told,
+            told_missing: std::sync::Mutex::default(),
             source,
             options,
         })
@@ -202,7 +206,7 @@ impl Engine {
         let started = tokio::time::timeout_at(deadline, self.start(asking, question)).await;
         let started = started.unwrap_or_else(|_| Err(timed_out(timeout)));
         match started {
-            Ok((rows, turn)) => Ok(Answer::new(rows, turn, deadline, timeout, note)),
+            Ok((rows, turn, missing)) => Ok(Answer::new(rows, turn, deadline, timeout, note, missing)),
             Err(error) => {
                 note.failed(&error);
                 Err(error)
@@ -253,10 +257,12 @@ impl Engine {
         &self,
         asking: &Asking,
         question: Question,
-    ) -> Result<(SendableRecordBatchStream, OwnedSemaphorePermit), Error> {
+    ) -> Result<(SendableRecordBatchStream, OwnedSemaphorePermit, Vec<String>), Error> {
         statement::check(&question.statement, &asking.who)?;
         let turn = self.turn().await?;
-        let cut = self.source.cut().await?;
+        let mut cut = self.source.cut().await?;
+        let missing = std::mem::take(&mut cut.missing);
+        self.tell_missing(&missing);
         let state = self.state_over(asking, cut, &question.statement).await?;
         let plan = state.statement_to_plan(question.statement).await?;
         statement::check_plan(&plan)?;
@@ -265,7 +271,22 @@ impl Engine {
             None => plan,
         };
         let plan = state.create_physical_plan(&plan).await?;
-        Ok((execute_stream(plan, state.task_ctx())?, turn))
+        Ok((execute_stream(plan, state.task_ctx())?, turn, missing))
+    }
+
+    /// Says in the log, once a minute at most, that answers lack rows.
+    fn tell_missing(&self, missing: &[String]) {
+        if missing.is_empty() {
+            return;
+        }
+        let mut told = self.told_missing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if told.is_none_or(|at| at.elapsed() >= TELL_MISSING_EVERY) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                missing = missing.join("; "),
+                "answers of SQL lack rows that others have in memory"
+            );
+        }
     }
 
     /// A session of one statement: the tables of `cut` as this reader may see them, and what tells of them.

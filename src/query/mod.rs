@@ -54,23 +54,28 @@ pub const CATALOG: &str = "callpulse";
 /// The schema in which every table stands.
 pub const SCHEMA: &str = "public";
 
+/// Committed rows of one table.
+pub type Committed = Arc<dyn TableProvider>;
+
 /// One consistent view: rows that are committed, and rows in memory (open ones, and those not yet committed).
 #[derive(Debug, Clone)]
 pub struct Cut {
     /// Committed rows by table name; a table that is missing has none.
-    pub committed: HashMap<&'static str, Arc<dyn TableProvider>>,
+    pub committed: HashMap<&'static str, Committed>,
     /// Rows in memory. No row is both here and in `committed`.
     pub memory: Vec<(&'static facts::Table, RecordBatch)>,
     /// The present of the centre: for legs that wait, and for the live views.
     pub now: Millis,
     /// The same key means the same committed rows, so that what was learned about them still holds.
     pub version_key: u64,
+    /// Whose rows in memory are missing, for people; empty where the cut is whole.
+    pub missing: Vec<String>,
 }
 
 impl Cut {
     /// A cut without any row, at `now`.
     pub fn empty(now: Millis) -> Self {
-        Self { committed: HashMap::new(), memory: Vec::new(), now, version_key: 0 }
+        Self { committed: HashMap::new(), memory: Vec::new(), now, version_key: 0, missing: Vec::new() }
     }
 }
 

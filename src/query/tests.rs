@@ -46,7 +46,13 @@ fn cut(mut committed: Facts, memory: Facts, now: &str) -> Cut {
         let table = MemTable::try_new(schema, vec![batches]).expect("batches of one schema");
         (name, Arc::new(table) as Arc<dyn TableProvider>)
     });
-    Cut { committed: committed.collect(), memory: memory.peek(), now: at(now), version_key: 1 }
+    Cut {
+        committed: committed.collect(),
+        memory: memory.peek(),
+        now: at(now),
+        version_key: 1,
+        missing: Vec::new(),
+    }
 }
 
 fn engine_with(options: Options, cut: Cut) -> Engine {
@@ -859,6 +865,7 @@ async fn over_a_real_lake() {
             memory: memory.peek(),
             now: at("2026-11-20T01:30:00Z"),
             version_key: key,
+            missing: Vec::new(),
         }
     };
     let mut memory = Facts::default();

@@ -117,6 +117,29 @@ impl Fleet {
         Fleet { held: held.collect(), rules, agents: BTreeMap::new() }
     }
 
+    /// What is open now.
+    pub fn opened(&self) -> Vec<Opened> {
+        let mut opened: Vec<Opened> = self
+            .held
+            .iter()
+            .filter_map(|((rule, queue), held)| {
+                Some(Opened { id: held.open.clone()?, rule: rule.clone(), queue: queue.clone() })
+            })
+            .collect();
+        opened.sort_by(|a, b| a.id.cmp(&b.id));
+        opened
+    }
+
+    /// Goes on where another instance has stopped looking: what it had open is open here, and nothing else.
+    pub fn take_over(&mut self, opened: Vec<Opened>) {
+        self.held.clear();
+        for Opened { id, rule, queue } in opened {
+            if self.rules.about(About::Figures).any(|known| known.name == rule) {
+                self.held.insert((rule, queue), Held { open: Some(id), ..Held::default() });
+            }
+        }
+    }
+
     /// Goes on with other rules; alerts of rules that are gone are over.
     pub fn set_rules(&mut self, rules: Arc<Rules>, now: Millis, signals: &mut Vec<Signal>) {
         self.held.retain(|(name, _), held| {

@@ -81,7 +81,7 @@ fn needs(path: &str) -> Needs {
     match path {
         "/healthz" | "/readyz" | "/login" | "/logout" => Needs::Nobody,
         _ if is_file => Needs::Nobody,
-        EVENTS => Needs::Admin,
+        EVENTS | "/api/v1/fleet/rows" => Needs::Admin,
         "/api/v1/alertmanager" | "/api/v1/oncall" => Needs::Customers,
         _ if path.starts_with("/api/v1/alerts") => Needs::Customers,
         // Agents get their own.

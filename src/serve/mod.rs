@@ -10,6 +10,7 @@
 mod alerts;
 mod contact;
 mod events;
+mod fleet;
 mod guard;
 mod health;
 mod listen;
@@ -39,6 +40,7 @@ use crate::time::Clock;
 
 pub use alerts::{Action, Alerts, Refused, Wanted};
 pub use events::{Batch, Intake, Refusal, Taken};
+pub use fleet::FleetRows;
 pub use health::Health;
 pub use listen::run;
 
@@ -88,6 +90,8 @@ pub struct Site {
     pub tls: Option<Tls>,
     /// The department of each queue that has one, by which live figures are cut down.
     pub departments: Arc<HashMap<String, String>>,
+    /// Answers other instances of the fleet; `None`: there are none.
+    pub fleet: Option<FleetRows>,
 }
 
 impl std::fmt::Debug for Site {
@@ -145,6 +149,7 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Served>)> {
         ("/api/v1/oncall", "get", get(alerts::oncall)),
         ("/api/v1/sql", "post", post(sql::answer)),
         ("/api/v1/events", "post", post(events::take)),
+        ("/api/v1/fleet/rows", "post", post(fleet::rows)),
         ("/api/v1/openapi.json", "get", get(openapi)),
     ]
 }

@@ -16,10 +16,19 @@ use super::guard::{Peer, Who};
 use super::{BODY_BYTES_MAX, Served, problem};
 use crate::access::Door;
 use crate::query::output::{Format, encode};
-use crate::query::{Asking, Error, ErrorKind, catalog};
+use crate::query::{Answer, Asking, Error, ErrorKind, catalog};
 
 /// How long a request's body may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// The header that names whose rows in memory an answer lacks.
+const WARNING: &str = "x-callpulse-missing";
+
+fn warning(answer: &Answer) -> Option<HeaderValue> {
+    let text = answer.missing.join("; ");
+    let plain: String = text.chars().map(|c| if c.is_ascii() && !c.is_control() { c } else { '?' }).collect();
+    (!plain.is_empty()).then(|| HeaderValue::from_str(&plain).ok()).flatten()
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,10 +59,16 @@ pub(super) async fn answer(
     };
     match started {
         Ok(answer) => {
+            let warning = warning(&answer);
             // A fault from here on cuts the connection, as the status is already sent.
             let rows =
                 encode(answer, format).inspect_err(|error| tracing::warn!(%error, "an answer was cut off"));
-            ([(header::CONTENT_TYPE, format.media_type())], Body::from_stream(rows)).into_response()
+            let mut response =
+                ([(header::CONTENT_TYPE, format.media_type())], Body::from_stream(rows)).into_response();
+            if let Some(warning) = warning {
+                response.headers_mut().insert(WARNING, warning);
+            }
+            response
         }
         Err(error) => fault(&error),
     }

@@ -15,6 +15,7 @@ use crate::query::{Cut, Error, Options, Source};
 use crate::time::{Grid, Millis};
 
 mod pages;
+mod rights;
 
 const NOW: Millis = 1_795_140_000_000;
 
@@ -71,6 +72,7 @@ async fn start_with(ready: bool, source: Arc<dyn Source>, alerts: Alerts) -> Run
         access: Arc::new(Access::local_only()),
         tls: None,
         departments: Arc::default(),
+        fleet: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -393,6 +395,7 @@ async fn only_loopback_is_served() {
         access: Arc::new(Access::local_only()),
         tls: None,
         departments: Arc::default(),
+        fleet: None,
     };
     let refused = run(listener, site, running.stop.clone()).await.expect_err("an address for everybody");
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
@@ -486,6 +489,7 @@ async fn with_users() -> Running {
         access: Arc::new(access),
         tls: None,
         departments: Arc::new(HashMap::from(departments)),
+        fleet: None,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -7,14 +7,19 @@
 
 use std::collections::BTreeMap;
 
+use super::counters::Counters;
 use super::fold::Window;
-use super::options::Options;
+use super::options::{Edges, Options};
 use super::pieces::Pieces;
 use super::said::{Mood, Moods};
+use super::series::SeriesKey;
+use super::summary::{Series, Summary};
 use crate::event::Channel;
-use crate::kpi::{Sum, Totals};
+use crate::kpi::{ServiceLevel, Sum, Totals};
+use crate::time::Slot;
 
 const MAGIC: &[u8] = b"callpulse window 2\n";
+const SUMMARY_MAGIC: &[u8] = b"callpulse summary 1\n";
 const HINT: &str = "hint: start with an empty window and hand in each known contact as new";
 
 impl Window {
@@ -95,6 +100,47 @@ impl Window {
     }
 }
 
+impl Summary {
+    /// What other instances add to their own: everything but counters and how often phrases were heard, which belong to
+    /// the process that counted them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = SUMMARY_MAGIC.to_vec();
+        int(&mut out, self.now);
+        let (start, end) = self.slot.map_or((0, 0), |slot| (slot.start, slot.end));
+        for value in [start, end, i64::from(self.date), self.series.len() as i64] {
+            int(&mut out, value);
+        }
+        for (key, series) in &self.series {
+            text(&mut out, &key.queue);
+            out.push(key.channel as u8);
+            out.push(u8::from(series.configured));
+            text(&mut out, series.service_level.id());
+            int(&mut out, series.waiting);
+            int(&mut out, i64::from(series.oldest_waiting_at.is_some()));
+            int(&mut out, series.oldest_waiting_at.unwrap_or_default());
+            int(&mut out, series.active);
+            totals(&mut out, &series.slot);
+            totals(&mut out, &series.today);
+            series.rolling.iter().for_each(|sums| totals(&mut out, sums));
+            int(&mut out, series.ledger_gap);
+        }
+        self.agents.iter().for_each(|agents| int(&mut out, *agents));
+        for mood in self.moods.iter().flatten() {
+            int(&mut out, mood.utterances);
+            int(&mut out, mood.thousandths);
+        }
+        int(&mut out, self.folded as i64);
+        out
+    }
+
+    /// Reads what [`Summary::to_bytes`] wrote; `None` for anything else, as from another release.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader { bytes: bytes.strip_prefix(SUMMARY_MAGIC)? };
+        let summary = reader.summary()?;
+        reader.bytes.is_empty().then_some(summary)
+    }
+}
+
 /// Takes values off the front; `None` where there is none.
 struct Reader<'a> {
     bytes: &'a [u8],
@@ -147,6 +193,48 @@ impl<'a> Reader<'a> {
         window.said.keep_from(window.fine.from(), window.coarse.from());
         (window.reference, window.newest) = (reference, newest);
         self.bytes.is_empty().then_some(Ok(window))
+    }
+
+    fn summary(&mut self) -> Option<Summary> {
+        let mut summary = Summary { now: self.int()?, ..Summary::default() };
+        let slot = Slot { start: self.int()?, end: self.int()? };
+        summary.slot = (slot.start < slot.end).then_some(slot);
+        summary.date = i32::try_from(self.int()?).ok()?;
+        for _ in 0..self.int()? {
+            let queue = self.text()?.into();
+            let key = SeriesKey { queue, channel: Channel::from_code(self.byte()?)? };
+            let configured = self.byte()? != 0;
+            let mut series = Series {
+                configured,
+                service_level: ServiceLevel::from_id(self.text()?)?,
+                counters: Counters::new(&Edges::default()),
+                waiting: self.int()?,
+                oldest_waiting_at: None,
+                active: 0,
+                slot: Totals::default(),
+                today: Totals::default(),
+                rolling: Default::default(),
+                ledger_gap: 0,
+            };
+            let waits = self.int()? != 0;
+            series.oldest_waiting_at = Some(self.int()?).filter(|_| waits);
+            series.active = self.int()?;
+            series.slot = self.totals()?;
+            series.today = self.totals()?;
+            for sums in &mut series.rolling {
+                *sums = self.totals()?;
+            }
+            series.ledger_gap = self.int()?;
+            summary.series.insert(key, series);
+        }
+        for agents in &mut summary.agents {
+            *agents = self.int()?;
+        }
+        for mood in summary.moods.iter_mut().flatten() {
+            *mood = Mood { utterances: self.int()?, thousandths: self.int()? };
+        }
+        summary.folded = u64::try_from(self.int()?).ok()?;
+        Some(summary)
     }
 
     fn pieces(&mut self, numbers: &[u32]) -> Option<Pieces> {
@@ -239,3 +327,59 @@ fn totals(out: &mut Vec<u8>, totals: &Totals) {
 }
 
 const _: () = assert!(Sum::ALL.len() < 63, "the mask of the sums fits an integer");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::AgentStateName;
+    use crate::time::{HOUR, MINUTE};
+
+    fn summary() -> Summary {
+        let now = 1_772_413_200_000;
+        let series = Series {
+            configured: true,
+            service_level: ServiceLevel::ALL[3],
+            counters: Counters::new(&Edges::default()),
+            waiting: 2,
+            oldest_waiting_at: Some(now - MINUTE),
+            active: 7,
+            slot: Totals { offered: 9, wait_ms_sum: -3, ..Totals::default() },
+            today: Totals { answered: 1 << 40, ..Totals::default() },
+            rolling: [Totals { handled: 5, ..Totals::default() }; 5],
+            ledger_gap: -1,
+        };
+        let mut summary =
+            Summary { now, slot: Some(Slot { start: now, end: now + HOUR }), ..Summary::default() };
+        summary.date = 20_514;
+        for (queue, channel) in [("销售", Channel::Voice), ("", Channel::Chat)] {
+            summary.series.insert(SeriesKey { queue: queue.into(), channel }, series.clone());
+        }
+        summary.agents = [3; AgentStateName::ALL.len()];
+        summary.moods[4][0] = Mood { utterances: 4, thousandths: -2_500 };
+        summary.folded = 11;
+        summary
+    }
+
+    #[test]
+    fn a_summary_comes_back_and_damage_does_not() {
+        let summary = summary();
+        let bytes = summary.to_bytes();
+        assert_eq!(Summary::from_bytes(&bytes), Some(summary.clone()));
+        assert_eq!(Summary::from_bytes(&Summary::default().to_bytes()), Some(Summary::default()));
+        for length in 0..bytes.len() {
+            assert_eq!(Summary::from_bytes(&bytes[..length]), None, "cut at {length}");
+        }
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0x55;
+            // Read or not, it neither panics nor takes memory without bound.
+            drop(Summary::from_bytes(&bytes));
+        }
+        // What was read adds up as what was written.
+        let read = Summary::from_bytes(&bytes).expect("it was read before");
+        let (mut one, mut two) = (summary.clone(), summary.clone());
+        one.merge(&read);
+        two.merge(&summary);
+        assert_eq!(one, two);
+    }
+}

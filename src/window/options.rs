@@ -53,7 +53,7 @@ impl Options {
 }
 
 /// The upper edges of every histogram, ms. A duration lies in the first bucket whose edge it does not exceed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Edges {
     pub wait: Arc<[Millis]>,
     pub work: Arc<[Millis]>,

@@ -270,6 +270,21 @@ pub(crate) fn ask(address: &str, sql: &str) -> Option<Vec<serde_json::Value>> {
     serde_json::from_str(&over_http(request)?).ok()
 }
 
+/// Whether an answer over HTTP says that it lacks rows, and which; `None` while nobody answers.
+pub(crate) fn ask_missing(address: &str, sql: &str) -> Option<Option<String>> {
+    let request = reqwest::Client::new()
+        .post(format!("{address}/api/v1/sql"))
+        .header("content-type", "application/json")
+        .body(serde_json::json!({ "sql": sql }).to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let answer = request.timeout(Duration::from_secs(20)).send().await.ok()?;
+        let missing =
+            answer.headers().get("x-callpulse-missing").map(|value| value.to_str().ok().map(str::to_owned));
+        answer.status().is_success().then(|| missing.flatten())
+    })
+}
+
 /// A POST of JSON; the status and the answer as JSON.
 pub(crate) fn post(url: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
     let request =

@@ -24,6 +24,7 @@ const TEXTS = {
     nothing_yet: "This centre is empty: not one event has come yet. The figures appear by themselves with the first contact.",
     nothing_today: "No contact has entered a queue today. The figures appear by themselves with the first one.",
     failed: (text) => `This could not be asked: ${text}`,
+    lacking: (what) => `These figures are not whole. Missing: ${what}`,
     open_alerts: (n) => (n === 1 ? "1 open alert" : `${n} open alerts`), sound: "Sound", take: "I take care of it",
     taken: (who) => `taken care of by ${who}`, more: (n) => `${n} more`, critical: "Critical", warning: "Warning", info: "Info",
     age: (s) => `updated ${s} s ago`, stale: (s) => `These figures are ${s} s old: nothing comes from callpulse.`,
@@ -47,6 +48,7 @@ const TEXTS = {
     nothing_yet: "中心目前为空：尚未收到任何事件。第一个联络到来后，数据会自动出现。",
     nothing_today: "今日尚无联络进入队列。第一个联络到来后，数据会自动出现。",
     failed: (text) => `查询失败：${text}`,
+    lacking: (what) => `当前数据不完整，缺少：${what}`,
     open_alerts: (n) => `${n} 条未结告警`, sound: "声音提醒", take: "我来处理",
     taken: (who) => `处理人 ${who}`, more: (n) => `另有 ${n} 条`, critical: "紧急", warning: "警告", info: "提示",
     age: (s) => `${s} 秒前更新`, stale: (s) => `数据已过期 ${s} 秒：callpulse 没有新数据。`,
@@ -447,8 +449,10 @@ const show = () => {
   showQueues(shown);
   const pipeline = live.pipeline ?? {};
   const empty = shown.every(quiet) ? (pipeline.events === 0 ? "nothing_yet" : "nothing_today") : "";
-  put($("empty"), empty && say(empty));
-  $("empty").hidden = !empty;
+  // Partitions that no instance of the fleet shows: a part must not be taken for the whole.
+  const lacking = live.missing?.length ? say("lacking", live.missing.join(", ")) : "";
+  put($("empty"), lacking || (empty && say(empty)));
+  $("empty").hidden = !lacking && !empty;
   const agents = live.agents ?? {};
   const states = [...STATES.filter((name) => name in agents), ...Object.keys(agents).filter((name) => !STATES.includes(name)).sort()];
   tiles($("agents"), states.map((name) => [say(name), count(agents[name])]));

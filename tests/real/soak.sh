@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# A service under a steady load: memory stays flat, lag zero, files bounded, nothing is lost, and the ledger closes at every
+# look. Files that compaction has replaced stay for an hour at least, for readers of older versions; they are told of, and
+# those that are in force are bounded.
+#
+#   soak.sh BINARY [MINUTES]    MINUTES: 30 unless said otherwise
+#   environment: RATE (events/s; default 500: take half of what the machine sustains), LOOK (seconds between two looks, 15),
+#   FILES_MAX (files that the newest versions of the tables are made of, 300), GROWTH_MIB (most that memory may grow from the middle to the end, 64), KEEP=1
+set -euo pipefail
+callpulse=$(realpath "${1:?usage: soak.sh BINARY [MINUTES]}")
+minutes=${2:-30}
+. "$(dirname "$0")/lib.sh"
+
+rate=${RATE:-500} look=${LOOK:-15} files_max=${FILES_MAX:-300} growth_max=${GROWTH_MIB:-64}
+work=$(mktemp -d) service= producer=
+clean() {
+    local code=$?
+    [ "$code" -eq 0 ] || tail -n 12 "$work"/*.log >&2 || true
+    for process in $producer $service; do kill -KILL "$process" 2> /dev/null || true; done
+    "$here/kafka.sh" stop "$work/kafka" || true
+    if [ -n "${KEEP:-}" ]; then echo "kept: $work"; else rm -rf "$work"; fi
+}
+trap clean EXIT
+
+port=$(free_port)
+"$here/kafka.sh" start "$work/kafka" "$port"
+brokers=127.0.0.1:$port
+"$here/kafka.sh" topic "$work/kafka" soak 4
+http=127.0.0.1:$(free_port)
+cat > "$work/run.toml" <<TOML
+data_dir = "$work/lake"
+[kafka]
+brokers = "$brokers"
+group = "soak"
+topics = [{ name = "soak" }]
+dead_letter_topic = ""
+[http]
+listen = "$http"
+[pg]
+listen = "off"
+[flight]
+listen = "off"
+[lake]
+commit_secs = 5
+snapshot_secs = 15
+compact_every_secs = 60
+vacuum_hours = 1
+TOML
+"$callpulse" run -c "$work/run.toml" > "$work/run.log" 2>&1 &
+service=$!
+wait_for 120 "the service answers" curl -fs -o "$work/healthz" "http://$http/healthz"
+metric() {
+    { curl -fs "http://$http/metrics" || true; } | awk -v name="callpulse_$1" '
+        $1 == name || index($1, name "{") == 1 { sum += $NF } END { printf "%d\n", sum }'
+}
+# Data files in force: what the log of each table adds and does not remove.
+live_files() {
+    "$python" - "$work/lake" <<'PYTHON'
+import glob, json, sys
+live = set()
+for log in glob.glob(f"{sys.argv[1]}/*/_delta_log"):
+    for commit in sorted(glob.glob(f"{log}/*.json")):
+        for line in open(commit, encoding="utf-8"):
+            action = json.loads(line)
+            if "add" in action:
+                live.add((log, action["add"]["path"]))
+            if "remove" in action:
+                live.discard((log, action["remove"]["path"]))
+print(len(live))
+PYTHON
+}
+memory() { awk '/VmRSS/ { print int($2 / 1024) }' "/proc/$service/status"; }
+
+# The centre of today, told at an even pace; a contact has about 30 events.
+"$callpulse" simulate --contacts $((rate * (minutes * 60 + 120) / 25)) --rate "$rate" --seed 8 \
+    --start "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --out "$work/events.jsonl" > "$work/simulate.log" 2>&1
+key_events "$work/events.jsonl" > "$work/keyed"
+(
+    "$python" - "$work/keyed" "$rate" <<'PYTHON'
+import sys, time
+rate, began, sent = int(sys.argv[2]), time.monotonic(), 0
+for line in open(sys.argv[1], encoding="utf-8"):
+    while sent >= (time.monotonic() - began) * rate:
+        sys.stdout.flush()
+        time.sleep(0.02)
+    sys.stdout.write(line)
+    sent += 1
+PYTHON
+) 2> "$work/pace.log" | kcat -P -b "$brokers" -t soak -K $'\t' -z lz4 -X partitioner=murmur2_random -X linger.ms=50 2> "$work/producer.log" &
+producer=$!
+echo "second events lag rss_mib live_files ledger_gap files" > "$work/looks"
+began=$SECONDS
+lagging=0
+while [ $((SECONDS - began)) -lt $((minutes * 60)) ]; do
+    sleep "$look"
+    kill -0 "$service" || fail "the service has ended by itself"
+    kill -0 "$producer" 2> /dev/null || fail "the producer has ended by itself"
+    lag=$(metric consumer_lag) gap=$(metric ledger_gap)
+    echo "$((SECONDS - began)) $(metric events_total) $lag $(memory) $(live_files) $gap $(find "$work/lake" -type f | wc -l)" >> "$work/looks"
+    [ "$gap" -eq 0 ] || fail "the ledger does not close: $gap"
+    # A look may fall between two fetches: it is the lag that stays which counts.
+    if [ "$lag" -gt $((rate * 5)) ]; then lagging=$((lagging + 1)); else lagging=0; fi
+    [ "$lagging" -lt 3 ] || fail "it does not keep up: a lag of $lag"
+done
+kill -TERM "$producer" && wait "$producer" 2> /dev/null || true
+producer=
+caught_up() { [ "$(metric consumer_lag)" -eq 0 ]; }
+wait_for 60 "a lag of zero at the end" caught_up
+consumed=$(metric records_consumed_total)
+kill -TERM "$service"
+code=0
+wait "$service" || code=$?
+service=
+[ "$code" -eq 0 ] || fail "callpulse run ended with $code"
+stored=$(sql_number "select count(*) from events" --data-dir "$work/lake")
+[ "$stored" -eq "$consumed" ] || fail "$stored of $consumed records are stored"
+# Memory: the mean of the last fifth against that of the middle fifth.
+"$python" - "$work/looks" "$growth_max" "$files_max" <<'PYTHON'
+import sys
+rows = [[int(cell) for cell in line.split()] for line in list(open(sys.argv[1]))[1:]]
+n = len(rows)
+if n < 10:
+    sys.exit(f"FAILED: only {n} looks")
+mean = lambda part: sum(row[3] for row in part) / len(part)
+middle, last = mean(rows[2 * n // 5:3 * n // 5]), mean(rows[4 * n // 5:])
+files = max(row[4] for row in rows)
+lag = max(row[2] for row in rows)
+print(f"  {n} looks over {rows[-1][0]} s: {rows[-1][1]} events, greatest lag {lag}, memory {middle:.0f} MiB in the middle and "
+      f"{last:.0f} MiB at the end (most {max(row[3] for row in rows)}), at most {files} data files in force, "
+      f"{rows[-1][6]} files of all kinds at the end")
+if last - middle > int(sys.argv[2]):
+    sys.exit(f"FAILED: memory grows by {last - middle:.0f} MiB")
+if files > int(sys.argv[3]):
+    sys.exit(f"FAILED: {files} data files in force")
+PYTHON
+say "nothing lost: $stored records consumed and stored, ledger gap 0 at every look"
