@@ -29,6 +29,10 @@ brokers=127.0.0.1:$port
 http=127.0.0.1:$(free_port)
 cat > "$work/run.toml" <<TOML
 data_dir = "$work/lake"
+# Closed contacts stay in memory for this long, an hour by default; here so that what goes weighs against what comes well
+# before the middle of the run.
+correlation_secs = 120
+lateness_secs = 60
 [kafka]
 brokers = "$brokers"
 group = "soak"
@@ -69,7 +73,8 @@ for log in glob.glob(f"{sys.argv[1]}/*/_delta_log"):
 print(len(live))
 PYTHON
 }
-memory() { awk '/VmRSS/ { print int($2 / 1024) }' "/proc/$service/status"; }
+# What the process itself holds; pages of the program and of files that are mapped are the system's to take back.
+memory() { awk '/RssAnon/ { print int($2 / 1024) }' "/proc/$service/status"; }
 
 # The centre of today, told at an even pace; a contact has about 30 events.
 "$callpulse" simulate --contacts $((rate * (minutes * 60 + 120) / 25)) --rate "$rate" --seed 8 \
