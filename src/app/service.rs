@@ -114,6 +114,7 @@ impl Service {
             Arc::clone(&alerting),
             idle,
             config.timezone.name(),
+            settings::goals(config),
             config.kafka.topics.iter().map(|topic| topic.name.as_str().into()).collect(),
         ));
         let engine = Engine::new(settings::query(config, Some(&shelf)), Arc::clone(&board) as _)

@@ -44,6 +44,8 @@ pub struct Wanted {
     pub rule: Option<String>,
     /// At most so many.
     pub limit: usize,
+    /// Those first that nobody takes care of, and of them the most severe; else the newest.
+    pub pressing: bool,
 }
 
 /// What somebody does with an alert.
@@ -135,29 +137,44 @@ pub(super) async fn list(
         agent: asked.agent,
         rule: asked.rule,
         limit: asked.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
+        pressing: false,
     };
     Json((served.site.alerts.list)(&wanted)).into_response()
 }
 
-fn open() -> Wanted {
-    Wanted { all: false, id: None, queue: None, agent: None, rule: None, limit: LIMIT }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Streamed {
+    limit: Option<usize>,
 }
 
-/// `GET /api/v1/alerts/stream`: the open alerts at every change, as events `alerts`.
-pub(super) async fn stream(State(served): State<Served>) -> Response {
+/// `GET /api/v1/alerts/stream`: the open alerts at every change, as events `alerts`, the pressing ones first.
+pub(super) async fn stream(
+    State(served): State<Served>,
+    asked: Result<Query<Streamed>, QueryRejection>,
+) -> Response {
+    let Ok(Query(asked)) = asked else {
+        return problem(StatusCode::BAD_REQUEST, "the question cannot be read", Some("known is limit"));
+    };
+    let limit = asked.limit.unwrap_or(LIMIT).min(LIMIT_MAX);
+    let wanted = Wanted { all: false, id: None, queue: None, agent: None, rule: None, limit, pressing: true };
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("here");
-    let events = Sse::new(events(served.site.alerts, served.stop)).keep_alive(keep_alive);
+    let events = Sse::new(events(served.site.alerts, wanted, served.stop)).keep_alive(keep_alive);
     ([(header::CACHE_CONTROL, "no-store")], events).into_response()
 }
 
-fn events(alerts: Alerts, stop: CancellationToken) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures::stream::unfold((alerts, stop, None), |(alerts, stop, seen)| async move {
+fn events(
+    alerts: Alerts,
+    wanted: Wanted,
+    stop: CancellationToken,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    futures::stream::unfold((alerts, wanted, stop, None), |(alerts, wanted, stop, seen)| async move {
         loop {
             let version = (alerts.version)();
             if seen != Some(version) {
-                let text = (alerts.list)(&open()).to_string();
+                let text = (alerts.list)(&wanted).to_string();
                 let event = Event::default().event("alerts").id(version.to_string()).data(text);
-                return Some((Ok(event), (alerts, stop, Some(version))));
+                return Some((Ok(event), (alerts, wanted, stop, Some(version))));
             }
             tokio::select! {
                 () = stop.cancelled() => return None,
