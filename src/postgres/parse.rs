@@ -389,6 +389,6 @@ mod tests {
             }
         }
         assert!(one("set role admin").is_err_and(|error| error.contains("42501")));
-        assert!(one("select from where").is_err_and(|error| error.contains("42601")));
+        assert!(one("select 1 from legs where").is_err_and(|error| error.contains("42601")));
     }
 }
