@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::duty::{self, Book, Books};
 use super::outbox::{self, Outbox};
 use super::{Failure, settings};
-use crate::alert::{Alert, Cause, Desk, Dispatch, Silence};
+use crate::alert::{Alert, Cause, Desk, Dispatch, Silence, Status};
 use crate::config::Config;
 use crate::deliver::{Context, LinkKey, Post, Report};
 use crate::event::{Event, Role};
@@ -300,7 +300,15 @@ impl Alerting {
                 && is(&wanted.rule, &cause.rule)
         };
         let mut alerts: Vec<&Alert> = desk.alerts().filter(fits).collect();
-        alerts.sort_by_key(|alert| (std::cmp::Reverse(alert.raised_at), &alert.cause.id));
+        // Those who look see what waits for somebody, however many have come since.
+        let press = |alert: &Alert| match (wanted.pressing, alert.cause.severity.as_str()) {
+            (false, _) => 0,
+            (true, _) if alert.status == Status::Acknowledged => 4,
+            (true, "critical") => 1,
+            (true, "warning") => 2,
+            (true, _) => 3,
+        };
+        alerts.sort_by_key(|alert| (press(alert), std::cmp::Reverse(alert.raised_at), &alert.cause.id));
         let people = self.people.load();
         let shown = alerts.iter().take(wanted.limit).map(|alert| {
             let mut value = crate::deliver::as_json(alert, None);

@@ -54,6 +54,7 @@ pub(super) struct Board {
     topics: Vec<Arc<str>>,
     idle: Summary,
     zone: &'static str,
+    goals: Goals,
     plans: Mutex<Plans>,
     /// Slots to come, as they are planned; `None` before the first forecast.
     slots: Mutex<Option<Arc<[PlannedSlot]>>>,
@@ -87,12 +88,23 @@ pub(super) struct Whole {
     pub overview: Option<Overview>,
 }
 
+/// What the centre aims at, for pages.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Goals {
+    /// Share of contacts answered in time.
+    pub service_level: f64,
+    /// The target wait of each configured queue, s.
+    pub target_waits: BTreeMap<String, i64>,
+    /// And of all others.
+    pub target_wait: i64,
+}
+
 /// What is planned for the running slot, by queue and channel.
 type Plans = BTreeMap<(String, Channel), SlotPlan>;
 
 impl Board {
     /// A board. `idle` is the summary of a window that has seen nothing: the configured queues with zeros;
-    /// `zone` is the centre's time zone, for pages; `topics` are those that are read.
+    /// `zone` is the centre's time zone and `goals` what it aims at, for pages; `topics` are those that are read.
     #[expect(clippy::too_many_arguments, reason = "its parts are made in one place, each with its own type")]
     pub(super) fn new(
         workers: Vec<Worker>,
@@ -103,6 +115,7 @@ impl Board {
         alerting: Arc<Alerting>,
         idle: Summary,
         zone: &'static str,
+        goals: Goals,
         topics: Vec<Arc<str>>,
         fleet: Option<Arc<Fleet>>,
     ) -> Board {
@@ -119,6 +132,7 @@ impl Board {
             topics,
             idle,
             zone,
+            goals,
             plans: Mutex::default(),
             slots: Mutex::default(),
             fleet,
@@ -316,6 +330,29 @@ impl Board {
         let mut live = live_json(&summary, self.clock.now());
         if let Value::Object(members) = &mut live {
             members.insert("timezone".to_owned(), json!(self.zone));
+            members.insert("service_level_goal".to_owned(), json!(self.goals.service_level));
+            for queue in members.get_mut("queues").and_then(Value::as_array_mut).into_iter().flatten() {
+                let name = queue["queue"].as_str().unwrap_or_default();
+                let target = self.goals.target_waits.get(name).copied().unwrap_or(self.goals.target_wait);
+                queue["target_wait_seconds"] = json!(target);
+            }
+            if let Some(Value::Object(slot)) = members.get_mut("slot") {
+                let plans = || stats.plans.values();
+                let whole = |of: fn(&SlotPlan) -> Option<f64>| {
+                    plans()
+                        .filter_map(of)
+                        .fold(None, |sum: Option<f64>, more| Some(sum.unwrap_or(0.0) + more))
+                };
+                slot.insert("forecast_contacts".to_owned(), json!(whole(|plan| plan.forecast_contacts)));
+                let required = whole(|plan| plan.agents_required.map(|agents| agents as f64));
+                slot.insert("agents_required".to_owned(), json!(required));
+                slot.insert("agents_staffed".to_owned(), json!(whole(|plan| plan.agents_staffed)));
+            }
+            let mut open = BTreeMap::new();
+            for ((_, severity), count) in &stats.alerts_open {
+                *open.entry(severity.as_str()).or_insert(0) += count;
+            }
+            members.insert("alerts_open".to_owned(), json!(open));
             members.insert(
                 "pipeline".to_owned(),
                 json!({

@@ -118,6 +118,7 @@ impl Service {
             Arc::clone(&alerting),
             idle,
             config.timezone.name(),
+            settings::goals(config),
             config.kafka.topics.iter().map(|topic| topic.name.as_str().into()).collect(),
             fleet.clone(),
         ));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Failure;
+use super::board::Goals;
 use super::lexicons::Shelf;
 use super::registry::HttpRegistry;
 use super::task::Rules;
@@ -34,6 +35,16 @@ pub(super) fn rules(config: &Config, unordered: bool, reader: &Shelf) -> Arc<Rul
         reader: Arc::clone(reader),
         watch: None,
     })
+}
+
+/// What pages show beside the figures.
+pub(super) fn goals(config: &Config) -> Goals {
+    let wait = |(name, queue): (&String, &crate::config::Queue)| (name.clone(), queue.target_wait_secs);
+    Goals {
+        service_level: config.forecast.service_level_percent as f64 / 100.0,
+        target_waits: config.queues.iter().map(wait).collect(),
+        target_wait: config.queue_defaults.target_wait_secs,
+    }
 }
 
 /// How the records of a topic are read; a schema registry is waited for as long as `patience` says.

@@ -17,6 +17,11 @@ const REPLACED: &[(&str, &str)] = &[
              string_to_array(current_setting('search_path'),',') s"#,
         "SELECT 'public'",
     ),
+    // psql's `\dT`: is the type that of a row on its own?
+    (
+        "(SELECT c.relkind = 'c' FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid)",
+        "t.typrelid IN (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind = 'c')",
+    ),
 ];
 
 /// The words of a statement.
@@ -31,7 +36,7 @@ pub(super) fn replaced(sql: &str) -> Option<String> {
         return primary_keys(sql);
     }
     let has_array = sql.contains("pg_") && sql.to_ascii_lowercase().contains("array(");
-    if !sql.contains("search_path") && !has_array {
+    if !sql.contains("search_path") && !sql.contains("typrelid") && !has_array {
         return None;
     }
     let mut text = words(sql)?;
@@ -146,6 +151,16 @@ mod tests {
         );
         let made = made.expect("it is known");
         assert!(made.contains("CAST ( NULL AS TEXT [ ] ) as memberof FROM pg_roles r"), "{made}");
+    }
+
+    #[test]
+    fn psql_s_question_for_types_has_no_correlated_scalar() {
+        let made = replaced(
+            "SELECT 1 FROM pg_catalog.pg_type t WHERE (t.typrelid = 0 OR (SELECT c.relkind = 'c' \
+             FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid)) AND pg_catalog.pg_type_is_visible(t.oid)",
+        );
+        let made = made.expect("it is known");
+        assert!(made.contains("OR t . typrelid IN ( SELECT c . oid"), "{made}");
     }
 
     #[test]

@@ -211,6 +211,16 @@ async fn without_users_who_is_on_this_machine_asks() {
         wrong.iter().find(|(letter, _)| *letter == b'E').and_then(|(_, content)| field(content, b'P'));
     assert_eq!((code(&wrong).as_deref(), place.as_deref()), (Some("42703"), Some("8")));
     assert_eq!(firsts(&client.ask("show server_encoding").await), ["UTF8"]);
+    // What psql's \dn+, \dp and \d+ ask for, and nobody here has.
+    for sql in [
+        "select pg_catalog.array_to_string(nspacl, E'\n') from pg_catalog.pg_namespace where nspname = 'public'",
+        "select pg_catalog.array_to_string(relacl, ',') from pg_catalog.pg_class where relname = 'legs'",
+        "select reloptions from pg_catalog.pg_class where relname = 'legs'",
+        "select proacl from pg_catalog.pg_proc limit 1",
+    ] {
+        let answer = client.ask(sql).await;
+        assert_eq!((code(&answer), firsts(&answer)), (None, vec!["NULL".to_owned()]), "{sql}");
+    }
     let local = client.ask("set time zone 'Asia/Shanghai'; select timestamptz '2026-01-01 00:00:00Z'").await;
     assert!(firsts(&local)[0].starts_with("2026-01-01 08:00:00"), "{:?}", firsts(&local));
     let mut other = Client::open(running.address, &["user", "ana", "database", "other"]).await;

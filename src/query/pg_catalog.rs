@@ -11,12 +11,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider, TableProvider};
-use datafusion::datasource::{MemTable, TableType, provider_as_source};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::datasource::{MemTable, TableType, ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{
-    ColumnarValue, LogicalPlanBuilder, ScalarFunctionImplementation, ScalarUDF, Signature, SimpleScalarUDF,
-    TypeSignature, Volatility,
+    ColumnarValue, Expr, LogicalPlanBuilder, ScalarFunctionImplementation, ScalarUDF, Signature,
+    SimpleScalarUDF, TypeSignature, Volatility, lit,
 };
 use datafusion::prelude::SessionContext;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::catalog_info::CatalogInfo;
@@ -28,6 +29,18 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::{
 use super::information;
 use super::shape::Relation;
 use super::{CATALOG, SCHEMA};
+
+/// Columns of lists of texts that clients ask for and that nobody here has: rights and options.
+const TEXTS: &[(&str, &[&str])] = &[
+    ("pg_attribute", &["attacl", "attoptions", "attfdwoptions"]),
+    ("pg_class", &["relacl", "reloptions"]),
+    ("pg_db_role_setting", &["setconfig"]),
+    ("pg_default_acl", &["defaclacl"]),
+    ("pg_language", &["lanacl"]),
+    ("pg_namespace", &["nspacl"]),
+    ("pg_proc", &["proacl"]),
+    ("pg_type", &["typacl"]),
+];
 
 /// `pg_class` itself, as PostgreSQL numbers it.
 const PG_CLASS_OID: i32 = 1259;
@@ -188,6 +201,11 @@ impl PgCatalog {
         catalog.ours.insert("pg_description", descriptions(&relations, &oids)?);
         catalog.ours.insert("pg_views", views(&relations)?);
         catalog.ours.insert("pg_index", indexes(&relations, &oids)?);
+        for (table, columns) in TEXTS {
+            if let Some(whole) = catalog.inner.table(table).await? {
+                catalog.ours.insert(table, with_texts(table, whole, columns)?);
+            }
+        }
         if let Some(constraints) = catalog.inner.table("pg_constraint").await? {
             let table = constraints_of(&constraints.schema(), &relations, &oids)?;
             catalog.ours.insert("pg_constraint", table);
@@ -239,6 +257,31 @@ fn in_memory(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Arc<dyn Table
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
     Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+}
+
+/// A table with these columns as empty lists of texts, in their place where it has them, else behind the others.
+fn with_texts(
+    name: &str,
+    table: Arc<dyn TableProvider>,
+    columns: &[&str],
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let schema = table.schema();
+    let none = DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)));
+    let none = |column: &str| -> Result<Expr, DataFusionError> {
+        Ok(lit(ScalarValue::try_from(&none)?).alias(column))
+    };
+    let mut shown = Vec::new();
+    for field in schema.fields() {
+        shown.push(match columns.contains(&field.name().as_str()) {
+            true => none(field.name())?,
+            false => Expr::Column(Column::from_name(field.name())),
+        });
+    }
+    for column in columns.iter().filter(|column| schema.index_of(column).is_err()) {
+        shown.push(none(column)?);
+    }
+    let plan = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?.project(shown)?.build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
 fn descriptions(

@@ -49,6 +49,8 @@ pub struct Wanted {
     pub rule: Option<String>,
     /// At most so many.
     pub limit: usize,
+    /// Those first that nobody takes care of, and of them the most severe; else the newest.
+    pub pressing: bool,
 }
 
 /// What somebody does with an alert.
@@ -141,18 +143,43 @@ pub(super) async fn list(
         told: None,
         rule: asked.rule,
         limit: asked.limit.unwrap_or(LIMIT).min(LIMIT_MAX),
+        pressing: false,
     };
     Json((served.site.alerts.list)(&wanted)).into_response()
 }
 
+/// The open alerts, the pressing ones first.
 fn open() -> Wanted {
-    Wanted { all: false, id: None, queue: None, agent: None, told: None, rule: None, limit: LIMIT }
+    Wanted {
+        all: false,
+        id: None,
+        queue: None,
+        agent: None,
+        told: None,
+        rule: None,
+        limit: LIMIT,
+        pressing: true,
+    }
 }
 
-/// `GET /api/v1/alerts/stream`: the open alerts at every change, as events `alerts`.
-pub(super) async fn stream(State(served): State<Served>) -> Response {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Streamed {
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/alerts/stream`: the open alerts at every change, as events `alerts`, the pressing ones first.
+pub(super) async fn stream(
+    State(served): State<Served>,
+    asked: Result<Query<Streamed>, QueryRejection>,
+) -> Response {
+    let Ok(Query(asked)) = asked else {
+        return problem(StatusCode::BAD_REQUEST, "the question cannot be read", Some("known is limit"));
+    };
+    let limit = asked.limit.unwrap_or(LIMIT).min(LIMIT_MAX);
+    let wanted = Wanted { limit, ..open() };
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("here");
-    let events = Sse::new(events(served.site.alerts, open(), served.stop)).keep_alive(keep_alive);
+    let events = Sse::new(events(served.site.alerts, wanted, served.stop)).keep_alive(keep_alive);
     ([(header::CACHE_CONTROL, "no-store")], events).into_response()
 }
 

@@ -73,7 +73,9 @@ fn cut(mut live: Value, who: &Identity, site: &Site) -> Value {
     };
     if let Value::Object(members) = &mut live {
         // What is not known to be about queues is about the whole centre.
-        members.retain(|name, _| matches!(name.as_str(), "now" | "timezone" | "queues" | "missing"));
+        members.retain(|name, _| {
+            matches!(name.as_str(), "now" | "timezone" | "queues" | "missing" | "service_level_goal")
+        });
         if let Some(Value::Array(queues)) = members.get_mut("queues") {
             queues.retain(is_own);
         }

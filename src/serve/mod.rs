@@ -62,13 +62,17 @@ pub struct Site {
     /// {
     ///   "now": 1795140000000,
     ///   "timezone": "Asia/Shanghai",
+    ///   "service_level_goal": 0.8,
     ///   "queues": [{
     ///     "queue": "sales", "channel": "voice", "waiting": 2, "longest_wait_seconds": 31.5, "active": 7,
+    ///     "target_wait_seconds": 20,
     ///     "offered": 120, "answered": 110, "answer_rate": 0.95, "service_level": 0.83, "asa_seconds": 11.2,
     ///     "aht_seconds": 213.0, "rolling": { "5m": { "answer_rate": 0.9, "service_level": 0.8 } }
     ///   }],
     ///   "agents": { "available": 12, "busy": 7 },
-    ///   "slot": { "start": 1795138200000, "offered": 44, "answered": 40 },
+    ///   "slot": { "start": 1795138200000, "offered": 44, "answered": 40, "forecast_contacts": 90.5, "agents_required": 12,
+    ///     "agents_staffed": 11.5 },
+    ///   "alerts_open": { "critical": 1, "warning": 3 },
     ///   "pipeline": { "lag": 0, "watermark": 1795139999500, "events": 48211 }
     /// }
     /// ```

@@ -128,18 +128,6 @@ async fn every_route_is_served_and_documented() {
     assert_eq!(send(running.client.post(running.url("/metrics"))).await.0, StatusCode::METHOD_NOT_ALLOWED);
 }
 
-#[tokio::test]
-async fn the_page_of_alerts_speaks_both_languages_and_brings_everything_itself() {
-    let running = start(true).await;
-    let page = send(running.get("/alerts")).await.2;
-    assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("//"), "{page}");
-    let script = send(running.get("/alerts.js")).await.2;
-    assert!(!script.contains("http:") && !script.contains("https:") && !script.contains("innerHTML"));
-    for name in page.split("data-text=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
-        assert_eq!(script.matches(&format!(" {name}: \"")).count(), 2, "{name}");
-    }
-}
-
 /// A desk with one alert, which notes what it is asked.
 fn desk(asked: Arc<std::sync::Mutex<Vec<String>>>) -> Alerts {
     let note = move |text: String| asked.lock().expect("nobody panics with it").push(text);
@@ -147,7 +135,7 @@ fn desk(asked: Arc<std::sync::Mutex<Vec<String>>>) -> Alerts {
     Alerts {
         version: Arc::new(|| 7),
         list: Arc::new(move |wanted| {
-            list(format!("list {} {:?} {}", wanted.all, wanted.queue, wanted.limit));
+            list(format!("list {} {:?} {} {}", wanted.all, wanted.queue, wanted.limit, wanted.pressing));
             json!([{ "id": "a1", "title": "客户要离网" }])
         }),
         act: Arc::new(move |id, action, token, by| {
@@ -178,9 +166,9 @@ async fn alerts_are_listed_streamed_and_acted_on() {
     let running = start_with(true, Arc::new(Nothing), desk(Arc::clone(&asked))).await;
     let last = || asked.lock().expect("nobody panics with it").last().cloned().unwrap_or_default();
     assert_eq!(send(running.get("/api/v1/alerts?queue=cards&limit=3")).await.0, StatusCode::OK);
-    assert_eq!(last(), "list false Some(\"cards\") 3");
+    assert_eq!(last(), "list false Some(\"cards\") 3 false");
     assert_eq!(send(running.get("/api/v1/alerts?status=all")).await.0, StatusCode::OK);
-    assert_eq!(last(), "list true None 500");
+    assert_eq!(last(), "list true None 500 false");
     for wrong in ["?status=closed", "?colour=red", "?limit=x"] {
         assert_eq!(send(running.get(&format!("/api/v1/alerts{wrong}"))).await.0, StatusCode::BAD_REQUEST);
     }
@@ -213,13 +201,15 @@ async fn alerts_are_listed_streamed_and_acted_on() {
     );
     assert_eq!(last(), "oncall Some(\"cards\") Some(1000)");
     assert_eq!(send(running.get("/api/v1/oncall?at=now")).await.0, StatusCode::BAD_REQUEST);
-    let mut stream = running.get("/api/v1/alerts/stream").send().await.expect("an answer");
+    assert_eq!(send(running.get("/api/v1/alerts/stream?limits=3")).await.0, StatusCode::BAD_REQUEST);
+    let mut stream = running.get("/api/v1/alerts/stream?limit=3").send().await.expect("an answer");
     let first = stream.chunk().await.expect("a stream").expect("a first event");
     let first = String::from_utf8_lossy(&first);
     assert!(
         first.contains("event: alerts") && first.contains("客户要离网") && first.contains("id: 7"),
         "{first}"
     );
+    assert_eq!(last(), "list false None 3 true");
 }
 
 #[tokio::test]

@@ -3,12 +3,17 @@ import java.sql.DatabaseMetaData;
 import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What DBeaver and other JDBC clients ask: tables, columns, keys, prepared statements, fetch size. */
+/**
+ * What DBeaver and other JDBC clients ask: tables, columns, keys, prepared statements, fetch size; with a directory of
+ * questions, their answers, into files beside them.
+ */
 public class SqlClient {
     static void hold(boolean condition, String what) {
         if (!condition) throw new AssertionError(what);
@@ -20,7 +25,38 @@ public class SqlClient {
         return found;
     }
 
+    /** Answers DIR/N.sql into DIR/N.NAME: a row a line, its values between unit separators, NULL as \N. */
+    static void answer(String url, String directory, String name) throws Exception {
+        int asked = 0;
+        try (Connection c = DriverManager.getConnection(url); var files = Files.list(Path.of(directory))) {
+            for (Path question : (Iterable<Path>) files.filter(file -> file.toString().endsWith(".sql"))::iterator) {
+                StringBuilder out = new StringBuilder();
+                try (PreparedStatement s = c.prepareStatement(Files.readString(question)); ResultSet rows = s.executeQuery()) {
+                    int columns = rows.getMetaData().getColumnCount();
+                    while (rows.next()) {
+                        for (int at = 1; at <= columns; at++) {
+                            // The text of the wire, but for times: the driver shows those of Flight in this machine's zone.
+                            int kind = rows.getMetaData().getColumnType(at);
+                            boolean isTime = kind == java.sql.Types.TIMESTAMP || kind == java.sql.Types.TIMESTAMP_WITH_TIMEZONE;
+                            java.sql.Timestamp time = isTime ? rows.getTimestamp(at) : null;
+                            String text = time == null ? rows.getString(at) : time.toInstant().toString();
+                            out.append(at > 1 ? "\u001f" : "").append(text == null ? "\\N" : text.replace('\n', ' '));
+                        }
+                        out.append('\n');
+                    }
+                }
+                Files.writeString(Path.of(question.toString().replaceFirst("sql$", name)), out);
+                asked++;
+            }
+        }
+        System.out.println(name + ": " + asked + " questions");
+    }
+
     public static void main(String[] arguments) throws Exception {
+        if (arguments.length == 3) {
+            answer(arguments[0], arguments[1], arguments[2]);
+            return;
+        }
         try (Connection c = DriverManager.getConnection(arguments[0])) {
             DatabaseMetaData data = c.getMetaData();
             hold(data.getDatabaseProductName().equals("PostgreSQL"), data.getDatabaseProductName());

@@ -1,6 +1,6 @@
-"""Runs every SQL statement of the dashboards, variables included, through `callpulse sql --url`.
+"""Runs every SQL statement of the dashboards, variables included, on the PostgreSQL wire.
 
-    ask_sql_panels.py CALLPULSE URL AWAITED DASHBOARD.json...
+    ask_sql_panels.py PG_PORT AWAITED DASHBOARD.json...
 
 Macros and variables are put in as Grafana does: $__timeFilter as BETWEEN two instants, a chosen variable as quoted texts.
 Each statement runs with "All" chosen and with one value chosen. Every statement must be answered; every one must have rows,
@@ -9,10 +9,13 @@ awaited is reported as such where the server does not know that table.
 """
 
 import json
+import queue
 import re
-import subprocess
 import sys
+import threading
 import time
+
+import psycopg
 
 # Empty in a centre that is one hour old and without faults.
 QUIET = {
@@ -29,6 +32,8 @@ QUIET = {
 }
 ALL = {name: "'__all'" for name in ("queue", "channel", "department", "agent")}
 ONE = {"queue": "'sales','vip'", "channel": "'voice'", "department": "'Sales'", "agent": "'A1001'"}
+# As many panels as a browser has loaded at once; the server works on four.
+CONNECTIONS = 4
 SPAN = "'2000-01-01T00:00:00Z' AND '2100-01-01T00:00:00Z'"
 
 
@@ -40,10 +45,34 @@ def filled(statement, values):
     return statement
 
 
-def asked(callpulse, url, statement):
-    run = subprocess.run([callpulse, "sql", "--url", url, "--format", "json", statement],
-                         capture_output=True, text=True, timeout=300, check=False)
-    return (json.loads(run.stdout), None) if run.returncode == 0 else ([], run.stderr.strip().splitlines()[0])
+def ask_all(port, wanted):
+    """The answer of each statement: columns, number of rows, error. One connection asks one after the other, as a panel does."""
+    answers, left = {}, queue.SimpleQueue()
+    for one in wanted:
+        left.put(one)
+
+    def work():
+        # Without parameters the driver speaks the simple protocol, as Grafana does.
+        with psycopg.connect(f"host=127.0.0.1 port={port} user=grafana dbname=callpulse", autocommit=True) as connection:
+            while True:
+                try:
+                    statement, where = left.get_nowait()
+                except queue.Empty:
+                    return
+                began = time.monotonic()
+                try:
+                    cursor = connection.execute(statement)
+                    answers[statement] = ([column.name for column in cursor.description], len(cursor.fetchall()), None)
+                except psycopg.Error as error:
+                    answers[statement] = ([], 0, str(error).splitlines()[0])
+                print(f"{time.monotonic() - began:6.1f} s {where}: {answers[statement][2] or 'ok'}", file=sys.stderr, flush=True)
+
+    threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
 
 
 def statements(board):
@@ -57,45 +86,41 @@ def statements(board):
 
 
 def main():
-    callpulse, url, awaited_file, files = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+    port, awaited_file, files = sys.argv[1], sys.argv[2], sys.argv[3:]
     with open(awaited_file, encoding="utf-8") as text:
         awaited = {line.split()[1] for line in text if line.startswith("table ")}
-    faults, waits, quiet, done, seen = [], {}, [], 0, {}
+    faults, waits, quiet, done = [], {}, [], []
     for file in files:
         with open(file, encoding="utf-8") as text:
             board = json.load(text)
         for title, raw, form in statements(board):
-            for values in (ALL, ONE):
-                statement = filled(raw, values)
-                if values is ONE and statement == filled(raw, ALL):
-                    continue
-                done += 1
-                if statement not in seen:
-                    began = time.monotonic()
-                    seen[statement] = asked(callpulse, url, statement)
-                    print(f"{time.monotonic() - began:6.1f} s {board['uid']} / {title}: {seen[statement][1] or 'ok'}",
-                          file=sys.stderr, flush=True)
-                rows, error = seen[statement]
-                where = f"{board['title']} / {title}: {statement}"
-                missing = sorted(name for name in awaited if re.search(rf"\b{name}\b", statement)
-                                 and error and name in error and "not found" in error)
-                if missing:
-                    waits.setdefault(missing[0], set()).add(f"{board['uid']}/{title}")
-                elif error:
-                    faults.append(f"{error} in {where}")
-                elif not rows and values is ALL and (board["uid"], title) in QUIET:
-                    quiet.append(title)
-                elif not rows and values is ALL:
-                    faults.append(f"no rows in {where}")
-                elif rows and form == "time_series" and "time" not in rows[0]:
-                    faults.append(f"no column `time` in {where}")
-    if done < 100:
-        faults.append(f"only {done} statements: too few were found")
+            whole = filled(raw, ALL)
+            done.append((board, title, form, whole, True))
+            if filled(raw, ONE) != whole:
+                done.append((board, title, form, filled(raw, ONE), False))
+    answers = ask_all(port, {statement: f"{board['uid']} / {title}" for board, title, _, statement, _ in done}.items())
+    for board, title, form, statement, is_whole in done:
+        columns, rows, error = answers[statement]
+        where = f"{board['title']} / {title}: {statement}"
+        missing = sorted(name for name in awaited if re.search(rf"\b{name}\b", statement)
+                         and error and name in error and "not found" in error)
+        if missing:
+            waits.setdefault(missing[0], set()).add(f"{board['uid']}/{title}")
+        elif error:
+            faults.append(f"{error} in {where}")
+        elif not rows and is_whole and (board["uid"], title) in QUIET:
+            quiet.append(title)
+        elif not rows and is_whole:
+            faults.append(f"no rows in {where}")
+        elif form == "time_series" and "time" not in columns:
+            faults.append(f"no column `time` in {where}")
+    if len(done) < 100:
+        faults.append(f"only {len(done)} statements: too few were found")
     for fault in faults:
         print(f"fault: {fault}", file=sys.stderr)
     for table, panels in sorted(waits.items()):
         print(f"awaited: table {table} is not in this binary; not tried: {', '.join(sorted(panels))}")
-    print(f"{done} statements of SQL panels asked, {len(faults)} faults, {sum(map(len, waits.values()))} panels awaited;"
+    print(f"{len(done)} statements of SQL panels asked, {len(faults)} faults, {sum(map(len, waits.values()))} panels awaited;"
           f" without rows in a young centre: {', '.join(sorted(set(quiet))) or 'none'}")
     sys.exit(bool(faults))
 

@@ -274,6 +274,7 @@ const loss = async (page, running) => {
   const gone = Date.now();
   await page.waitForSelector("#stale:not([hidden])", { timeout: 10_000 });
   say(`the loss of the server shows after ${Date.now() - gone} ms`);
+  await axeClean(page, "the wallboard without its server");
   await shot(page, "lost");
   const again = start("run", knownArgs());
   await until("the server is back", 120, async () => (await live(own)).queues.length >= 1000);
@@ -292,9 +293,15 @@ const looks = async (base) => {
       await page.waitForSelector("#queues tr");
       await page.waitForSelector("#slots svg");
       await fits(page, `the wallboard on a ${size} in ${language}`);
+      if (size === "tv") {
+        // Nobody scrolls a screen on the wall.
+        const [high, seen] = await page.evaluate(() => [document.documentElement.scrollHeight, innerHeight]);
+        assert.ok(high <= seen + 1, `the wallboard on a tv is ${high} high in a window of ${seen}`);
+        assert.match(await page.textContent("[data-figure=service_level] .goal"), /80/);
+      }
       if (size !== "phone") {
-        const digits = await page.evaluate(() => Math.min(...[...document.querySelectorAll("#big dd")].map((made) => parseFloat(getComputedStyle(made).fontSize))));
-        const longest = await page.evaluate(() => Math.max(...[...document.querySelectorAll("#big dd")].map((made) => made.textContent.replace(/[^0-9]/g, "").length)));
+        const digits = await page.evaluate(() => Math.min(...[...document.querySelectorAll("#big dd:not(.goal)")].map((made) => parseFloat(getComputedStyle(made).fontSize))));
+        const longest = await page.evaluate(() => Math.max(...[...document.querySelectorAll("#big dd:not(.goal)")].map((made) => made.textContent.replace(/[^0-9]/g, "").length)));
         // Long figures are set smaller, so that none is cut off.
         assert.ok(digits >= (longest <= 3 ? 0.07 : 0.044) * width, `digits of ${digits} px on ${width} px`);
         const cut = await page.evaluate(() => [...document.querySelectorAll("#big div")].filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.textContent));
@@ -306,6 +313,42 @@ const looks = async (base) => {
     }
   }
   say("the wallboard fits wall, screen and phone, light and dark, in both languages");
+};
+
+const alerts = async (base) => {
+  const told = async (asked = "") => (await fetch(`${base}/api/v1/alerts${asked}`)).json();
+  const about = await until("the demo has an alert about a contact", 180, async () =>
+    (await told()).find((alert) => alert.contact_id && alert.status !== "acknowledged"));
+  const board = await open(base, { size: "tv", dark: true });
+  await board.waitForSelector("#alerts li button:visible");
+  const id = await board.locator("#alerts li").first().getAttribute("data-key");
+  await board.locator("#alerts li button").first().click();
+  await until("the board's alert is acknowledged", 20, async () => (await told(`?id=${id}`))[0]?.status === "acknowledged");
+  await board.context().close();
+  const meant = `${base}/alerts?id=${about.id}`;
+  for (const [locale, language] of LANGUAGES) {
+    for (const size of ["screen", "phone"]) {
+      const page = await open(meant, { locale, size, dark: size === "phone" });
+      await page.waitForSelector("#alerts li h3");
+      await fits(page, `the alerts page on a ${size} in ${language}`);
+      await axeClean(page, `the alerts page on a ${size} in ${language}`);
+      await shot(page, `alerts-${size}-${language}`);
+      await page.context().close();
+    }
+  }
+  const page = await open(meant);
+  await page.waitForSelector("#alerts li.meant");
+  assert.equal(await page.locator("#alerts li").first().getAttribute("data-id"), about.id, "the alert that a link leads to is the first");
+  await page.fill("#me", "Li Na");
+  await page.locator("#alerts li.meant [data-deed=ack]").click();
+  await page.waitForSelector("#alerts li.meant.acknowledged");
+  assert.match(await page.textContent("#alerts li.meant .who"), /Li Na/);
+  const contact = page.locator("#alerts li.meant a[href^='/contacts/']");
+  assert.equal(await contact.getAttribute("href"), `/contacts/${encodeURIComponent(about.contact_id)}`);
+  await page.locator("#alerts li.meant [data-deed=resolve]").click();
+  await page.waitForFunction((id) => !document.querySelector(`#alerts li[data-id="${id}"]`), about.id);
+  await page.context().close();
+  say("alerts: acknowledged on the board and on the page, resolved, a link to the contact");
 };
 
 const drill = async (base) => {
@@ -333,7 +376,7 @@ const drill = async (base) => {
 
 let code = 0;
 try {
-  const demo = start("demo", ["demo", "--for", "60m", "--rate", "20", "--http", "127.0.0.1:0", "--data-dir", path.join(work, "demo")]);
+  const demo = start("demo", ["demo", "--for", "60m", "--rate", "20", "--http", "127.0.0.1:0", "--pg", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--data-dir", path.join(work, "demo")]);
   broker = await until("the demo names its broker", 120, () => /Kafka +(127\.0\.0\.1:\d+)/.exec(demo.text)?.[1]);
   const base = await until("the demo names its page", 10, () => /(http:\/\/127\.0\.0\.1:\d+)\//.exec(demo.text)?.[1]);
   let running = start("run", knownArgs());
@@ -347,6 +390,7 @@ try {
   running = await loss(await thousand(), running);
   await until("the demo has contacts", 120, async () => (await live(base)).queues.some((series) => series.offered > 0));
   await looks(base);
+  await alerts(base);
   await drill(base);
   assert.deepEqual(faults, [], "errors in the console");
   say("no error in any console");

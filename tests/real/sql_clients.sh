@@ -10,7 +10,7 @@ callpulse=$(realpath "$1")
 docs=$(cd "$here/../../docs" && pwd)
 
 work=$(mktemp -d)
-demo=
+demo= still=
 stop() {
     [ -z "$demo" ] || kill "$demo" 2> /dev/null || true
     [ -z "$demo" ] || wait "$demo" 2> /dev/null || true
@@ -20,6 +20,8 @@ clean() {
     local code=$?
     [ "$code" -eq 0 ] || tail -n 15 "$work"/*.log >&2 || true
     stop
+    [ -z "$still" ] || kill "$still" 2> /dev/null || true
+    [ -z "$still" ] || wait "$still" 2> /dev/null || true
     rm -rf "$work"
 }
 trap clean EXIT
@@ -47,14 +49,18 @@ idle() { # WHAT: the CPU time of the demo must not grow by more than half of a c
 
 # --- the administrator on this machine -------------------------------------------------------------------------------------
 scheme=http
-start --data-dir "$work/lake"
+# Queries may hold little, so that one that wants too much is known soon.
+start --data-dir "$work/lake" --set sql.memory_mib=256
 dsn="host=127.0.0.1 port=${pg#*:} user=ana dbname=callpulse"
 loaded() { [ "$(psql "$dsn" -XAtc 'select count(*) > 200 from legs')" = t ]; }
 wait_for 180 "legs in SQL" loaded
 
-for what in '\dt' '\dv' '\dv+' '\d legs' '\d+ legs' '\d kpi_slot' '\l' '\dn' '\du' '\df' '\di' '\conninfo'; do
+for what in '\d' '\d+' '\dt' '\dt+' '\dv' '\dv+' '\d legs' '\d+ legs' '\d kpi_slot' '\d+ kpi_slot' '\l' '\l+' '\dn' '\dn+' \
+    '\du' '\du+' '\df' '\df+' '\dT' '\dp' '\z legs' '\ddp' '\drds' '\di' '\sv kpi_slot' '\conninfo'; do
     psql "$dsn" -v ON_ERROR_STOP=1 -Xc "$what" > "$work/psql.out" 2>&1 || fail "psql $what: $(cat "$work/psql.out")"
 done
+psql "$dsn" -Xc '\d legs' | grep -q 'legs_pkey' || fail "psql shows no key of legs"
+psql "$dsn" -Xc '\sv kpi_slot' | grep -qi 'select' || fail "psql shows no text of kpi_slot"
 psql "$dsn" -XAtc "select version(), current_setting('server_version_num')" | grep -q '^PostgreSQL 1' || fail version
 for sql in 'drop table legs' 'insert into legs select * from legs' "update legs set leg = 1" 'delete from legs' \
     "copy legs to '$work/x.parquet'" "create external table l stored as parquet location 'x.parquet'" 'select 1 into t' \
@@ -67,6 +73,7 @@ refuses 42P01 "$dsn" 'select * from nope'
 refuses 42703 "$dsn" 'select nope from legs'
 refuses 42601 "$dsn" 'selec 1'
 refuses 22012 "$dsn" 'select 1 / 0'
+refuses 53200 "$dsn" "select * from (select repeat('x', 500) || value as t from generate_series(1, 2000000)) as long order by t desc"
 refuses 3D000 "host=127.0.0.1 port=${pg#*:} user=ana dbname=other" 'select 1'
 psql "$dsn" -Xc 'select nope from legs' 2>&1 | grep -q '\^' || fail "no place of the mistake"
 
@@ -89,18 +96,21 @@ sleep 2
 idle "a client was killed"
 say "psql: catalogue, refusals, codes and places, timeout, cancel, disconnect"
 
-"$python" "$here/sql_clients.py" local "${pg#*:}" "${flight#*:}" "http://$http" "$docs/sql.md"
+"$python" "$here/sql_clients.py" local "${pg#*:}" "${flight#*:}" "http://$http" "$demo"
 
 # --- JDBC ------------------------------------------------------------------------------------------------------------------
-driver=$HOME/.m2/repository/org/postgresql/postgresql/42.7.7/postgresql-42.7.7.jar
-if command -v java > /dev/null && command -v mvn > /dev/null; then
-    [ -e "$driver" ] || mvn -q -B dependency:get -Dartifact=org.postgresql:postgresql:42.7.7 > "$work/mvn.log" 2>&1 || true
-fi
-if [ -e "$driver" ]; then
-    java -cp "$driver" "$here/SqlClient.java" "jdbc:postgresql://127.0.0.1:${pg#*:}/callpulse?user=ana" || fail JDBC
-else
-    say "JDBC: ignored (no java, mvn or driver)"
-fi
+jar() { # GROUP/ARTIFACT VERSION: the file of a driver; nothing where it cannot be had
+    local file=$HOME/.m2/repository/${1}/$2/${1##*/}-$2.jar group=${1%/*}
+    command -v java > /dev/null && command -v mvn > /dev/null || return 0
+    [ -e "$file" ] || timeout 300 mvn -q -B dependency:get -Dtransitive=false \
+        "-Dartifact=${group//\//.}:${1##*/}:$2" > "$work/mvn.log" 2>&1 || return 0
+    echo "$file"
+}
+driver=$(jar org/postgresql/postgresql 42.7.7)
+arrow=$(jar org/apache/arrow/flight-sql-jdbc-driver 18.3.0)
+[ -n "$driver" ] || say "JDBC: ignored (no java, mvn or driver)"
+[ -n "$arrow" ] || say "JDBC of Flight SQL: ignored (no java, mvn or driver)"
+[ -z "$driver" ] || java -cp "$driver" "$here/SqlClient.java" "jdbc:postgresql://127.0.0.1:${pg#*:}/callpulse?user=ana" || fail JDBC
 stop
 
 # --- users, roles, encryption ----------------------------------------------------------------------------------------------
@@ -151,3 +161,37 @@ for secret in "$boss" "$robot" "$ana" "$CALLPULSE_LEAD"; do
     ! grep -qF "$secret" "$work/demo.log" || fail "a secret stands in the log"
 done
 say "users: SCRAM, TLS, roles at every door, changed file, audit log"
+
+# --- the manual's questions over a lake at rest: every client has the same answers -------------------------------------------
+# The lake of the first demo, served beside an empty topic of the second one's broker.
+broker=$(grep -o 'Kafka *127\.0\.0\.1:[0-9]*' "$work/demo.log" | grep -o '127.*')
+echo '{}' | kcat -P -b "$broker" -t still -q
+http=127.0.0.1:$(free_port) pg=127.0.0.1:$(free_port) flight=127.0.0.1:$(free_port)
+"$callpulse" run --http "$http" --pg "$pg" --flight "$flight" --data-dir "$work/lake" --set "kafka.brokers=$broker" --set kafka.group=still \
+    --set 'kafka.topics=[{name="still"}]' --set sql.timeout_secs=600 > "$work/still.log" 2>&1 &
+still=$!
+ready() { kill -0 "$still" || fail "the service has ended"; curl -fs "http://$http/readyz" > /dev/null; }
+wait_for 120 "the service is ready" ready
+mkdir "$work/questions"
+"$python" "$here/sql_clients.py" questions "$work/questions" "$docs/sql.md"
+dsn="host=127.0.0.1 port=${pg#*:} user=ana dbname=callpulse"
+by_psql() {
+    local question
+    for question in "$work"/questions/*.sql; do
+        psql "$dsn" -XAt -v ON_ERROR_STOP=1 -F $'\x1f' -P 'null=\N' -f "$question" > "${question%sql}psql" || return 1
+    done
+}
+by_psql & asking=("$!")
+clients=(psql)
+if [ -n "$driver" ]; then
+    java -cp "$driver" "$here/SqlClient.java" "jdbc:postgresql://127.0.0.1:${pg#*:}/callpulse?user=ana" "$work/questions" jdbc & asking+=("$!")
+    clients+=(jdbc)
+fi
+if [ -n "$arrow" ]; then
+    java --add-opens=java.base/java.nio=ALL-UNNAMED -cp "$arrow" "$here/SqlClient.java" \
+        "jdbc:arrow-flight-sql://127.0.0.1:${flight#*:}/?useEncryption=false" "$work/questions" arrow-jdbc 2> "$work/arrow.log" & asking+=("$!")
+    clients+=(arrow-jdbc)
+fi
+for client in "${asking[@]}"; do wait "$client" || fail "the questions of the manual by one of ${clients[*]}"; done
+"$python" "$here/sql_clients.py" cookbook "$work/questions" "$docs/sql.md" "${pg#*:}" "${flight#*:}" "http://$http" "${clients[@]}"
+kill "$still"

@@ -12,9 +12,10 @@ const TEXTS = {
     answer_rate: "Answer rate", service_level: "Service level", asa: "ASA", aht: "AHT",
     offered: "Offered", answered_today: "Answered", answered_slot: "Answered", abandoned_slot: "Abandoned", forecast: "Forecast",
     required: "Agents needed", staffed: "Agents planned", free: "Agents free",
-    goal: (name) => `${name} · this slot`, where: (name, queue) => `${name} · ${queue}`,
-    none: "No queue has had a contact yet.", good: "80 % and more", fair: "60 to 80 %", poor: "below 60 %",
-    lag: "Records behind", watermark: "Event time behind", events: "Events",
+    this_slot: (name) => `${name} · this slot`, goal: (text) => `goal ${text}`, target_wait: (text) => `target ${text}`,
+    plan: (needed, planned) => `${needed} needed · ${planned} planned`, where: (name, queue) => `${name} · ${queue}`,
+    none: "No queue has had a contact yet.", good: () => `${percent(goal)} % and more`, fair: () => `${percent(low())} to ${percent(goal)} %`, poor: () => `below ${percent(low())} %`,
+    lag: "Records behind", watermark: "Complete up to", events: "Events",
     filter: "Filter", order: "Order", by_pressure: "Waiting first", by_name: "Name", by_offered: "Offered", by_level: "Lowest service level",
     shown: (n, all) => (n === all ? `${all} rows` : `${n} of ${all} rows`), more_rows: (n) => `Show ${n} more`, fewer: "Show fewer",
     close: "Close", entered: "Entered", wait: "Wait", outcome: "Outcome", agent: "Agent",
@@ -36,9 +37,10 @@ const TEXTS = {
     answer_rate: "接通率", service_level: "服务水平", asa: "平均应答速度", aht: "平均处理时长",
     offered: "进线量", answered_today: "接通量", answered_slot: "接通量", abandoned_slot: "放弃量", forecast: "预测量",
     required: "所需人数", staffed: "排班人数", free: "空闲客服",
-    goal: (name) => `${name} · 当前时段`, where: (name, queue) => `${name} · ${queue}`,
-    none: "尚无队列有进线。", good: "80% 及以上", fair: "60% 至 80%", poor: "60% 以下",
-    lag: "积压记录数", watermark: "事件时间滞后", events: "事件数",
+    this_slot: (name) => `${name} · 当前时段`, goal: (text) => `目标 ${text}`, target_wait: (text) => `目标 ${text}`,
+    plan: (needed, planned) => `需 ${needed} 人 · 排班 ${planned} 人`, where: (name, queue) => `${name} · ${queue}`,
+    none: "尚无队列有进线。", good: () => `${percent(goal)}% 及以上`, fair: () => `${percent(low())}% 至 ${percent(goal)}%`, poor: () => `${percent(low())}% 以下`,
+    lag: "积压记录数", watermark: "数据完整至", events: "事件数",
     filter: "筛选", order: "排序", by_pressure: "排队优先", by_name: "名称", by_offered: "进线量", by_level: "服务水平最低",
     shown: (n, all) => (n === all ? `共 ${all} 行` : `显示 ${n} / ${all} 行`), more_rows: (n) => `再显示 ${n} 行`, fewer: "收起",
     close: "关闭", entered: "进入队列", wait: "等待", outcome: "结果", agent: "客服",
@@ -64,9 +66,16 @@ let live = null;
 let seen = performance.now();
 let rowsWanted = ROWS_AT_FIRST;
 let order = [];
+/** Share that is aimed at, and how far below it is still fair. */
+let goal = 0.8;
+const FAIR_BELOW = 0.2;
+const low = () => Math.max(0, goal - FAIR_BELOW);
+const percent = (value) => Math.round(value * 100);
 
 // Colour never stands alone: a shape says the same.
-const judge = (value) => (!is(value) ? null : value >= 0.8 ? ["good", "●"] : value >= 0.6 ? ["fair", "▲"] : ["poor", "■"]);
+const judge = (value) => (!is(value) ? null : value >= goal ? ["good", "●"] : value >= low() ? ["fair", "▲"] : ["poor", "■"]);
+// A wait is late beyond the target, and far too long beyond three times as much.
+const judgeWait = (value, target) => (!is(value) || !is(target) || value <= target ? null : value <= 3 * target ? ["fair", "▲"] : ["poor", "■"]);
 const judged = (cell, value) => {
   const [kind, shape] = judge(value) ?? ["", ""];
   put(cell, kind ? `${shape} ${share(value)}` : share(value));
@@ -98,25 +107,30 @@ const showBig = (queues) => {
     ((queue.longest_wait_seconds ?? -1) > (most?.longest_wait_seconds ?? -1) ? queue : most), null);
   const slot = live.slot ?? {};
   const free = live.agents?.available;
+  const target = worst?.target_wait_seconds;
+  const wanted = say("goal", `≥ ${percent(goal)} %`);
   const entries = [
-    ["waiting", say("waiting"), count(waiting), "", waiting > 0 && free === 0 ? ["poor", "■"] : null],
+    ["waiting", say("waiting"), count(waiting), "", waiting > 0 && free === 0 ? ["poor", "■"] : null, ""],
     ["longest", is(worst?.longest_wait_seconds) ? say("where", say("longest"), worst.queue) : say("longest"),
-      ...pair(bigTime(worst?.longest_wait_seconds)), null],
-    ["service_level", say("goal", say("service_level")), ...pair(bigShare(slot.service_level)), judge(slot.service_level)],
-    ["answer_rate", say("goal", say("answer_rate")), ...pair(bigShare(slot.answer_rate)), judge(slot.answer_rate)],
-    ["free", say("free"), count(free), "", null],
+      ...pair(bigTime(worst?.longest_wait_seconds)), judgeWait(worst?.longest_wait_seconds, target),
+      is(worst?.longest_wait_seconds) && is(target) ? say("target_wait", seconds(target)) : ""],
+    ["service_level", say("this_slot", say("service_level")), ...pair(bigShare(slot.service_level)), judge(slot.service_level), wanted],
+    ["answer_rate", say("this_slot", say("answer_rate")), ...pair(bigShare(slot.answer_rate)), judge(slot.answer_rate), wanted],
+    ["free", say("free"), count(free), "", null,
+      is(slot.agents_required) && is(slot.agents_staffed) ? say("plan", count(slot.agents_required), count(Math.round(slot.agents_staffed))) : ""],
   ];
   keyed($("big"), entries, ([name]) => name, ([name]) => {
-    const box = make("div", [make("dt"), make("dd")]);
+    const box = make("div", [make("dt"), make("dd"), make("dd", "", "goal")]);
     box.dataset.figure = name;
     return box;
-  }, (box, [, name, text, unit, kind]) => {
-    put(box.firstChild, name);
+  }, (box, [, name, text, unit, kind, aim]) => {
+    put(box.children[0], name);
+    put(box.children[2], aim);
     const sign = JSON.stringify([text, unit, kind]);
     if (box.dataset.sign === sign) return;
     box.dataset.sign = sign;
-    box.lastChild.className = kind?.[0] ?? "";
-    box.lastChild.replaceChildren(figure(text, unit, kind?.[1]));
+    box.children[1].className = kind?.[0] ?? "";
+    box.children[1].replaceChildren(figure(text, unit, kind?.[1]));
     fitBig();
   });
 };
@@ -125,7 +139,7 @@ const fitBig = () => {
   const box = $("big");
   for (const size of ["most", "less", "least"]) {
     box.dataset.size = size;
-    if (box.scrollWidth <= box.clientWidth) return;
+    if ([box, ...box.children].every((made) => made.scrollWidth <= made.clientWidth)) return;
   }
 };
 const pair = ([text, unit]) => [text, unit ?? ""];
@@ -158,7 +172,10 @@ const fillRow = (row, queue) => {
   put(cells[1], say(queue.channel ?? "–"));
   put(cells[2], queue.waiting > 0 ? `▲ ${count(queue.waiting)}` : count(queue.waiting));
   cells[2].className = queue.waiting > 0 ? "fair" : "";
-  put(cells[3], seconds(queue.longest_wait_seconds));
+  const late = judgeWait(queue.longest_wait_seconds, queue.target_wait_seconds);
+  put(cells[3], late ? `${late[1]} ${seconds(queue.longest_wait_seconds)}` : seconds(queue.longest_wait_seconds));
+  cells[3].className = late?.[0] ?? "";
+  cells[3].title = is(queue.target_wait_seconds) ? say("target_wait", seconds(queue.target_wait_seconds)) : "";
   judged(cells[4], queue.answer_rate);
   judged(cells[5], queue.service_level);
   put(cells[6], count(queue.active));
@@ -167,6 +184,16 @@ const fillRow = (row, queue) => {
   put(cells[9], count(queue.offered));
   put(cells[10], count(queue.answered));
   row.classList.toggle("chosen", chosen !== null && queue.queue === chosen.queue && queue.channel === chosen.channel);
+};
+
+const onWall = matchMedia("(min-width: 1700px) and (min-height: 900px)");
+/** How many rows are shown. Nobody scrolls a screen on the wall: there it is what fits above what stands below. */
+const roomForRows = () => {
+  if (!onWall.matches || rowsWanted > ROWS_AT_FIRST) return rowsWanted;
+  const table = $("queues").getBoundingClientRect();
+  const below = $("left").getBoundingClientRect().bottom - table.bottom;
+  const height = $("queues").firstElementChild?.getBoundingClientRect().height || 40;
+  return Math.min(rowsWanted, Math.max(5, Math.floor((innerHeight - (table.top + scrollY) - below - 8) / height)));
 };
 
 const showQueues = (queues) => {
@@ -179,13 +206,14 @@ const showQueues = (queues) => {
     const place = (queue) => places.get(rowKey(queue)) ?? order.length;
     fitting.sort((a, b) => place(a) - place(b));
   }
-  const rows = fitting.slice(0, rowsWanted);
+  const room = roomForRows();
+  const rows = fitting.slice(0, room);
   order = rows.map(rowKey);
   keyed($("queues"), rows, rowKey, newRow, fillRow);
   $("none").hidden = queues.length > 0;
   put($("shown"), queues.length ? say("shown", rows.length, queues.length) : "");
-  $("more").hidden = fitting.length <= rowsWanted;
-  put($("more"), say("more_rows", Math.min(ROWS_MORE, fitting.length - rowsWanted)));
+  $("more").hidden = fitting.length <= room;
+  put($("more"), say("more_rows", Math.min(ROWS_MORE, fitting.length - room)));
   $("fewer").hidden = rowsWanted <= ROWS_AT_FIRST;
 };
 
@@ -265,6 +293,7 @@ let slots = { came: [], expected: [] };
 let slotFault = "";
 let hasForecasts = null;
 const HOUR_MS = 3600 * 1000;
+const SLOTS_AT_LEAST = 12;
 /** Midnight of the centre's day. */
 const midnight = (now, zone) => {
   const parts = (time) => Object.fromEntries(new Intl.DateTimeFormat("en-US", {
@@ -307,7 +336,7 @@ const askSlots = async () => {
 };
 let slotsSign = "";
 /** What the live figures expect of the running slot, where they do. */
-const expectedNow = () => live?.slot?.slot_forecast ?? live?.slot?.forecast_contacts;
+const expectedNow = () => live?.slot?.forecast_contacts;
 const showSlots = () => {
   put($("slots-note"), slotFault);
   if (!live) return;
@@ -327,6 +356,9 @@ const showSlots = () => {
   const length = is(running?.start) && running.end > running.start ? running.end - running.start : 30 * 60000;
   const places = [];
   for (let at = starts[0]; starts.length && at <= starts[starts.length - 1]; at += length) places.push(at);
+  // A young day is not one broad bar: what is still to come has its place.
+  const dayEnd = starts.length ? midnight(starts[0], live.timezone) + 24 * HOUR_MS : 0;
+  while (places.length && places.length < SLOTS_AT_LEAST && places[places.length - 1] + length < dayEnd) places.push(places[places.length - 1] + length);
   const sign = JSON.stringify([language(), places.length, [...points], $("slots").clientWidth, running?.start]);
   if (sign === slotsSign) return;
   slotsSign = sign;
@@ -363,6 +395,8 @@ const showSlots = () => {
 // ---- alerts, where the server has them
 
 const SHOWN_ALERTS = 5;
+const SHOWN_ON_WALL = 3;
+const HEARD_ALERTS = 50;
 let alerts = null;
 let known = null;
 const beep = () => {
@@ -392,8 +426,11 @@ const showAlerts = () => {
   const rank = { critical: 0, warning: 1, info: 2 };
   const sorted = [...alerts].sort((a, b) => (a.status === "acknowledged") - (b.status === "acknowledged")
     || (rank[a.severity] ?? 3) - (rank[b.severity] ?? 3) || String(b.raised_at).localeCompare(String(a.raised_at)));
-  put($("alerts-title"), say("open_alerts", alerts.length));
-  keyed($("alerts"), sorted.slice(0, SHOWN_ALERTS), (alert) => alert.id, (alert) => {
+  // The list holds the pressing ones only; how many there are is told with the figures.
+  const open = live?.alerts_open ? Object.values(live.alerts_open).reduce((sum, n) => sum + n, 0) : alerts.length;
+  put($("alerts-title"), say("open_alerts", Math.max(open, alerts.length)));
+  const shown = onWall.matches ? SHOWN_ON_WALL : SHOWN_ALERTS;
+  keyed($("alerts"), sorted.slice(0, shown), (alert) => alert.id, (alert) => {
     const row = make("li", [make("span"), make("a"), make("span", "", "facts"), make("button", "")]);
     row.children[1].href = `/alerts?id=${encodeURIComponent(alert.id)}`;
     row.children[3].type = "button";
@@ -410,7 +447,8 @@ const showAlerts = () => {
     row.children[3].hidden = taken;
     put(row.children[3], say("take"));
   });
-  if (alerts.length > SHOWN_ALERTS) put($("alerts-note"), say("more", alerts.length - SHOWN_ALERTS));
+  const more = Math.max(open, alerts.length) - Math.min(shown, alerts.length);
+  put($("alerts-note"), more > 0 ? say("more", more) : "");
 };
 const hearAlerts = async () => {
   try {
@@ -421,7 +459,7 @@ const hearAlerts = async () => {
     return;
   }
   $("alerts-part").hidden = false;
-  const source = new EventSource("/api/v1/alerts/stream");
+  const source = new EventSource(`/api/v1/alerts/stream?limit=${HEARD_ALERTS}`);
   source.addEventListener("alerts", (event) => {
     alerts = JSON.parse(event.data);
     const pressing = alerts.filter((alert) => alert.status !== "acknowledged" && alert.severity !== "info").map((alert) => alert.id);
@@ -445,6 +483,8 @@ const show = () => {
   const queues = live.queues ?? [];
   const alive = new Set(queues.filter((queue) => !quiet(queue)).map((queue) => queue.queue));
   const shown = queues.filter((queue) => queue.queue && !(quiet(queue) && alive.has(queue.queue)));
+  goal = live.service_level_goal ?? goal;
+  for (const kind of ["good", "fair", "poor"]) put(document.querySelector(`.legend [data-text=${kind}]`), say(kind));
   showBig(queues.filter((queue) => queue.queue));
   showQueues(shown);
   const pipeline = live.pipeline ?? {};
@@ -460,15 +500,15 @@ const show = () => {
   tiles($("slot"), [
     ["offered", count(slot.offered)], ["forecast", is(expectedNow()) ? count(Math.round(expectedNow())) : null],
     ["answered_slot", count(slot.answered)], ["abandoned_slot", count(slot.abandoned)], ["aht", seconds(slot.aht_seconds)],
-    ["required", is(slot.agents_required) ? count(slot.agents_required) : null], ["staffed", is(slot.agents_staffed) ? count(slot.agents_staffed) : null],
+    ["required", is(slot.agents_required) ? count(slot.agents_required) : null], ["staffed", is(slot.agents_staffed) ? count(Math.round(slot.agents_staffed)) : null],
   ].filter(([, value]) => value !== null).map(([name, value]) => [say(name), value]));
-  const behind = is(pipeline.watermark) && is(live.now) ? Math.max(0, (live.now - pipeline.watermark) / 1000) : null;
   tiles($("pipeline"), [
-    [say("lag"), count(pipeline.lag)], [say("watermark"), seconds(behind)], [say("events"), count(pipeline.events)],
+    [say("lag"), count(pipeline.lag)], [say("watermark"), is(pipeline.watermark) ? moment(pipeline.watermark, live.timezone, MINUTE) : "–"], [say("events"), count(pipeline.events)],
   ]);
   if (is(live.now)) put($("clock"), moment(live.now, live.timezone));
   showDrill();
   showSlots();
+  showAlerts();
 };
 
 const watch = () => {

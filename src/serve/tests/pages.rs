@@ -104,7 +104,12 @@ async fn json_of(request: RequestBuilder) -> Value {
 #[tokio::test]
 async fn the_pages_bring_everything_themselves() {
     let running = start(true).await;
-    for (path, script) in [("/", "/wallboard.js"), ("/sql", "/sql.js"), ("/contacts/x", "/contact.js")] {
+    for (path, script) in [
+        ("/", "/wallboard.js"),
+        ("/alerts", "/alerts.js"),
+        ("/sql", "/sql.js"),
+        ("/contacts/x", "/contact.js"),
+    ] {
         let page = send(running.get(path)).await.2;
         assert!(!page.contains("<script>") && !page.contains("style=") && !page.contains("//"), "{page}");
         assert!(page.contains(script), "{path}");
