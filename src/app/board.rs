@@ -327,6 +327,8 @@ impl Board {
     /// The live figures as JSON: of all instances.
     pub(super) fn live(&self) -> Value {
         let Whole { summary, pipeline, overview } = self.whole();
+        // Plans and alerts are of this instance: each has the whole roster, and its own desk.
+        let stats = self.stats();
         let mut live = live_json(&summary, self.clock.now());
         if let Value::Object(members) = &mut live {
             members.insert("timezone".to_owned(), json!(self.zone));

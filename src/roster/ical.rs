@@ -290,7 +290,19 @@ fn entry(lines: &[Line<'_>], zone: Tz) -> Result<Option<Entry>, (usize, String, 
         }
     };
     let shift_id = text("UID");
-    Ok(Some(Entry { shift_id, person, role, queues, department: None, when, replaces: None, line: at }))
+    Ok(Some(Entry {
+        shift_id,
+        person,
+        role,
+        queues,
+        department: None,
+        when,
+        replaces: None,
+        preferred: None,
+        published_at: None,
+        paid_minutes: None,
+        line: at,
+    }))
 }
 
 #[cfg(test)]
