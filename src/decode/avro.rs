@@ -44,7 +44,10 @@ pub(super) struct Schema {
 
 impl Schema {
     /// Reads a schema, after those that it refers to.
-    pub(super) fn new<'t>(text: &str, references: impl Iterator<Item = &'t str>) -> Result<Schema, String> {
+    pub(super) fn new<'t>(
+        text: &'t str,
+        references: impl Iterator<Item = &'t str>,
+    ) -> Result<Schema, String> {
         let mut schema = Schema { types: Vec::new(), names: HashMap::new(), root: 0 };
         for text in references.chain([text]) {
             let json: Value =
