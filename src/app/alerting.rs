@@ -25,7 +25,7 @@ use crate::metrics::Stats;
 use crate::roster::{People, Roster};
 use crate::rules::{Rules, Signal};
 use crate::serve;
-use crate::time::{Clock, MINUTE, Millis, format_time};
+use crate::time::{Clock, Grid, MINUTE, Millis, format_time};
 
 /// What may wait for the loop; workers that have more to say wait, and reading slows down.
 const SAID_MAX: usize = 4_096;
@@ -60,6 +60,16 @@ pub(super) struct Alerting {
     uncommitted: Mutex<BTreeMap<String, Alert>>,
     counts: Mutex<Counts>,
     fallback: Vec<String>,
+    /// The shifts of the roster's file as rows, of which roster and of which day.
+    filed: Mutex<Option<Filed>>,
+    grid: Grid,
+}
+
+/// Rows of a roster, and what they were made of.
+struct Filed {
+    roster: Arc<Roster>,
+    date: i32,
+    rows: Option<(&'static Table, RecordBatch)>,
 }
 
 /// What is counted beside the desk's own counts.
@@ -127,6 +137,8 @@ impl Alerting {
             uncommitted: Mutex::new(uncommitted),
             counts: Mutex::new(counts),
             fallback: config.alerts.fallback.clone(),
+            filed: Mutex::default(),
+            grid: config.grid(),
         });
         let ends = Ends { said: hears, reports, report, post, outbox: Some(outbox), config: config.clone() };
         Ok((alerting, ends))
@@ -199,6 +211,21 @@ impl Alerting {
     pub(super) fn memory(&self) -> Option<(&'static Table, RecordBatch)> {
         let alerts = self.to_commit();
         (!alerts.is_empty()).then(|| self.rows(&alerts))
+    }
+
+    /// The shifts of the roster's file, for queries: those of the topic are rows already.
+    pub(super) fn filed_shifts(&self, now: Millis) -> Option<(&'static Table, RecordBatch)> {
+        let (roster, date) = (self.roster.load_full(), self.grid.date(now));
+        let mut filed = self.filed.lock().expect("no holder of this lock can panic");
+        if let Some(known) = &*filed
+            && Arc::ptr_eq(&known.roster, &roster)
+            && known.date == date
+        {
+            return known.rows.clone();
+        }
+        let rows = duty::shift_rows(&roster, &self.grid, now);
+        *filed = Some(Filed { roster, date, rows: rows.clone() });
+        rows
     }
 
     /// Adds what alerts count.

@@ -15,6 +15,7 @@ use crate::facts::TABLES;
 use crate::ingest::{Lag, Place};
 use crate::metrics::{Metrics, SlotPlan, Stats, live_json};
 use crate::query::{self, Cut, Source};
+use crate::rules::PlannedSlot;
 use crate::serve::Health;
 use crate::time::Clock;
 use crate::window::Summary;
@@ -41,6 +42,8 @@ pub(super) struct Board {
     idle: Summary,
     zone: &'static str,
     plans: Mutex<Plans>,
+    /// Slots to come, as they are planned; `None` before the first forecast.
+    slots: Mutex<Option<Arc<[PlannedSlot]>>>,
 }
 
 /// What is planned for the running slot, by queue and channel.
@@ -75,12 +78,19 @@ impl Board {
             idle,
             zone,
             plans: Mutex::default(),
+            slots: Mutex::default(),
         }
     }
 
-    /// Shows what is planned for the running slot, in place of what was shown before.
-    pub(super) fn show_plans(&self, plans: Plans) {
+    /// Shows what is planned for the running slot, and for slots to come, in place of what was shown before.
+    pub(super) fn show_plans(&self, plans: Plans, slots: Vec<PlannedSlot>) {
         *self.plans.lock().expect("no holder of this lock can panic") = plans;
+        *self.slots.lock().expect("no holder of this lock can panic") = Some(slots.into());
+    }
+
+    /// Slots to come, as they are planned; `None` before the first forecast.
+    pub(super) fn planned_slots(&self) -> Option<Arc<[PlannedSlot]>> {
+        self.slots.lock().expect("no holder of this lock can panic").clone()
     }
 
     /// True until Kafka has assigned partitions, so that nothing can be asked.
@@ -268,6 +278,7 @@ impl Source for Board {
             memory.extend(rows);
         }
         memory.extend(self.alerting.memory());
+        memory.extend(self.alerting.filed_shifts(now));
         let committed = TABLES
             .iter()
             .filter_map(|table| Some((table.name, published.version.provider(table.name)?)))

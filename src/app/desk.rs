@@ -17,7 +17,7 @@ use crate::alert::{Alert, Cause, Dispatch, Kind};
 use crate::config::Config;
 use crate::deliver::{Job, Post, Report};
 use crate::metrics::Stats;
-use crate::rules::{About, Figures, Fleet, Opened, Rules, SeriesFigures, Signal};
+use crate::rules::{About, Figures, Fleet, Opened, PlanWatch, Rules, SeriesFigures, Signal};
 use crate::time::{DAY, Millis};
 use crate::window::{ROLLING, Summary};
 
@@ -38,6 +38,7 @@ struct Loop {
     outbox: Option<Outbox>,
     config: Config,
     fleet: Fleet,
+    plan: PlanWatch,
     fleet_rules: Arc<Rules>,
     changes: Changes,
     /// When the records behind alerts that no target has taken yet were read.
@@ -52,7 +53,7 @@ struct Loop {
 pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, stop: CancellationToken) {
     let Ends { mut said, mut reports, report: _held, post, outbox, config } = ends;
     let rules = alerting.rules.load_full();
-    let opened = {
+    let opened: Vec<Opened> = {
         let desk = alerting.desk();
         let own = desk.open().filter(|alert| alert.cause.source == "callpulse");
         own.map(|alert| Opened {
@@ -68,6 +69,7 @@ pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, 
         .map(|target| target.name)
         .collect();
     let mut looped = Loop {
+        plan: PlanWatch::new(Arc::clone(&rules), &opened),
         fleet: Fleet::new(Arc::clone(&rules), opened),
         fleet_rules: rules,
         changes: Changes::new(&config),
@@ -316,6 +318,7 @@ impl Loop {
         let mut signals = Vec::new();
         if !Arc::ptr_eq(&rules, &self.fleet_rules) {
             self.fleet.set_rules(Arc::clone(&rules), now, &mut signals);
+            self.plan.set_rules(Arc::clone(&rules), now, &mut signals);
             self.fleet_rules = Arc::clone(&rules);
         }
         let wanted = rules.rules.iter().any(|rule| rule.about == About::Figures);
@@ -330,6 +333,12 @@ impl Loop {
                 gauges,
             };
             self.fleet.tick(&figures, &mut signals);
+        }
+        // Nothing is known of slots to come before the first forecast.
+        if rules.rules.iter().any(|rule| rule.about == About::Plan)
+            && let Some(slots) = self.board.planned_slots()
+        {
+            self.plan.look(&slots, now, &mut signals);
         }
         let sends = self.take(signals, None);
         self.keep_and_send(sends).await;

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use super::command::print;
 use super::lexicons::Shelf;
 use super::task::{Origin, Task};
-use super::{Failure, http_client, lexicons, settings};
+use super::{Failure, duty, http_client, lexicons, settings};
 use crate::config::Config;
 use crate::facts::TABLES;
 use crate::lake::Lake;
@@ -71,7 +71,9 @@ impl Directory {
         // The present of a directory is its newest event: the same directory gives the same answers.
         let now = tasks.iter().map(Task::newest).max().filter(|now| *now > Millis::MIN);
         let now = now.unwrap_or_else(|| SystemClock.now());
-        let memory = tasks.iter_mut().flat_map(|task| task.open_rows(now)).collect();
+        let mut memory: Vec<_> = tasks.iter_mut().flat_map(|task| task.open_rows(now)).collect();
+        let roster = duty::read_roster(config).map_err(|faults| Failure::of_faults(&faults))?;
+        memory.extend(duty::shift_rows(&roster, &config.grid(), now));
         let committed =
             TABLES.iter().filter_map(|table| Some((table.name, cut.version.provider(table.name)?))).collect();
         Ok(Directory { cut: Cut { committed, memory, now, version_key: 1 } })

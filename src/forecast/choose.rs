@@ -45,6 +45,8 @@ pub fn band_of(step: Step, ahead: usize) -> usize {
 /// How much less a model counts that erred more: weights are mean errors to this power, negative. So high a power leaves a
 /// model that errs by a tenth more less than half the weight of the best.
 const WEIGHT_POWER: f64 = 8.0;
+/// Steps after which an older error counts half, but for the next step: what a model was good at a season ago says less than what it did of late.
+const ERROR_HALF_LIFE: f64 = 45.0;
 /// Origins in a band from which on they say as much as all bands together.
 const ORIGINS_HALF: f64 = 10.0;
 
@@ -69,6 +71,9 @@ pub struct BackTest {
     /// Every forecast and what came.
     pub tried: Vec<Tried>,
 }
+
+/// Sums of weighted errors and of their weights.
+type Errors = BTreeMap<Model, (f64, f64)>;
 
 /// How to back-test.
 #[derive(Debug, Clone, Copy)]
@@ -153,15 +158,20 @@ impl BackTest {
         by_model.into_iter().collect()
     }
 
-    /// Errors of each model in each band as known at an origin, and how many origins are behind them.
-    fn known(&self, step: Step, origin: i32) -> ([BTreeMap<Model, Accuracy>; 4], [usize; 4]) {
-        let mut sums: [BTreeMap<Model, Accuracy>; 4] = Default::default();
+    /// Errors of each model in each band as known at an origin, newer ones weighing more, and how many origins are behind them.
+    fn known(&self, step: Step, origin: i32) -> ([Errors; 4], [usize; 4]) {
+        let mut sums: [Errors; 4] = Default::default();
         let mut origins: [Vec<i32>; 4] = Default::default();
         for tried in &self.tried {
             let target = tried.origin.saturating_add(i32::try_from(tried.ahead).unwrap_or(i32::MAX) - 1);
             if target < origin && tried.model != Model::Blend {
                 let band = band_of(step, tried.ahead);
-                sums[band].entry(tried.model).or_default().add(tried.forecast, tried.actual);
+                // The next step is much the same whatever the season; further ahead it matters which models had it right of late.
+                let weight =
+                    if band == 0 { 1.0 } else { 0.5_f64.powf(f64::from(origin - target) / ERROR_HALF_LIFE) };
+                let (error, weights) = sums[band].entry(tried.model).or_default();
+                *error += weight * (tried.forecast - tried.actual).abs();
+                *weights += weight;
                 if origins[band].last() != Some(&tried.origin) {
                     origins[band].push(tried.origin);
                 }
@@ -229,7 +239,7 @@ impl BackTest {
 /// The weights of the singles in a band, which add up to 1. What a few origins have shown in a band is little, so that the
 /// errors in all bands together speak too, and the power grows with what is known.
 fn weigh(
-    errors: &[BTreeMap<Model, Accuracy>; 4],
+    errors: &[Errors; 4],
     band: usize,
     origins: usize,
     singles: &[(Model, Vec<f64>)],
@@ -263,14 +273,15 @@ fn weigh(
 /// ln(mean error of each single / the least) over some bands; each band counts by its share of the least error.
 fn relative(
     of: impl Fn(usize) -> bool,
-    errors: &[BTreeMap<Model, Accuracy>; 4],
+    errors: &[Errors; 4],
     singles: &[(Model, Vec<f64>)],
 ) -> Vec<Option<f64>> {
     let mean = |model: &Model| {
         let mut ratios = (0.0, 0.0);
         for (_, in_band) in errors.iter().enumerate().filter(|(band, _)| of(*band)) {
-            let least = in_band.values().filter_map(Accuracy::mean_absolute).fold(f64::MAX, f64::min);
-            if let Some(error) = in_band.get(model).and_then(Accuracy::mean_absolute) {
+            // Every sum has a weight above 0.
+            let least = in_band.values().map(|(error, weights)| error / weights).fold(f64::MAX, f64::min);
+            if let Some(error) = in_band.get(model).map(|(error, weights)| error / weights) {
                 ratios.0 += (error.max(1e-9) / least.max(1e-9)).ln();
                 ratios.1 += 1.0;
             }

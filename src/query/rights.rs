@@ -154,14 +154,24 @@ pub(super) fn policy(table: &str) -> Policy {
     POLICIES.iter().copied().find(|policy| policy.table == table).unwrap_or(undecided)
 }
 
-/// Whether a table or view of this name is no administrators' table. Views are as open as what they are made of.
+/// Views about how single people fare: for themselves, their leads, and who answers for all; not for analysts.
+const ABOUT_PEOPLE: &[&str] = &["exposure"];
+
+/// Whether everybody may ask for a table or view of this name. Views are as open as what they are made of, but for those
+/// about people.
 pub(super) fn is_open(name: &str) -> bool {
-    facts::table(name).is_none() || policy(name).rows != Rows::Admin
+    !ABOUT_PEOPLE.contains(&name) && (facts::table(name).is_none() || policy(name).rows != Rows::Admin)
 }
 
 /// Whether this user sees the table or view of this name at all.
 pub(super) fn may_see(who: &Identity, name: &str) -> bool {
-    who.is_admin() || is_open(name)
+    who.is_admin() || is_open(name) || (ABOUT_PEOPLE.contains(&name) && who.role != Role::Analyst)
+}
+
+/// Says who may see a view about people.
+pub(super) fn about_people(view: &str) -> Error {
+    Error::new(ErrorKind::Denied, format!("`{view}` is for the agents themselves and for who leads them"))
+        .hint("`agent_month` and `agent_day` have what an analyst may compare")
 }
 
 /// Whether this user sees a part of the rows only.

@@ -99,7 +99,7 @@ impl Tables {
 impl Tables {
     /// Names, columns and meaning of all tables and views.
     pub(super) async fn shape(self: Arc<Self>) -> Result<Shape, DataFusionError> {
-        let schema = Schema(Arc::clone(&self));
+        let schema = Schema { tables: Arc::clone(&self), inside: true };
         let mut relations = Vec::new();
         for table in facts::TABLES {
             relations.push(Relation {
@@ -142,15 +142,26 @@ impl Whole for Tables {
 
 /// The schema that SQL sees.
 #[derive(Debug)]
-struct Schema(Arc<Tables>);
+struct Schema {
+    tables: Arc<Tables>,
+    /// What a view is made of, rather than what somebody asks for.
+    inside: bool,
+}
 
 /// A list of catalogues that holds the one of these tables, and further schemas beside them.
 pub(super) fn catalog_of(
     tables: &Arc<Tables>,
     beside: Vec<(&str, Arc<dyn SchemaProvider>)>,
 ) -> Result<Arc<dyn CatalogProviderList>, DataFusionError> {
+    catalog_with(Schema { tables: Arc::clone(tables), inside: false }, beside)
+}
+
+fn catalog_with(
+    schema: Schema,
+    beside: Vec<(&str, Arc<dyn SchemaProvider>)>,
+) -> Result<Arc<dyn CatalogProviderList>, DataFusionError> {
     let catalog = MemoryCatalogProvider::new();
-    catalog.register_schema(SCHEMA, Arc::new(Schema(Arc::clone(tables))))?;
+    catalog.register_schema(SCHEMA, Arc::new(schema))?;
     for (name, schema) in beside {
         catalog.register_schema(name, schema)?;
     }
@@ -162,28 +173,35 @@ pub(super) fn catalog_of(
 #[async_trait]
 impl SchemaProvider for Schema {
     fn table_names(&self) -> Vec<String> {
-        let tables = facts::TABLES.iter().filter(|table| rights::may_see(&self.0.who, table.name));
+        let tables = facts::TABLES.iter().filter(|table| rights::may_see(&self.tables.who, table.name));
         let tables = tables.map(|table| table.name.to_owned());
-        tables.chain(self.0.views.iter().map(|view| view.name.to_owned())).collect()
+        let views = self.tables.views.iter().filter(|view| rights::may_see(&self.tables.who, view.name));
+        tables.chain(views.map(|view| view.name.to_owned())).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         if let Some(table) = facts::table(name) {
-            return rights::visible(&self.0.who, &self.0.key, table, &*self.0).await.map(Some);
+            return rights::visible(&self.tables.who, &self.tables.key, table, &*self.tables).await.map(Some);
         }
-        let Some(view) = self.0.view(name) else { return Ok(None) };
-        let mut state = self.0.template.clone();
-        state.register_catalog_list(catalog_of(&self.0, Vec::new())?);
-        let plan = state.create_logical_plan(&view.sql_at(self.0.cut.now)).await?;
+        let Some(view) = self.tables.view(name) else { return Ok(None) };
+        if !self.inside && !rights::may_see(&self.tables.who, name) {
+            return Err(rights::about_people(name).into_datafusion());
+        }
+        let mut state = self.tables.template.clone();
+        state.register_catalog_list(catalog_with(
+            Schema { tables: Arc::clone(&self.tables), inside: true },
+            Vec::new(),
+        )?);
+        let plan = state.create_logical_plan(&view.sql_at(self.tables.cut.now)).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.clone())))))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
         let table = facts::table(name).map(|_| TableType::Base);
-        Ok(table.or_else(|| self.0.view(name).map(|_| TableType::View)))
+        Ok(table.or_else(|| self.tables.view(name).map(|_| TableType::View)))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        facts::table(name).is_some() || self.0.view(name).is_some()
+        facts::table(name).is_some() || self.tables.view(name).is_some()
     }
 }

@@ -129,6 +129,11 @@ impl Roster {
         found
     }
 
+    /// Who serves a shift at an instant of it.
+    pub(super) fn serving(&self, shift: &Occurrence<'_>, at: Millis) -> String {
+        stand_in(&self.active(at), shift, None).person
+    }
+
     fn active(&self, at: Millis) -> Vec<Occurrence<'_>> {
         self.occurrences(at, at + 1)
     }

@@ -10,6 +10,7 @@ mod check;
 mod duty;
 mod people;
 mod read;
+mod shifts;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use chrono_tz::Tz;
 
 pub use duty::{OnDuty, Upcoming};
 pub use people::{Language, People, Person};
+pub use shifts::FiledShift;
 
 use crate::event::{Event, Kind, Role};
 use crate::time::Millis;
@@ -84,6 +86,10 @@ struct Entry {
     when: When,
     /// The person whose shifts are taken over while this holds.
     replaces: Option<String>,
+    /// Whether the person asked for it, where that is known.
+    preferred: Option<bool>,
+    published_at: Option<Millis>,
+    paid_minutes: Option<i64>,
     line: usize,
 }
 
@@ -136,6 +142,9 @@ impl Roster {
                     department: event.department.as_deref().map(str::to_owned),
                     when: When::Once(start, end),
                     replaces: None,
+                    preferred: event.preferred,
+                    published_at: event.published_at,
+                    paid_minutes: event.paid_minutes,
                     line: 0,
                 })
             }

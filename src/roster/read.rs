@@ -125,6 +125,7 @@ const COLUMNS: Columns = Columns {
         "preferred",
         "published_at",
         "paid_minutes",
+        "cancelled_at",
     ],
     aliases: &[("agent_id", "person"), ("days", "date"), ("queue", "queues")],
 };
@@ -134,7 +135,7 @@ pub(super) fn read(file: &str, text: &str, zone: Tz) -> Result<Roster, Vec<Fault
     let (rows, mut faults) = rows(file, text, &COLUMNS);
     let mut entries: Vec<Entry> = Vec::new();
     let mut ids: BTreeMap<String, usize> = BTreeMap::new();
-    for row in &rows {
+    for row in rows.iter().filter(|row| row.get("cancelled_at").is_empty()) {
         match entry(row) {
             Ok(entry) => {
                 if let Some(id) = &entry.shift_id
@@ -175,8 +176,12 @@ fn entry(row: &Row) -> Result<Entry, Wrong> {
         })?,
     };
     let optional = |column| Some(row.get(column).to_owned()).filter(|text| !text.is_empty());
-    let queues = row.get("queues").trim_matches(['[', ']']);
-    let queues = queues.split([';', '|']).map(|queue| queue.trim().trim_matches('"').to_owned());
+    let written = row.get("queues");
+    let separators: &[char] = if written.starts_with('[') { &[','] } else { &[';', '|'] };
+    let queues = written
+        .trim_matches(['[', ']'])
+        .split(separators)
+        .map(|queue| queue.trim().trim_matches('"').to_owned());
     Ok(Entry {
         shift_id: optional("shift_id"),
         person: person.to_owned(),
@@ -185,6 +190,31 @@ fn entry(row: &Row) -> Result<Entry, Wrong> {
         department: optional("department"),
         when: when(row)?,
         replaces: optional("replaces"),
+        preferred: match row.get("preferred").to_lowercase().as_str() {
+            "" => None,
+            "true" | "1" | "yes" => Some(true),
+            "false" | "0" | "no" => Some(false),
+            other => {
+                return Err(wrong(format!("`{other}` is neither true nor false"), "write `true` or `false`"));
+            }
+        },
+        published_at: match row.get("published_at") {
+            "" => None,
+            text => Some(parse_time(text).ok_or_else(|| {
+                wrong(
+                    format!("`{text}` is no time with an offset"),
+                    "write RFC 3339 such as `2026-11-22T08:00:00+08:00`",
+                )
+            })?),
+        },
+        paid_minutes: match row.get("paid_minutes") {
+            "" => None,
+            text => {
+                Some(text.parse().ok().filter(|minutes| *minutes >= 0).ok_or_else(|| {
+                    wrong(format!("`{text}` is no number of minutes"), "write whole minutes")
+                })?)
+            }
+        },
         line: row.line,
     })
 }
@@ -194,7 +224,10 @@ fn when(row: &Row) -> Result<When, Wrong> {
     let time_hint = "write `08:00` with a `date`, or RFC 3339 such as `2026-11-22T08:00:00+08:00`";
     if row.get("date").is_empty() {
         let instant = |text: &str| {
-            parse_time(text).ok_or_else(|| wrong(format!("`{text}` is no time with an offset"), time_hint))
+            let ms = || text.parse().ok().filter(|ms| *ms >= 0);
+            parse_time(text)
+                .or_else(ms)
+                .ok_or_else(|| wrong(format!("`{text}` is no time with an offset"), time_hint))
         };
         let (start, end) = (instant(start)?, instant(end)?);
         if end <= start {

@@ -10,6 +10,7 @@
 mod codec;
 mod contact;
 mod fleet;
+mod plan;
 mod read;
 mod rule;
 mod test;
@@ -19,6 +20,7 @@ mod tree;
 mod watch;
 
 pub use fleet::{Figures, Fleet, Opened, SeriesFigures};
+pub use plan::{PlanWatch, PlannedSlot};
 pub use read::read;
 pub use rule::{About, Notify, Rule, Rules, Scope, Severity, Text};
 pub use tree::Fault;

@@ -118,7 +118,7 @@ fn rule(file: &str, line: usize, entries: &Entries, faults: &mut Vec<Fault>) -> 
         }
     };
     let about = when.as_ref().and_then(|when| about(&table, when, faults));
-    if about.is_some_and(|about| about != About::Figures) {
+    if about.is_some_and(|about| !matches!(about, About::Figures | About::Plan)) {
         for key in ["for_secs", "clear_secs"].into_iter().filter(|key| entries.contains_key(*key)) {
             let hint = Some("only rules about figures last".to_owned());
             faults.push(table.fault(table.line_of(key), format!("`{key}` has no effect here"), hint));
@@ -207,6 +207,7 @@ fn about(table: &Table<'_>, when: &Condition, faults: &mut Vec<Fault>) -> Option
         Test::Kpi { .. } | Test::Gauge { .. } => About::Figures,
         Test::Exposure { .. } => About::Agent,
         Test::Complaint { .. } | Test::Promise { .. } => About::Dossier,
+        Test::SlotFails { .. } => About::Plan,
         _ => About::Contact,
     };
     let line = table.line_of("when");
@@ -221,8 +222,8 @@ fn about(table: &Table<'_>, when: &Condition, faults: &mut Vec<Fault>) -> Option
         return None;
     }
     let alone = matches!(when, Condition::Test(_));
-    if matches!(first, About::Agent | About::Dossier) && !alone {
-        let message = "`exposure`, `complaint` and `promise` stand alone".to_owned();
+    if matches!(first, About::Agent | About::Dossier | About::Plan) && !alone {
+        let message = "`exposure`, `complaint`, `promise` and `slot_fails` stand alone".to_owned();
         faults.push(table.fault(line, message, None));
         return None;
     }
@@ -248,6 +249,7 @@ const TESTS: &[&str] = &[
     "exposure",
     "complaint",
     "promise",
+    "slot_fails",
 ];
 
 /// A table of conditions: all of its keys must hold.
@@ -445,6 +447,10 @@ fn fill(name: &str, table: &mut Table<'_>, faults: &mut Vec<Fault>) -> Option<Te
                 before_ms: ms(table.number("before_secs", SECS, faults).unwrap_or(0.0)),
             }
         }
+        "slot_fails" => Test::SlotFails {
+            within_ms: ms(table.number("within_secs", SECS, faults).unwrap_or(86_400.0)),
+            missing: table.number("missing", (0.0, 1e6), faults).unwrap_or(1.0),
+        },
         "promise" => {
             Test::Promise { before_ms: ms(table.number("before_secs", SECS, faults).unwrap_or(0.0)) }
         }

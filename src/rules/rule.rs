@@ -69,6 +69,8 @@ pub enum About {
     Agent,
     /// A complaint or a promise.
     Dossier,
+    /// Slots to come.
+    Plan,
 }
 
 /// Where and when a rule holds; an empty list is no limit.
@@ -177,7 +179,7 @@ impl Rules {
 
     /// Whether any rule looks at single contacts.
     pub fn watches_contacts(&self) -> bool {
-        self.rules.iter().any(|rule| rule.about != About::Figures)
+        self.rules.iter().any(|rule| !matches!(rule.about, About::Figures | About::Plan))
     }
 
     /// The rule of this name.

@@ -93,6 +93,8 @@ pub(super) enum Test {
     Complaint { days: i64, minute: i64, before_ms: Millis },
     /// A promise is due.
     Promise { before_ms: Millis },
+    /// A slot that begins within this time lacks so many agents, and will fail.
+    SlotFails { within_ms: Millis, missing: f64 },
 }
 
 impl Condition {
@@ -294,7 +296,8 @@ impl Test {
             | Test::Gauge { .. }
             | Test::Exposure { .. }
             | Test::Complaint { .. }
-            | Test::Promise { .. } => false,
+            | Test::Promise { .. }
+            | Test::SlotFails { .. } => false,
         }
     }
 

@@ -376,7 +376,8 @@ impl Watch {
                     Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
                     _ => continue,
                 };
-                let at = due - before_ms;
+                // A complaint that is opened within that time is told at once.
+                let at = if dossier.promise { due - before_ms } else { (due - before_ms).max(from) };
                 if at > present || !rule.scope.fits(&dossier.subject, at, rules.zone) {
                     continue;
                 }
@@ -393,7 +394,7 @@ impl Watch {
                     subject: dossier.subject.clone(),
                     time: at,
                     evidence: Vec::new(),
-                    values: vec![("due_in_seconds".to_owned(), before_ms as f64 / 1e3)],
+                    values: vec![("due_in_seconds".to_owned(), (due - at) as f64 / 1e3)],
                 })));
             }
         }

@@ -107,7 +107,7 @@ def staff_slot(t, zone, now):
             for f, need in zip(mine, needs):
                 staffed[f["slot_start"], f["channel"], f["queue"]] += part * need / sum(needs)
     for key, f in told.items():
-        agents = staffed[key]
+        agents = round(staffed[key], 9)
         at_work = agents * (1 - num(f["shrinkage"])) * int(f["places"])
         contacts, aht, target = num(f["contacts"]), num(f["aht_seconds"]), num(f["target_wait_seconds"])
         level = None
@@ -123,7 +123,8 @@ def staff_slot(t, zone, now):
             if not fails:
                 fails = load > at_work if load is not None else None
         yield {"slot_start": f["slot_start"], "channel": f["channel"], "queue": f["queue"],
-               "agents_staffed": agents, "gap": agents - required if required is not None else None,
+               "department": f["department"], "required": required or 0.0, "cap": num(f["occupancy_cap"]),
+               "target": num(f["service_level_target"]), "agents_staffed": agents, "gap": round(agents - required, 9) if required is not None else None,
                "expected_service_level": level,
                "expected_occupancy": load / at_work if at_work > 0 and load is not None else None,
                "fails": fails}
@@ -166,6 +167,7 @@ def forecast_accuracy(t, zone, now):
                      if n and f["aht_seconds"]]
         handle = sum(pair[1] for pair in done) / 1000
         yield {"day": day, "channel": channel, "queue": queue, "horizon": of, "slots": len(told),
+               "department": max(f["department"] for f in told), "aht_error": sum(aht_error), "handle": handle,
                "contacts": sum(came), "forecast": sum(said), "absolute_error": sum(errors),
                "wape": ratio(sum(errors), sum(came)), "bias": ratio(sum(said) - sum(came), sum(came)),
                "within_10": sum(e <= 0.1 * a for e, a in zip(errors, came)),
@@ -371,7 +373,144 @@ def adherence_day(t, zone, now):
                "shrinkage": 1 - productive / 1000 / paid if over and paid else None}
 
 
+def came_by_slot(t):
+    """Legs of each slot, channel and queue: offered, in time, lost, still waiting in time."""
+    came = defaultdict(lambda: [0, 0, 0, 0])
+    for leg in t.legs:
+        found = came[leg["slot_start"], leg["channel"], leg["queue"]]
+        waits = not leg["outcome"] and leg["in_time"] != "false"
+        in_time = leg["outcome"] == "answered" and leg["in_time"] == "true"
+        found[0] += 1
+        found[1] += in_time
+        found[2] += not in_time and not waits
+        found[3] += waits
+    return came
+
+
+def slot_projection(t, zone, now):
+    running = rfc(slot_start(now, zone, MINUTES))
+    told = newest(t.forecasts, lambda f: (f["slot_start"], f["channel"], f["queue"]))
+    came, elapsed = came_by_slot(t), (now - ms(running)) / SLOT
+    same = {(ms(at), channel, queue): n for (at, channel, queue), n in came.items()}
+    expected = {(ms(at), channel, queue): num(f["contacts"]) for (at, channel, queue), f in told.items()}
+    for key in same.keys() | expected.keys():
+        if key[0] != ms(running):
+            continue
+        offered, in_time, lost, _ = same.get(key, [0, 0, 0, 0])
+        more = expected.get(key)
+        rest = more * (1 - elapsed) if more is not None else offered * (1 - elapsed) / elapsed if elapsed else 0
+        whole, decided = offered + rest, in_time + lost
+        likely = (in_time + (whole - decided) * in_time / decided) / whole if whole > 0 and decided else None
+        yield {"slot_start": running, "channel": key[1], "queue": key[2], "elapsed_share": elapsed, "offered": offered,
+               "expected": more, "projected_offered": float(whole), "answered_in_time": in_time, "lost": lost,
+               "service_level": ratio(float(in_time), decided), "projected_service_level_worst": ratio(float(in_time), whole),
+               "projected_service_level": likely, "projected_service_level_best": ratio(float(whole - lost), whole)}
+
+
+def agent_slots(t, zone, now):
+    """Busy and staffed time of each agent and slot."""
+    spans = [(h["agent_id"], ms(h["started_at"]), ms(h["wrapped_at"]) if h["wrapped_at"] else now, True)
+             for h in t.handlings if h["agent_id"]]
+    spans += [(s["agent_id"], ms(s["started_at"]), ms(s["ended_at"]) if s["ended_at"] else now, False)
+              for s in t.agent_states if s["state"] == "available"]
+    cells = defaultdict(lambda: ([], []))
+    for agent, since, until, is_busy in spans:
+        at = slot_start(since, zone, MINUTES)
+        while at < until:
+            piece = max(since, at), min(until, at + SLOT)
+            cells[agent, at][0].append(piece)
+            if is_busy:
+                cells[agent, at][1].append(piece)
+            at += SLOT
+    for (agent, at), (staffed, busy) in cells.items():
+        yield agent, at, covered(busy), covered(staffed)
+
+
+def schedule_score(t, zone, now):
+    names = ("misfit over under required slots failing shares squares weights above shifts known preferred rest_known rested "
+             "changes late error contacts told close aht_error aht").split()
+    sums = defaultdict(lambda: dict.fromkeys(names, 0.0))
+
+    def add(at, department, **values):
+        day = day_start(at, zone)
+        monday = to_ms((local(day, zone) - timedelta(days=local(day, zone).weekday())).replace(hour=0, tzinfo=zone))
+        for period, start in (("day", day), ("week", monday)):
+            for of in ("(all)", department or "(none)"):
+                for name, value in values.items():
+                    sums[period, start, of][name] += value
+
+    planned = set()
+    for s in t.shifts:
+        if not s["cancelled_at"]:
+            at = day_start(ms(s["start"]), zone)
+            while at < ms(s["end"]):
+                planned.add(at)
+                at = to_ms((local(at, zone) + timedelta(days=1)).replace(hour=0, tzinfo=zone))
+    came = {(ms(at), channel, queue): n for (at, channel, queue), n in came_by_slot(t).items()}
+    for s in staff_slot(t, zone, now):
+        at = ms(s["slot_start"])
+        if day_start(at, zone) not in planned:
+            continue
+        off, over = s["agents_staffed"] - s["required"], at + SLOT <= now
+        offered, in_time, lost, _ = came.get((at, s["channel"], s["queue"]), (0, 0, 0, 0))
+        failed = s["fails"] if not over else None
+        if over and offered and in_time + lost:
+            failed = in_time / (in_time + lost) < s["target"]
+        share = weight = 0.0
+        if not over and s["expected_occupancy"] is not None:
+            share, weight = min(s["expected_occupancy"], 1.0), s["agents_staffed"]
+        add(at, s["department"], misfit=abs(off), over=max(off, 0), under=max(-off, 0), required=s["required"],
+            slots=failed is not None, failing=failed is True, shares=share * weight, squares=share * share * weight,
+            weights=weight, above=weight if share > s["cap"] else 0)
+    teams = {}
+    for row in [*t.shifts, *t.handlings]:
+        if row["agent_id"]:
+            teams[row["agent_id"]] = max(teams.get(row["agent_id"], ""), row["department"])
+    cap = max((num(f["occupancy_cap"]) for f in t.forecasts), default=0.85)
+    for agent, at, busy, staffed in agent_slots(t, zone, now):
+        if staffed * 2 >= SLOT and at + SLOT <= now:
+            share = busy / staffed
+            add(at, teams.get(agent), shares=share, squares=share * share, weights=1, above=share > cap)
+    last = {}
+    for s in sorted(t.shifts, key=lambda s: (ms(s["start"]), s["shift_id"])):
+        start, cancelled, published = ms(s["start"]), ms(s["cancelled_at"]), ms(s["published_at"])
+        key, stands = (s["agent_id"], cancelled is None), cancelled is None
+        before = last.get(key)
+        last[key] = ms(s["end"])
+        late = any(at is not None and at > start - DAY for at in (published, cancelled))
+        add(start, s["department"], shifts=stands, known=stands and bool(s["preferred"]),
+            preferred=stands and s["preferred"] == "true", rest_known=stands and before is not None,
+            rested=stands and before is not None and before + 11 * 3_600_000 <= start,
+            changes=published is not None or cancelled is not None, late=late)
+    for a in forecast_accuracy(t, zone, now):
+        if a["horizon"] == "1d":
+            add(ms(a["day"]), a["department"], error=a["absolute_error"], contacts=a["contacts"], told=a["slots"],
+                close=a["within_10"], aht_error=a["aht_error"], aht=a["handle"] if a["aht_error"] else 0)
+    for (period, start, department), n in sums.items():
+        wape, fit = ratio(n["error"], n["contacts"]), ratio(n["misfit"], n["required"])
+        parts = [ratio(n["preferred"], n["known"]), ratio(n["rested"], n["rest_known"]), ratio(n["late"], n["changes"])]
+        kind = [parts[0], parts[1], None if parts[2] is None else 1 - parts[2]]
+        kind = [part for part in kind if part is not None]
+        failing, above, mean = ratio(n["failing"], n["slots"]), ratio(n["above"], n["weights"]), ratio(n["shares"], n["weights"])
+        five = [None if wape is None else max(1 - wape, 0.0), None if fit is None else max(1 - fit, 0.0),
+                sum(kind) / len(kind) if kind else None, None if failing is None else 1 - failing,
+                None if above is None else 1 - above]
+        scored = [score for score in five if score is not None]
+        yield {"period": period, "start": rfc(start), "department": department,
+               "score": 100 * sum(scored) / len(scored) if scored else None, "forecast_score": five[0],
+               "forecast_wape": wape, "forecast_within_10_share": ratio(n["close"], n["told"]),
+               "fit_score": five[1], "fit": fit, "over": ratio(n["over"], n["required"]),
+               "under": ratio(n["under"], n["required"]), "satisfaction_score": five[2], "shifts": int(n["shifts"]),
+               "preferred_share": parts[0], "rest_kept_share": parts[1], "late_change_share": parts[2],
+               "failing_score": five[3], "slots": int(n["slots"]), "failing_slots": int(n["failing"]),
+               "failing_share": failing, "load_score": five[4], "mean_occupancy": mean,
+               "occupancy_spread": None if mean is None else math.sqrt(max(n["squares"] / n["weights"] - mean * mean, 0.0)),
+               "overloaded_share": above}
+
+
 VIEWS = {
+    "slot_projection": (slot_projection, "slot_start,channel,queue"),
+    "schedule_score": (schedule_score, "period,start,department"),
     "staff_slot": (staff_slot, "slot_start,channel,queue"),
     "forecast_accuracy": (forecast_accuracy, "day,channel,queue,horizon"),
     "exposure": (exposure, "day,agent_id"),

@@ -1,11 +1,9 @@
-//! Files that a forecast is given: a series to back-test, own events, a roster.
+//! Files that a forecast is given: a series to back-test, own events.
 
 use std::path::Path;
 
 use super::super::Failure;
-use crate::facts::{ShiftRow, ShiftRows};
 use crate::forecast::{Cell, Daily, History, OwnEvent, Step, date_of};
-use crate::time::{Grid, Millis, parse_time};
 
 /// A series of the past.
 #[derive(Debug)]
@@ -171,83 +169,6 @@ pub(super) fn events(path: &Path) -> Result<Vec<OwnEvent>, Failure> {
     Ok(events)
 }
 
-/// Reads a roster: a CSV with the fields of `shift.planned` as columns (`agent_id`, `start` and `end` at least; `queues`
-/// separated by `;` or `|`, none for all), as rows of the table `shifts`.
-///
-/// # Errors
-/// The file cannot be read, or a line is wrong.
-pub(super) fn roster(path: &Path, grid: &Grid) -> Result<ShiftRows, Failure> {
-    let table = Table::read(path, &[&["agent_id"], &["start"], &["end"]])?;
-    let mut rows = ShiftRows::default();
-    for row in &table.rows {
-        let text = |name: &str| Some(table.of(row, &[name])).filter(|text| !text.is_empty());
-        let time = |name: &str| -> Result<Option<Millis>, Failure> {
-            let Some(text) = text(name) else { return Ok(None) };
-            let read = parse_time(text).or_else(|| text.parse().ok().filter(|ms| *ms >= 0));
-            let hint = "write RFC 3339 with an offset, such as 2026-11-23T08:00:00+08:00";
-            read.map(Some).ok_or_else(|| fault(path, row.0, &format!("`{text}` is no time"), hint))
-        };
-        let flag = |name: &str| match text(name).map(str::to_ascii_lowercase).as_deref() {
-            None => Ok(None),
-            Some("true" | "1" | "yes") => Ok(Some(true)),
-            Some("false" | "0" | "no") => Ok(Some(false)),
-            Some(other) => Err(fault(
-                path,
-                row.0,
-                &format!("`{other}` is neither true nor false"),
-                "write true or false",
-            )),
-        };
-        let (start, end) = (time("start")?, time("end")?);
-        let (Some(agent), Some(from), Some(until)) = (text("agent_id"), start, end) else {
-            return Err(fault(
-                path,
-                row.0,
-                "a shift needs `agent_id`, `start` and `end`",
-                "fill the three columns",
-            ));
-        };
-        if until <= from {
-            return Err(fault(
-                path,
-                row.0,
-                "the shift ends before it starts",
-                "a night shift ends on the next day",
-            ));
-        }
-        let paid = match text("paid_minutes") {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| {
-                fault(path, row.0, &format!("`{text}` is no number of minutes"), "write whole minutes")
-            })?),
-        };
-        let given = text("shift_id").map(str::to_owned);
-        let id = given.unwrap_or_else(|| format!("{agent}-{from}"));
-        let queues = text("queues").map(|text| {
-            let names = text.trim_matches(['[', ']']).split([';', '|', ',']);
-            let names: Vec<&str> =
-                names.map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty()).collect();
-            serde_json::Value::from(names).to_string()
-        });
-        rows.push(&ShiftRow {
-            shift_id: Some(&id),
-            agent_id: Some(agent),
-            role: text("role").or(Some("agent")),
-            department: text("department"),
-            queues: queues.as_deref(),
-            start: Some(from),
-            end: Some(until),
-            preferred: flag("preferred")?,
-            published_at: time("published_at")?,
-            paid_minutes: paid,
-            cancelled_at: time("cancelled_at")?,
-            revision: Some(1),
-            date: Some(grid.date(from)),
-        });
-    }
-    Ok(rows)
-}
-
 /// A CSV with names in its first line.
 struct Table {
     names: Vec<String>,
@@ -348,27 +269,5 @@ mod tests {
         assert_eq!(events, [bill, window]);
         let failure = self::events(file("start,name\n").path()).expect_err("no kind");
         assert!(failure.message.contains("the column `kind` is missing"), "{failure}");
-    }
-
-    #[test]
-    fn a_roster_is_read_and_its_faults_are_placed() {
-        let grid = Grid::new(chrono_tz::Asia::Shanghai, 30).expect("a grid");
-        let text = "agent_id,start,end,queues,preferred,paid_minutes\n\
-                    li,2026-11-23T08:00:00+08:00,2026-11-23T16:00:00+08:00,sales;support,true,450\n";
-        let mut rows = roster(file(text).path(), &grid).expect("it is right");
-        assert_eq!(rows.len(), 1);
-        let batch = rows.finish();
-        let queues = batch.column_by_name("queues").expect("a column");
-        assert_eq!(
-            arrow::util::display::array_value_to_string(queues, 0).expect("a value"),
-            r#"["sales","support"]"#
-        );
-        let wrong = "agent_id,start,end\nli,2026-11-23T08:00:00+08:00,2026-11-23T07:00:00+08:00\n";
-        let failure = roster(file(wrong).path(), &grid).expect_err("it ends before it starts");
-        assert_eq!(failure.code, 78);
-        assert!(
-            failure.message.contains("ends before it starts") && failure.message.ends_with(":2"),
-            "{failure}"
-        );
     }
 }

@@ -15,12 +15,17 @@ use crate::event::Channel;
 use crate::facts::FORECASTS;
 use crate::metrics::SlotPlan;
 use crate::query::{self, Engine};
-use crate::time::{Clock, Millis};
+use crate::rules::PlannedSlot;
+use crate::time::{Clock, DAY, Millis};
 
 /// How often the running slot's plan is looked at: a change of the roster must be visible within 5 s.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What came last in a slot is read this long after it ends.
 const SETTLE: Millis = 2_000;
+/// How far ahead slots are watched: what comes then can still be mended.
+const AHEAD: Millis = 3 * DAY;
+/// Numbers that tell one roster from another.
+const ROSTER_NUMBERS: usize = 6;
 /// How long to wait after a failure.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -63,7 +68,7 @@ struct State {
     /// The end of the slot for which was forecast last.
     slot_end: Millis,
     /// What the roster was when the plan was last shown.
-    roster: Option<[i64; 3]>,
+    roster: Option<[i64; ROSTER_NUMBERS]>,
 }
 
 async fn step(
@@ -111,23 +116,73 @@ async fn step(
     }
     let roster = roster(engine).await.map_err(say)?;
     if state.roster != Some(roster) {
-        board.show_plans(plans(engine, clock.now()).await.map_err(say)?);
+        let now = clock.now();
+        board.show_plans(plans(engine, now).await.map_err(say)?, slots(engine, now).await.map_err(say)?);
         state.roster = Some(roster);
     }
     Ok(())
 }
 
-/// Numbers that change with every change of the roster; cheap to ask for, other than who serves what.
-async fn roster(engine: &Engine) -> Result<[i64; 3], query::Error> {
+/// Numbers that change with every change of the roster but those that nobody makes; cheap to ask for, other than who serves
+/// what.
+async fn roster(engine: &Engine) -> Result<[i64; ROSTER_NUMBERS], query::Error> {
     let sql = "SELECT COUNT(*) AS shifts, CAST(COALESCE(SUM(revision), 0) AS BIGINT) AS revisions, \
-        COUNT(cancelled_at) AS cancelled FROM shifts";
-    let mut found = [0; 3];
+        COUNT(cancelled_at) AS cancelled, \
+        CAST(COALESCE(SUM(arrow_cast(start, 'Int64') / 1000000), 0) AS BIGINT) AS starts, \
+        CAST(COALESCE(SUM(arrow_cast(\"end\", 'Int64') / 1000000), 0) AS BIGINT) AS ends, \
+        CAST(COALESCE(SUM(length(concat(queues, role)) * (arrow_cast(start, 'Int64') / 60000000 % 1009)), 0) AS BIGINT) \
+            AS queues \
+        FROM shifts";
+    let mut found = [0; ROSTER_NUMBERS];
     for batch in engine.query(sql).await?.collect().await?.iter().filter(|batch| batch.num_rows() > 0) {
         for (at, number) in found.iter_mut().enumerate() {
             *number = batch.column(at).as_primitive::<Int64Type>().value(0);
         }
     }
     Ok(found)
+}
+
+/// What is planned for the slots of the next days on which anybody is rostered: before a roster is published, nothing can
+/// be said of it.
+async fn slots(engine: &Engine, now: Millis) -> Result<Vec<PlannedSlot>, query::Error> {
+    let at = |ms: Millis| {
+        format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", ms.saturating_mul(1_000))
+    };
+    let sql = format!(
+        "SELECT queue, channel, COALESCE(department, '') AS department, arrow_cast(slot_start, 'Int64') AS start, \
+             slot_length_ms(slot_start) AS length, contacts, CAST(agents_required AS DOUBLE) AS required, agents_staffed, \
+             expected_service_level, COALESCE(fails, false) AS fails \
+         FROM (SELECT *, SUM(agents_staffed) OVER (PARTITION BY local_day(slot_start)) AS of_day FROM staff_slot \
+               WHERE slot_start >= slot({from}) AND slot_start < {until}) AS days \
+         WHERE of_day > 0",
+        from = at(now),
+        until = at(now + AHEAD),
+    );
+    let mut slots = Vec::new();
+    for batch in engine.query(&sql).await?.collect().await? {
+        let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
+        let whole = |column: usize, row: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
+        let number = |column: usize, row: usize| {
+            let numbers = batch.column(column).as_primitive::<Float64Type>();
+            numbers.is_valid(row).then(|| numbers.value(row))
+        };
+        for row in 0..batch.num_rows() {
+            let start = whole(3, row) / 1_000;
+            slots.push(PlannedSlot {
+                queue: text(0, row),
+                channel: text(1, row),
+                department: text(2, row),
+                start,
+                end: start + whole(4, row),
+                contacts: number(5, row).unwrap_or(0.0),
+                required: number(6, row).unwrap_or(0.0),
+                staffed: number(7, row).unwrap_or(0.0),
+                service_level: number(8, row),
+                fails: batch.column(9).as_boolean().value(row),
+            });
+        }
+    }
+    Ok(slots)
 }
 
 /// What is planned for the running slot.

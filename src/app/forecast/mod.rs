@@ -14,7 +14,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::command::print;
 use super::sql::{Directory, of_query};
-use super::{Failure, lexicons, settings};
+use super::{Failure, duty, lexicons, settings};
 use crate::config::Config;
 use crate::facts::{FORECASTS, SHIFTS};
 use crate::forecast::{Calendar, Country, Plan, Rule, Step, Work, back_test};
@@ -138,10 +138,10 @@ pub(super) async fn forecast(config: &Config, request: Request) -> Result<(), Fa
         }
         Some(path) => {
             let before = self::engine(config, after.clone())?;
-            let shifts = input::roster(path, &options.grid)?.finish();
+            let roster = duty::roster_of(path, &options.grid)?;
             after.committed.remove(SHIFTS.name);
             after.memory.retain(|(table, _)| table.name != SHIFTS.name);
-            after.memory.push((&SHIFTS, shifts));
+            after.memory.extend(duty::shift_rows(&roster, &options.grid, now));
             let after = self::engine(config, after)?;
             what_if(&before, &after, now, format).await
         }

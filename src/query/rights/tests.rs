@@ -114,7 +114,8 @@ async fn each_role_sees_of_each_table_and_view_what_was_decided() {
             let policy = policy(name);
             let is_table = names.contains(name);
             checked += 1;
-            if is_table && policy.rows == Rows::Admin && role != Role::Admin {
+            let about_people = *name == "exposure" && role == Role::Analyst;
+            if about_people || is_table && policy.rows == Rows::Admin && role != Role::Admin {
                 let fault = found.expect_err(name);
                 assert_eq!(fault.kind, ErrorKind::Denied, "{role:?} {name}: {fault}");
                 continue;

@@ -13,7 +13,7 @@ pub(super) const VIEWS: &[Written] = &[
             ("contained", "count", "Contacts that self-service settled."),
             ("handover", "count", "Contacts that self-service passed on."),
             ("abandoned", "count", "Contacts whose customer left during self-service."),
-            ("returned_24h", "count", "Contained contacts whose customer came back within 24 hours."),
+            ("returned_24h", "count", "Contained contacts whose customer came back within 24 hours; a call by the centre is no return."),
             ("containment_rate", "ratio", "contained / bot_contacts."),
             ("net_containment_rate", "ratio", "(contained - returned_24h) / bot_contacts."),
         ],
@@ -22,7 +22,7 @@ WITH following AS (
     SELECT started_at, channel, bot_outcome,
         customer_id IS NOT NULL AND LEAD(started_at) OVER (PARTITION BY customer_id ORDER BY started_at, contact_id)
             <= started_at + INTERVAL '24 hours' AS returned
-    FROM contacts
+    FROM contacts WHERE direction IS NULL OR direction NOT IN ('outbound', 'callback') OR bot_outcome IS NOT NULL
 ), days AS (
     SELECT local_day(started_at) AS day, channel, COUNT(*) AS bot_contacts,
         SUM(CASE WHEN bot_outcome = 'contained' THEN 1 ELSE 0 END) AS contained,
@@ -141,33 +141,44 @@ FROM due",
             ("upheld", "count", "Those that were right."),
             ("contacts", "count", "Contacts that began on this day."),
             ("complaint_rate", "ratio", "complaints / contacts."),
+            ("rejected", "count", "Those that were not right."),
+            ("pacified", "count", "Those that were settled whoever was right."),
+            ("repeated", "count", "Those of a customer who had complained within the 30 days before."),
         ],
         sql: "
 WITH opened AS (
     SELECT local_day(d.opened_at) AS day, COALESCE(d.department, c.department) AS department, d.in_time AS in_time,
         k.resolved_at AS resolved_at, k.closed_at AS closed_at, k.reopened AS reopened, k.withdrawn_at AS withdrawn_at,
-        k.verdict AS verdict
+        k.verdict AS verdict,
+        COALESCE(k.customer_id, c.customer_id) IS NOT NULL AND LAG(d.opened_at) OVER (
+            PARTITION BY COALESCE(k.customer_id, c.customer_id) ORDER BY d.opened_at, d.complaint_id
+        ) >= d.opened_at - INTERVAL '30 days' AS repeated
     FROM complaint_deadlines AS d JOIN complaints AS k ON d.complaint_id = k.complaint_id
     LEFT JOIN contacts AS c ON d.contact_id = c.contact_id
 ), parts AS (
     SELECT day, department, COUNT(*) AS complaints, SUM(CASE WHEN in_time THEN 1 ELSE 0 END) AS contacted_in_time,
         COUNT(in_time) AS decided, COUNT(resolved_at) AS resolved, COUNT(closed_at) AS closed,
         SUM(CASE WHEN reopened > 0 THEN 1 ELSE 0 END) AS reopened, COUNT(withdrawn_at) AS withdrawn,
-        SUM(CASE WHEN verdict = 'upheld' THEN 1 ELSE 0 END) AS upheld, 0 AS contacts
+        SUM(CASE WHEN verdict = 'upheld' THEN 1 ELSE 0 END) AS upheld,
+        SUM(CASE WHEN verdict = 'rejected' THEN 1 ELSE 0 END) AS rejected,
+        SUM(CASE WHEN verdict = 'pacified' THEN 1 ELSE 0 END) AS pacified,
+        SUM(CASE WHEN repeated THEN 1 ELSE 0 END) AS repeated, 0 AS contacts
     FROM opened GROUP BY day, department
     UNION ALL
-    SELECT local_day(started_at), department, 0, 0, 0, 0, 0, 0, 0, 0, COUNT(*)
+    SELECT local_day(started_at), department, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, COUNT(*)
     FROM contacts GROUP BY local_day(started_at), department
 ), sums AS (
     SELECT day, department, SUM(complaints) AS complaints, SUM(contacted_in_time) AS contacted_in_time,
         SUM(decided) AS decided, SUM(resolved) AS resolved, SUM(closed) AS closed, SUM(reopened) AS reopened,
-        SUM(withdrawn) AS withdrawn, SUM(upheld) AS upheld, SUM(contacts) AS contacts
+        SUM(withdrawn) AS withdrawn, SUM(upheld) AS upheld, SUM(rejected) AS rejected, SUM(pacified) AS pacified,
+        SUM(repeated) AS repeated, SUM(contacts) AS contacts
     FROM parts GROUP BY day, department
 )
 SELECT day, department, complaints, contacted_in_time, decided,
     CASE WHEN decided > 0 THEN CAST(contacted_in_time AS DOUBLE) / CAST(decided AS DOUBLE) END AS in_time_rate,
     resolved, closed, reopened, withdrawn, upheld, contacts,
-    CASE WHEN contacts > 0 THEN CAST(complaints AS DOUBLE) / CAST(contacts AS DOUBLE) END AS complaint_rate
+    CASE WHEN contacts > 0 THEN CAST(complaints AS DOUBLE) / CAST(contacts AS DOUBLE) END AS complaint_rate,
+    rejected, pacified, repeated
 FROM sums",
     },
     Written {
@@ -212,8 +223,8 @@ GROUP BY later.contact_id, later.customer_id, later.channel, later.first_queue, 
     Written {
         name: "fcr_day",
         means: "First-contact resolution per day of the contact's start, channel and first queue: of the contacts of known \
-                customers that an agent answered, those without a further contact within 7 days (see repeat_contacts). \
-                Provisional until maturity is 1.",
+                customers that an agent answered, those without a further contact within 7 days (see repeat_contacts); also \
+                within 1 and 30 days. Provisional until maturity is 1.",
         columns: &[
             ("day", "", "Start of the centre's day."),
             ("channel", "", "The channel."),
@@ -224,6 +235,10 @@ GROUP BY later.contact_id, later.customer_id, later.channel, later.first_queue, 
             ("maturity", "ratio", "Share of the contacts whose 7 days are over."),
             ("survey_fcr", "ratio", "Share of customers who say in a survey that the matter is resolved."),
             ("survey_n", "count", "Answers behind survey_fcr."),
+            ("fcr_1d", "ratio", "As fcr, within 1 day."),
+            ("maturity_1d", "ratio", "Share of the contacts whose day is over."),
+            ("fcr_30d", "ratio", "As fcr, within 30 days."),
+            ("maturity_30d", "ratio", "Share of the contacts whose 30 days are over."),
         ],
         sql: "
 WITH came AS (
@@ -239,17 +254,22 @@ WITH came AS (
     WHERE customer_id IS NOT NULL AND outcome = 'answered'
         AND (direction IS NULL OR direction NOT IN ('outbound', 'callback'))
 ), repeated AS (
-    SELECT DISTINCT contact_id AS repeated_contact
+    SELECT contact_id AS repeated_contact, MIN(later_at) AS again_at
     FROM first_contacts JOIN needs ON customer_id = later_customer
-        AND later_at > started_at AND later_at <= started_at + INTERVAL '7 days'
+        AND later_at > started_at AND later_at <= started_at + INTERVAL '30 days'
         AND (topic = later_topic OR topic IS NULL OR later_topic IS NULL)
+    GROUP BY contact_id
 ), said AS (
     SELECT contact_id AS said_contact, COUNT(resolved) AS said_n, SUM(CASE WHEN resolved THEN 1 ELSE 0 END) AS said_yes
     FROM surveys GROUP BY contact_id
 ), days AS (
     SELECT local_day(started_at) AS day, channel, first_queue AS queue, COUNT(*) AS contacts,
-        COUNT(repeated_contact) AS repeated,
+        SUM(CASE WHEN again_at <= started_at + INTERVAL '7 days' THEN 1 ELSE 0 END) AS repeated,
+        SUM(CASE WHEN again_at <= started_at + INTERVAL '1 day' THEN 1 ELSE 0 END) AS repeated_1d,
+        COUNT(again_at) AS repeated_30d,
         SUM(CASE WHEN started_at + INTERVAL '7 days' <= {now} THEN 1 ELSE 0 END) AS mature,
+        SUM(CASE WHEN started_at + INTERVAL '1 day' <= {now} THEN 1 ELSE 0 END) AS mature_1d,
+        SUM(CASE WHEN started_at + INTERVAL '30 days' <= {now} THEN 1 ELSE 0 END) AS mature_30d,
         COALESCE(SUM(said_n), 0) AS survey_n, COALESCE(SUM(said_yes), 0) AS survey_yes
     FROM first_contacts LEFT JOIN repeated ON contact_id = repeated_contact LEFT JOIN said ON contact_id = said_contact
     GROUP BY local_day(started_at), channel, first_queue
@@ -257,7 +277,11 @@ WITH came AS (
 SELECT day, channel, queue, contacts, repeated,
     CAST(contacts - repeated AS DOUBLE) / CAST(contacts AS DOUBLE) AS fcr,
     CAST(mature AS DOUBLE) / CAST(contacts AS DOUBLE) AS maturity,
-    CASE WHEN survey_n > 0 THEN CAST(survey_yes AS DOUBLE) / CAST(survey_n AS DOUBLE) END AS survey_fcr, survey_n
+    CASE WHEN survey_n > 0 THEN CAST(survey_yes AS DOUBLE) / CAST(survey_n AS DOUBLE) END AS survey_fcr, survey_n,
+    CAST(contacts - repeated_1d AS DOUBLE) / CAST(contacts AS DOUBLE) AS fcr_1d,
+    CAST(mature_1d AS DOUBLE) / CAST(contacts AS DOUBLE) AS maturity_1d,
+    CAST(contacts - repeated_30d AS DOUBLE) / CAST(contacts AS DOUBLE) AS fcr_30d,
+    CAST(mature_30d AS DOUBLE) / CAST(contacts AS DOUBLE) AS maturity_30d
 FROM days",
     },
 ];

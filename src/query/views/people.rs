@@ -331,7 +331,7 @@ WITH following AS (
     SELECT contact_id, started_at, channel, topic, bot_outcome, keywords,
         customer_id IS NOT NULL AND LEAD(started_at) OVER (PARTITION BY customer_id ORDER BY started_at, contact_id)
             <= started_at + INTERVAL '24 hours' AS returned
-    FROM contacts
+    FROM contacts WHERE direction IS NULL OR direction NOT IN ('outbound', 'callback') OR bot_outcome IS NOT NULL
 ), ended AS (
     SELECT local_day(started_at) AS day, channel, topic, keywords, bot_outcome = 'handover' AS handed, bot_outcome = 'abandoned' AS left_it,
         bot_outcome = 'contained' AND COALESCE(returned, false) AS returned

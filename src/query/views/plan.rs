@@ -86,7 +86,7 @@ WITH standing AS (
     FROM present AS p JOIN forecast_slot AS f ON p.on_slot = f.slot_start
     WHERE p.names = ',,' OR strpos(p.names, ',' || f.queue || ',') > 0
 ), staffed AS (
-    SELECT slot_start AS of_slot, channel AS of_channel, queue AS of_queue, SUM(part * need / all_needs) AS agents
+    SELECT slot_start AS of_slot, channel AS of_channel, queue AS of_queue, round(SUM(part * need / all_needs), 9) AS agents
     FROM wanted GROUP BY slot_start, channel, queue
 ), joined AS (
     SELECT f.*, COALESCE(agents, 0.0) AS agents_staffed,
@@ -104,7 +104,7 @@ WITH standing AS (
 )
 SELECT slot_start, channel, queue, department, made_at, model, contacts, contacts_low, contacts_high, aht_seconds,
     load_erlangs, agents_on_seat, agents_required, agents_staffed,
-    agents_staffed - CAST(agents_required AS DOUBLE) AS gap, level AS expected_service_level, service_level_target,
+    round(agents_staffed - CAST(agents_required AS DOUBLE), 9) AS gap, level AS expected_service_level, service_level_target,
     CASE WHEN at_work > 0 THEN load_erlangs / at_work END AS expected_occupancy, occupancy_cap,
     CASE WHEN contacts > 0 THEN COALESCE(level < service_level_target, false) OR load_erlangs > at_work END AS fails
 FROM told",

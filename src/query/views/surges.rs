@@ -1,8 +1,10 @@
-//! `surges`: slots in which far more came than was to be expected.
+//! `surges` and `theme_surges`: slots in which far more came than was to be expected, in a queue or about a theme.
 
 use super::Written;
 
-pub(super) const VIEWS: &[Written] = &[Written {
+pub(super) const VIEWS: &[Written] = &[QUEUES, THEMES];
+
+const QUEUES: Written = Written {
     name: "surges",
     means: "Runs of slots of the last 31 days in which a queue and channel had far more contacts than expected: at least half as \
             many again, ten more, and five deviations (Poisson, with a tenth of the expected added for what forecasts are off \
@@ -86,4 +88,69 @@ SELECT r.start AS start, r.until AS until, r.channel AS channel, r.queue AS queu
 FROM runs AS r
 LEFT JOIN ahead AS a ON r.channel = a.of_channel AND r.queue = a.of_queue AND r.run = a.of_run
 LEFT JOIN often AS o ON r.channel = o.of_channel AND r.queue = o.of_queue AND r.run = o.of_run",
-}];
+};
+
+const THEMES: Written = Written {
+    name: "theme_surges",
+    means: "Slots of the last 31 days in which far more contacts than expected were about one theme: a topic as the platform names \
+            it, or a phrase of the word lists that was said in them. Expected is the mean of the same time of day over those of \
+            the 28 days before on which anybody came then; a theme that nobody had is 0 of it. Far more is half as many again, five \
+            more, and four deviations (Poisson). A day of history at least is needed.",
+    columns: &[
+        ("start", "", "Start of the slot."),
+        ("kind", "", "topic or phrase."),
+        ("theme", "", "The topic or phrase."),
+        ("contacts", "count", "Contacts of the slot about it."),
+        ("expected", "count", "Contacts about it that were to be expected."),
+        ("times", "ratio", "contacts / expected; NULL where none was."),
+        ("deviations", "", "(contacts - expected) / sqrt(the greater of expected and 1)."),
+        ("queues", "", "The first queues of these contacts, the most frequent first, at most three."),
+        ("lasts", "", "True while it is the running slot or the one before it."),
+    ],
+    sql: "
+WITH came AS (
+    SELECT contact_id, slot(started_at) AS of_slot, first_queue, topic, keywords FROM contacts
+    WHERE started_at >= {now} - INTERVAL '60 days'
+), themed AS (
+    SELECT contact_id, of_slot, first_queue, 'topic' AS kind, topic AS theme FROM came WHERE topic IS NOT NULL
+    UNION
+    SELECT contact_id, of_slot, first_queue, 'phrase' AS kind, theme
+    FROM (SELECT contact_id, of_slot, first_queue, unnest(string_to_array(keywords, ';')) AS theme FROM came WHERE keywords IS NOT NULL) AS said
+    WHERE theme <> ''
+), counted AS (
+    SELECT of_slot, kind, theme, CAST(COUNT(*) AS DOUBLE) AS contacts,
+        arrow_cast(of_slot, 'Int64') - arrow_cast(local_day(of_slot), 'Int64') AS time_of_day
+    FROM themed GROUP BY of_slot, kind, theme
+), open AS (
+    SELECT DISTINCT of_slot AS open_slot, arrow_cast(of_slot, 'Int64') - arrow_cast(local_day(of_slot), 'Int64') AS open_time FROM came
+), days AS (
+    SELECT c.open_slot AS day_slot, COUNT(*) AS days FROM open AS c JOIN open AS p ON c.open_time = p.open_time
+        AND p.open_slot < c.open_slot AND p.open_slot >= c.open_slot - INTERVAL '28 days'
+    GROUP BY c.open_slot
+), usual AS (
+    SELECT c.of_slot AS usual_slot, c.kind AS usual_kind, c.theme AS usual_theme, SUM(p.contacts) AS total
+    FROM counted AS c JOIN counted AS p ON c.kind = p.kind AND c.theme = p.theme AND c.time_of_day = p.time_of_day
+        AND p.of_slot < c.of_slot AND p.of_slot >= c.of_slot - INTERVAL '28 days'
+    GROUP BY c.of_slot, c.kind, c.theme
+), judged AS (
+    SELECT of_slot, kind, theme, contacts, COALESCE(total, 0.0) / CAST(days AS DOUBLE) AS expected
+    FROM counted JOIN days ON of_slot = day_slot
+    LEFT JOIN usual ON of_slot = usual_slot AND kind = usual_kind AND theme = usual_theme
+    WHERE of_slot >= {now} - INTERVAL '31 days'
+), high AS (
+    SELECT *, (contacts - expected) / sqrt(GREATEST(expected, 1.0)) AS deviations FROM judged
+    WHERE contacts >= 1.5 * expected AND contacts >= expected + 5.0 AND (contacts - expected) / sqrt(GREATEST(expected, 1.0)) >= 4.0
+), placed AS (
+    SELECT h.of_slot AS q_slot, h.kind AS q_kind, h.theme AS q_theme, first_queue, COUNT(*) AS n
+    FROM high AS h JOIN themed AS t ON h.of_slot = t.of_slot AND h.kind = t.kind AND h.theme = t.theme
+    WHERE first_queue IS NOT NULL GROUP BY h.of_slot, h.kind, h.theme, first_queue
+), often AS (
+    SELECT q_slot, q_kind, q_theme, string_agg(first_queue, ';' ORDER BY n DESC, first_queue) AS queues FROM (
+        SELECT *, row_number() OVER (PARTITION BY q_slot, q_kind, q_theme ORDER BY n DESC, first_queue) AS place FROM placed
+    ) AS ranked WHERE place <= 3 GROUP BY q_slot, q_kind, q_theme
+)
+SELECT of_slot AS start, kind, theme, CAST(contacts AS BIGINT) AS contacts, expected,
+    CASE WHEN expected > 0 THEN contacts / expected END AS times, deviations, queues,
+    of_slot + arrow_cast(slot_length_ms(of_slot), 'Duration(Millisecond)') >= slot({now}) AS lasts
+FROM high LEFT JOIN often ON of_slot = q_slot AND kind = q_kind AND theme = q_theme",
+};
