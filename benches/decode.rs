@@ -11,9 +11,15 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 
-use callpulse::decode::{Decoder, Format, Parser};
+use callpulse::decode::{
+    Clause, Decoder, Envelope, Format, Layout, Lookup, Mapping, Parser, Registry, SchemaKind, SchemaText,
+    Source,
+};
+use callpulse::event::Kind;
 use callpulse::mimic::Mimic;
 use callpulse::simulate::{Centre, Emitted, Options};
 
@@ -63,6 +69,117 @@ fn main() {
     for name in Mimic::NAMES {
         platform(name, records / 4);
     }
+    for (name, layout) in [("mapped json", Layout::Json), ("mapped avro", Layout::Registry)] {
+        mapped(name, layout, records / 4);
+    }
+}
+
+/// A registry of the one schema of [`mapped`].
+#[derive(Debug)]
+struct One;
+
+impl Registry for One {
+    fn schema(&self, _id: u32) -> Result<SchemaText, String> {
+        let field = |name: &str| format!("{{\"name\":\"{name}\",\"type\":[\"null\",\"string\"]}}");
+        let fields: Vec<String> = FIELDS.iter().map(|name| field(name)).collect();
+        let text = format!(
+            "{{\"type\":\"record\",\"name\":\"Told\",\"fields\":[{{\"name\":\"time\",\"type\":\"long\"}},{}]}}",
+            fields.join(",")
+        );
+        Ok(SchemaText { kind: SchemaKind::Avro, text, references: Vec::new() })
+    }
+}
+
+/// The fields of a record of [`mapped`] beside its time.
+const FIELDS: [&str; 6] = ["type", "id", "contact_id", "agent_id", "queue", "channel"];
+
+/// Contacts' events as records of one's own, read by a mapping.
+fn mapped(name: &str, layout: Layout, events: usize) {
+    let path = |path: &str| Lookup { paths: vec![path.to_owned()], ..Lookup::default() };
+    let clause = |kind: Kind| Clause {
+        kind,
+        when: vec![("type".to_owned(), vec![kind.as_str().to_owned()])],
+        fields: BTreeMap::new(),
+    };
+    let kinds = [Kind::ContactStarted, Kind::Queued, Kind::Answered, Kind::Ended, Kind::Wrapped];
+    let fields = FIELDS[1..].iter().chain(&["time"]).map(|name| ((*name).to_owned(), path(name)));
+    let mapping = Mapping {
+        layout: layout.clone(),
+        envelope: Envelope::None,
+        fields: fields.collect(),
+        events: kinds.map(clause).into(),
+        ignore: Vec::new(),
+        keep: Vec::new(),
+    };
+    let mut centre = Centre::new(Options::default());
+    let mut canonical = Decoder::default();
+    let (mut emitted, mut told) = (Emitted::default(), Vec::new());
+    while told.len() < events && centre.next_into(&mut emitted) {
+        let event =
+            canonical.decode(emitted.payload.as_bytes(), None).expect("the centre writes canonical events");
+        if !kinds.contains(&event.kind) {
+            continue;
+        }
+        let channel = event.channel.map(|channel| channel.as_str());
+        let values = [
+            Some(event.kind.as_str()),
+            Some(&*event.id),
+            event.contact_id.as_deref(),
+            event.agent_id.as_deref(),
+            event.queue.as_deref(),
+            channel,
+        ];
+        let mut record = Vec::new();
+        match layout {
+            Layout::Registry => {
+                record.extend([0, 0, 0, 0, 1]);
+                zigzag(event.time, &mut record);
+                for value in values {
+                    zigzag(i64::from(value.is_some()), &mut record);
+                    if let Some(value) = value {
+                        zigzag(value.len() as i64, &mut record);
+                        record.extend_from_slice(value.as_bytes());
+                    }
+                }
+            }
+            _ => {
+                let members = FIELDS.iter().zip(values);
+                let members = members.filter_map(|(name, value)| Some(format!("\"{name}\":\"{}\"", value?)));
+                let members: Vec<String> = members.collect();
+                record.extend_from_slice(
+                    format!("{{\"time\":{},{}}}", event.time, members.join(",")).as_bytes(),
+                );
+            }
+        }
+        told.push(record);
+    }
+    let source = Source {
+        mapping: Some(Arc::new(mapping)),
+        registry: Some(Arc::new(One)),
+        ..Source::from(Format::Mapped)
+    };
+    let bytes: usize = told.iter().map(Vec::len).sum();
+    let secs = best(|| {
+        let mut decoder = source.decoder();
+        for record in &told {
+            black_box(&decoder.read(record, None).expect("records of one's own"));
+        }
+    });
+    println!(
+        "{name:22} {:>9.0} records per CPU-s {:>6.0} MB per CPU-s",
+        told.len() as f64 / secs,
+        bytes as f64 / secs / 1e6
+    );
+}
+
+/// A number as Avro writes it.
+fn zigzag(number: i64, out: &mut Vec<u8>) {
+    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+    while rest > 0x7f {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
 }
 
 /// The same centre in a platform's words: records and events per CPU-second.

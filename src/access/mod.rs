@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 
 pub use audit::{Audit, Door, Outcome, Record};
 pub use scram::{Exchange, Mistake, Secret};
@@ -110,6 +111,12 @@ pub struct Access {
     failures: Mutex<HashMap<IpAddr, (u32, Instant)>>,
     /// Makes secrets of users that do not exist, so that they look like others.
     decoy: [u8; 32],
+    /// Hashes of tokens of platforms, and the topic to which each may send.
+    sources: Vec<([u8; 32], String)>,
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
 }
 
 struct Login {
@@ -135,7 +142,26 @@ impl Access {
     }
 
     fn with(users: Option<ArcSwap<Users>>) -> Self {
-        Self { users, logins: Mutex::default(), failures: Mutex::default(), decoy: rand::random() }
+        Self {
+            users,
+            logins: Mutex::default(),
+            failures: Mutex::default(),
+            decoy: rand::random(),
+            sources: Vec::new(),
+        }
+    }
+
+    /// The same, and platforms with a token of their own may send records to one topic, and do nothing else.
+    pub fn with_sources(self, tokens: impl IntoIterator<Item = (String, String)>) -> Self {
+        let sources = tokens.into_iter().map(|(token, topic)| (hash(&token), topic)).collect();
+        Self { sources, ..self }
+    }
+
+    /// The topic to which the platform with this token may send.
+    pub fn source(&self, token: &str) -> Option<&str> {
+        let asked = hash(token);
+        // Hashes are compared, so how long it takes says nothing of the token.
+        self.sources.iter().find(|(known, _)| *known == asked).map(|(_, topic)| topic.as_str())
     }
 
     /// Whether a client has to say who it is.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::service::Service;
-use super::{Failure, convert, demo, doors, duty, forecast, lexicons, replay, settings, sql, text, users};
+use super::{
+    Failure, convert, demo, doors, duty, follow, forecast, lexicons, replay, settings, sql, text, users,
+};
 use crate::config::Config;
 use crate::deliver::Post;
 use crate::event::Speaker;
@@ -123,6 +125,25 @@ enum Command {
         /// Files with one record a line, plain, .gz or .zst.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
+    },
+    /// Sends the lines of a log that grows and is rotated into a topic, such as Asterisk's queue_log.
+    ///
+    /// How far it was read is kept, so that a restart goes on there, also after the log was rotated.
+    Follow {
+        /// The topic, one of `kafka.topics`; by default the first with records of asterisk-queue-log.
+        #[arg(long, value_name = "NAME")]
+        topic: Option<String>,
+        /// Begins at the end of the log when it is followed for the first time.
+        #[arg(long)]
+        from_end: bool,
+        /// Ends when everything that is there was sent.
+        #[arg(long)]
+        once: bool,
+        /// The file that says how far the log was read; by default one in the data directory.
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
+        /// The log.
+        path: PathBuf,
     },
     /// Writes a realistic centre as canonical events.
     Simulate {
@@ -450,6 +471,11 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                 runtime()?.block_on(sql::local(&config, sql.as_deref(), &format))
             }
         },
+        Command::Follow { topic, from_end, once, state, path } => {
+            let config = load(vec![])?;
+            let follow = follow::Follow { path, topic, from_end, once, state };
+            runtime()?.block_on(follow::follow(&config, follow))
+        }
         Command::Forecast { queue, horizon, backtest, roster, history, events, format } => {
             let config = load(vec![])?;
             let request = forecast::Request { queue, horizon, backtest, roster, history, events, format };

@@ -41,6 +41,7 @@ pub(super) fn source(format: &str, mapping: Option<&Path>, names: Option<&Path>)
         format: known,
         mapping: mapping.transpose()?.map(Arc::new),
         names: names.transpose()?.map(Arc::new),
+        registry: None,
     })
 }
 

@@ -39,6 +39,12 @@ impl Keys {
             Some(path) => Access::of(read_users(path)?),
             None => Access::local_only(),
         };
+        let topics = config.kafka.topics.iter();
+        let access =
+            access
+                .with_sources(topics.flat_map(|topic| {
+                    topic.tokens.0.iter().map(|token| (token.clone(), topic.name.clone()))
+                }));
         let tls = match &config.tls {
             Some(tls) => Some(Tls::load(Path::new(&tls.certificate), Path::new(&tls.key)).map_err(|message| {
                 Failure::config(format!("no encryption: {message}"))

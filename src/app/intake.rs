@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::Semaphore;
@@ -16,8 +17,10 @@ use crate::time::{Clock, Millis};
 
 /// Requests whose records wait for the brokers at once; each is at most a body of 1 MiB.
 const UNDER_WAY_MAX: usize = 64;
+/// How long a request waits for a schema registry.
+const REGISTRY: Duration = Duration::from_secs(5);
 /// The key of lines of a queue log, which must stay in one order: in one partition.
-const LOG_KEY: &str = "queue_log";
+pub(super) const LOG_KEY: &str = "queue_log";
 
 struct Shared {
     topics: Vec<(String, Source)>,
@@ -36,7 +39,7 @@ pub(super) fn intake(config: &Config, clock: Arc<dyn Clock>) -> Intake {
             .kafka
             .topics
             .iter()
-            .map(|topic| (topic.name.clone(), settings::source(topic)))
+            .map(|topic| (topic.name.clone(), settings::source(config, topic, Some(REGISTRY))))
             .collect(),
         brokers: config.kafka.brokers.clone(),
         properties: config.kafka.properties.0.clone(),
@@ -74,7 +77,10 @@ impl Shared {
 
 /// The topic that takes the batch.
 fn find<'t>(topics: &'t [(String, Source)], batch: &Batch) -> Result<(&'t str, &'t Source), Refusal> {
-    let format = batch.format.as_deref().unwrap_or(Format::default().name());
+    // A topic that is named has its own format.
+    let of_topic = batch.topic.as_ref().and_then(|topic| topics.iter().find(|(name, _)| name == topic));
+    let format = batch.format.as_deref().or(of_topic.map(|(_, source)| source.format.name()));
+    let format = format.unwrap_or(Format::default().name());
     let Some(format) = Format::from_name(format) else {
         let hint = format!("there are: {}", Format::names().join(", "));
         return Err(Refusal::Unknown(format!("unknown format `{format}`"), hint));
@@ -113,7 +119,7 @@ fn sort(source: &Source, batch: &Batch, now: Millis) -> Sorted {
 }
 
 /// What keeps the events of a contact, or of an agent, in one partition.
-fn key(format: Format, events: &[Event<'_>]) -> String {
+pub(super) fn key(format: Format, events: &[Event<'_>]) -> String {
     if format == Format::AsteriskQueueLog {
         return LOG_KEY.to_owned();
     }
@@ -143,6 +149,8 @@ mod tests {
         let topic = |format: Option<&str>| find(&topics, &batch(format, &[])).map(|(name, _)| name);
         assert_eq!(topic(None), Ok("own"));
         assert_eq!(topic(Some("asterisk-queue-log")), Ok("pbx"));
+        let named = Batch { topic: Some("pbx".to_owned()), ..batch(None, &[]) };
+        assert_eq!(find(&topics, &named).map(|(name, _)| name), Ok("pbx"));
         assert!(matches!(topic(Some("twilio")), Err(Refusal::Unknown(_, hint)) if hint.contains("`pbx`")));
         assert!(
             matches!(topic(Some("morse")), Err(Refusal::Unknown(message, _)) if message.contains("morse"))

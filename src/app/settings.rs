@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::lexicons::Shelf;
+use super::registry::HttpRegistry;
 use super::task::Rules;
 use crate::config::{Config, Notify, Topic};
 use crate::decode::{Format, Source};
@@ -23,19 +24,25 @@ pub(super) fn rules(config: &Config, unordered: bool, reader: &Shelf) -> Arc<Rul
     Arc::new(Rules {
         correlate: correlate(config, unordered),
         window: window(config),
-        sources: config.kafka.topics.iter().map(|topic| (topic.name.clone(), source(topic))).collect(),
+        sources: config
+            .kafka
+            .topics
+            .iter()
+            .map(|topic| (topic.name.clone(), source(config, topic, None)))
+            .collect(),
         dead_letters: config.kafka.dead_letter_topic.is_some(),
         reader: Arc::clone(reader),
         watch: None,
     })
 }
 
-/// How the records of a topic are read.
-pub(super) fn source(topic: &Topic) -> Source {
+/// How the records of a topic are read; a schema registry is waited for as long as `patience` says.
+pub(super) fn source(config: &Config, topic: &Topic, patience: Option<Duration>) -> Source {
     Source {
         format: Format::from_name(&topic.format).unwrap_or_default(),
         mapping: topic.mapping.clone(),
         names: topic.names.clone(),
+        registry: HttpRegistry::of(&config.schema_registry, patience),
     }
 }
 

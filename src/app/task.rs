@@ -463,7 +463,10 @@ impl Task {
                 let applied = if source.decoder.is_canonical() {
                     source.decoder.decode(value, timestamp).map(|mut event| apply(&mut event))
                 } else {
-                    let events = source.decoder.read(value, timestamp);
+                    let events = match block.attributes.get(&record.offset) {
+                        Some(attributes) => source.decoder.read_cloud_event(value, attributes, timestamp),
+                        None => source.decoder.read(value, timestamp),
+                    };
                     events.map(|mut events| of_all(events.iter_mut().map(apply)))
                 };
                 match applied {

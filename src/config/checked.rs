@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-use crate::decode::{Format, Mapping, Names};
+use crate::decode::{Format, Layout, Mapping, Names};
 use crate::kpi::ServiceLevel;
 use crate::time::Grid;
 
@@ -39,6 +39,8 @@ pub struct Config {
     pub contact_timeout_secs: ContactTimeouts,
     /// Where events come from.
     pub kafka: Kafka,
+    /// Where schemas of Avro, Protobuf and JSON records come from.
+    pub schema_registry: SchemaRegistry,
     /// Where the service listens.
     pub listeners: Listeners,
     /// The file with the users; `None`: there are none, and only clients on this machine are served.
@@ -115,6 +117,35 @@ pub struct Topic {
     pub mapping: Option<Arc<Mapping>>,
     /// Names for ids of queues and agents.
     pub names: Option<Arc<Names>>,
+    /// Tokens with which records may be sent to this topic over HTTP, and nothing else be done.
+    pub tokens: Tokens,
+}
+
+/// Secrets. `Debug` shows none.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Tokens(pub Vec<String>);
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} tokens", self.0.len())
+    }
+}
+
+/// A schema registry.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct SchemaRegistry {
+    /// Its address; empty: there is none.
+    pub url: String,
+    /// Who asks; empty: nobody in particular.
+    pub user: String,
+    /// The secret.
+    pub password: String,
+}
+
+impl fmt::Debug for SchemaRegistry {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SchemaRegistry({})", self.url)
+    }
 }
 
 /// librdkafka's properties. `Debug` shows no secret.
@@ -300,6 +331,15 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         pg: read_listener(root.section("pg"), users.is_some(), keys),
         flight: read_listener(root.section("flight"), users.is_some(), keys),
     };
+    let schema_registry = read_schema_registry(root.section("schema_registry"), keys);
+    for topic in &kafka.topics {
+        let by_schema = topic.mapping.as_ref().is_some_and(|mapping| mapping.layout == Layout::Registry);
+        if by_schema && schema_registry.url.is_empty() {
+            let hint = Some("write `[schema_registry]` and its `url`".to_owned());
+            let message = format!("the mapping of the topic `{}` needs a schema registry", topic.name);
+            root.refuse("schema_registry", message, hint);
+        }
+    }
     let tls = {
         let mut section = root.section("tls");
         let files = (filled(section.text("certificate")), filled(section.text("key")));
@@ -367,6 +407,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         kafka,
         listeners,
         users,
+        schema_registry,
         tls,
         audit_dir,
         sql,
@@ -433,6 +474,9 @@ fn read_file<T>(
     }
 }
 
+/// The shortest token that nobody guesses.
+const TOKEN_MIN: usize = 24;
+
 fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Fault>) -> Kafka {
     let brokers = section.text_list("brokers");
     for broker in &brokers {
@@ -474,8 +518,13 @@ fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Faul
             );
         }
         let names = read_file(&mut entry, "names", load_names);
+        let tokens = entry.optional_text_list("tokens").unwrap_or_default();
+        if tokens.iter().any(|token| token.len() < TOKEN_MIN) {
+            let message = format!("a token of the topic `{name}` has fewer than {TOKEN_MIN} characters");
+            entry.refuse("tokens", message, Some("e.g. the output of `openssl rand -hex 32`".to_owned()));
+        }
         entry.finish(keys);
-        topics.push(Topic { name, format, mapping, names });
+        topics.push(Topic { name, format, mapping, names, tokens: Tokens(tokens) });
     }
     if section.has_empty_list("topics") {
         let hint = "write `topics = [{ name = \"callpulse.events\" }]`".to_owned();
@@ -503,6 +552,21 @@ fn read_kafka(mut section: Section<'_>, keys: &[String], warnings: &mut Vec<Faul
     let properties = Properties(section.texts("properties"));
     section.finish(keys);
     Kafka { brokers: brokers.join(","), group, topics, co_partitioned, dead_letter_topic, properties }
+}
+
+fn read_schema_registry(mut section: Section<'_>, keys: &[String]) -> SchemaRegistry {
+    let registry = SchemaRegistry {
+        url: section.text("url"),
+        user: section.text("user"),
+        password: section.text("password"),
+    };
+    let is_http = registry.url.starts_with("http://") || registry.url.starts_with("https://");
+    if section.has_text("url") && !registry.url.is_empty() && !is_http {
+        let hint = Some("e.g. `http://registry:8081`".to_owned());
+        section.refuse("url", format!("`{}` is no address of a registry", section.written("url")), hint);
+    }
+    section.finish(keys);
+    registry
 }
 
 /// Refuses what Kafka takes for no topic's name.

@@ -117,12 +117,12 @@ fn layout(root: &mut Section<'_>) -> Layout {
     let columns = if root.has("columns") { root.text_list("columns") } else { Vec::new() };
     let delimiter = root.optional_text("delimiter");
     match name.as_deref() {
-        None | Some("json") => {
+        None | Some("json" | "registry") => {
             if !columns.is_empty() || delimiter.is_some() {
                 let message = "`columns` and `delimiter` are for `layout = \"csv\"`".to_owned();
                 root.refuse(if columns.is_empty() { "delimiter" } else { "columns" }, message, None);
             }
-            Layout::Json
+            if name.as_deref() == Some("registry") { Layout::Registry } else { Layout::Json }
         }
         Some("csv") => {
             if columns.is_empty() {
@@ -140,7 +140,7 @@ fn layout(root: &mut Section<'_>) -> Layout {
             Layout::Csv { delimiter, columns }
         }
         Some(other) => {
-            let hint = "known are `json` and `csv`".to_owned();
+            let hint = "known are `json`, `csv` and `registry`".to_owned();
             root.refuse("layout", format!("unknown layout `{other}`"), Some(hint));
             Layout::Json
         }

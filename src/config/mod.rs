@@ -16,7 +16,7 @@ mod section;
 pub use alerting::{Alerts, Notify};
 pub use checked::{
     Config, ContactTimeouts, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Queue, QueueDefaults,
-    Topic,
+    SchemaRegistry, Tokens, Topic,
 };
 pub use fault::Fault;
 pub use mapping::{load_mapping, load_names};

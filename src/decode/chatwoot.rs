@@ -50,6 +50,7 @@ const KNOWN: &[&str] = &[
     "channel",
     "contact_inbox",
     "id",
+    "display_id",
     "inbox_id",
     "inbox",
     "messages",
@@ -89,7 +90,10 @@ struct Conversation {
 
 impl Conversation {
     fn of(record: &Map<String, Value>) -> Result<Conversation, Reject> {
-        let id = text_at(record, &["id"]).ok_or_else(|| missing("id"))?;
+        // What people see as the conversation's number; older webhooks have nothing else.
+        let id = text_at(record, &["id"])
+            .or_else(|| text_at(record, &["display_id"]))
+            .ok_or_else(|| missing("conversation.id"))?;
         let account = text_at(record, &["account", "id"]).or_else(|| text_at(record, &["account_id"]));
         // Numbers of conversations begin anew in each account.
         let id = account.map_or_else(|| id.clone(), |account| format!("{account}-{id}"));
@@ -154,9 +158,12 @@ fn changed_at(record: &Map<String, Value>) -> Result<Millis, Reject> {
     Err(missing("updated_at"))
 }
 
+/// When it began; a new conversation of an older version has the time of its webhook.
 fn began(record: &Map<String, Value>) -> Result<Millis, Reject> {
-    let value = member(record, "created_at").ok_or_else(|| missing("created_at"))?;
-    time(value).ok_or_else(|| bad_time("created_at", value))
+    let found = member(record, "created_at").map(|value| ("created_at", value));
+    let found = found.or_else(|| member(record, "timestamp").map(|value| ("timestamp", value)));
+    let (name, value) = found.ok_or_else(|| missing("created_at"))?;
+    time(value).ok_or_else(|| bad_time(name, value))
 }
 
 fn created(record: &Map<String, Value>, out: &mut Out) -> Result<(), Reject> {
@@ -254,7 +261,8 @@ fn message(record: &Map<String, Value>, out: &mut Out) -> Result<(), Reject> {
             about.insert(name.to_owned(), value.clone());
         }
     }
-    let conversation = Conversation::of(&about)?;
+    let mut conversation = Conversation::of(&about)?;
+    conversation.customer = conversation.customer.or_else(|| text_at(record, &["contact", "id"]));
     let time = began(record)?;
     let id = text_at(record, &["id"]).ok_or_else(|| missing("id"))?;
     if at(record, &["private"]).and_then(Value::as_bool) == Some(true) {
@@ -264,6 +272,7 @@ fn message(record: &Map<String, Value>, out: &mut Out) -> Result<(), Reject> {
     let sender = text_at(record, &["sender", "type"]).unwrap_or_default().to_ascii_lowercase();
     let kind = text_at(record, &["message_type"]).unwrap_or_default();
     let speaker = match (kind.as_str(), sender.as_str()) {
+        // A number in some webhooks, a word in others.
         ("incoming" | "0", _) => Speaker::Customer,
         ("outgoing" | "1", "agent_bot" | "bot" | "captain_assistant") => Speaker::Bot,
         ("outgoing" | "1", _) => Speaker::Agent,
@@ -344,6 +353,20 @@ mod tests {
         );
         assert_eq!((events[0].contact_id.as_deref(), events[0].time), (Some("1-7"), 1_772_413_205_000));
         assert_eq!(read(&message(r#","private":true"#)), Ok(vec![]));
+    }
+
+    #[test]
+    fn older_webhooks_have_fewer_fields() {
+        let message = r#"{"event":"message_created","id":"7","content":"Hello","created_at":"2026-03-02 01:00:05 UTC","message_type":"incoming",
+            "sender":{"id":1,"name":"li"},"contact":{"id":"4","name":"customer"},"conversation":{"display_id":"3"},
+            "account":{"id":"2","name":"x"}}"#;
+        let events = read(message).expect("a message");
+        assert_eq!(
+            (events[0].contact_id.as_deref(), events[0].speaker, events[0].customer_id.as_deref()),
+            (Some("2-3"), Some(Speaker::Customer), Some("4"))
+        );
+        let new = r#"{"event":"conversation_created","id":10,"inbox_id":1,"status":"open","channel":"Channel::WebWidget","timestamp":1772413200}"#;
+        assert_eq!(steps(new), [(Kind::ContactStarted, 0), (Kind::Queued, 0)]);
     }
 
     #[test]

@@ -24,6 +24,14 @@ impl Adapter for Connect {
         let value = json(text)?;
         let envelope = object(&value)?;
         let record = member(envelope, "detail").and_then(Value::as_object).unwrap_or(envelope);
+        // The streams of chats say it otherwise.
+        if let Some(kind) = text_at(record, &["StreamingEventType"]) {
+            return match kind.as_str() {
+                "SEGMENTS" => segments(record, timestamp, out),
+                "STARTED" | "COMPLETED" | "FAILED" => Ok(()),
+                other => Err(unknown_type("StreamingEventType", other)),
+            };
+        }
         let Some(kind) = text_at(record, &["EventType"]) else {
             if text_at(record, &["ContactId"]).is_none() {
                 return Err(missing("ContactId"));
@@ -174,6 +182,8 @@ fn contact(
         .or_else(|| name(record, "QueueInfo", "QueueName", &["QueueArn", "ARN"]));
     let agent = name(record, "Agent", "Username", &["ARN"])
         .or_else(|| name(record, "AgentInfo", "Username", &["AgentArn", "ARN"]));
+    // A supervisor who listens is no agent of the contact; one who joins in still is not whom the customer waited for.
+    let agent = agent.filter(|_| method != "MONITOR");
     let of_agent = [at(record, &["Queue", "ARN"]), at(record, &["QueueInfo", "QueueArn"])]
         .iter()
         .flatten()
@@ -389,5 +399,14 @@ mod tests {
         assert_eq!(read(r#"{"EventType":"DANCE","ContactId":"c"}"#), Err(RejectReason::UnknownType));
         assert_eq!(read(r#"{"EventType":"CONTACT_DATA_UPDATED","ContactId":"c"}"#), Ok(vec![]));
         assert_eq!(read(r#"{"ContactId":"c","InitiationTimestamp":"noon"}"#), Err(RejectReason::BadTime));
+        assert_eq!(read(r#"{"ContactId":"c","StreamingEventType":"STARTED"}"#), Ok(vec![]));
+        assert_eq!(read(r#"{"ContactId":"c","StreamingEventType":"DANCE"}"#), Err(RejectReason::UnknownType));
+    }
+
+    #[test]
+    fn who_listens_in_is_no_agent_of_the_contact() {
+        let event = r#"{"eventType":"CONNECTED_TO_AGENT","contactId":"c9","initialContactId":"c1","initiationMethod":"MONITOR",
+            "agentInfo":{"agentArn":"arn:x/agent/chief","connectedToAgentTimestamp":"2026-03-02T01:02:00Z"}}"#;
+        assert_eq!(read(event), Ok(vec![]));
     }
 }

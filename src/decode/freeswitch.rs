@@ -53,7 +53,9 @@ fn event(headers: &Map<String, Value>, out: &mut Out) -> Result<(), Reject> {
     let action = header("CC-Action").ok_or_else(|| missing("CC-Action"))?;
     let agent = header("CC-Agent");
     match action.as_str() {
-        "members-count" => return Ok(()),
+        // Answers to who asked on the console, and the list of agents itself.
+        "members-count" | "agent-add" | "agent-del" => return Ok(()),
+        asked if asked.starts_with("agent-") && asked.ends_with("-get") => return Ok(()),
         "agent-status-change" | "agent-state-change" => {
             let agent = agent.ok_or_else(|| missing("CC-Agent"))?;
             let time = fired(headers, &[])?;
@@ -209,6 +211,7 @@ mod tests {
         assert_eq!(read(r#"{"CC-Action":"dance","CC-Member-UUID":"m"}"#), Err(RejectReason::UnknownType));
         assert_eq!(read(r#"{"Event-Subclass":"conference::maintenance"}"#), Err(RejectReason::UnknownType));
         assert_eq!(read(r#"{"CC-Action":"members-count"}"#), Ok(vec![]));
+        assert_eq!(read(r#"{"CC-Action":"agent-status-get","CC-Agent":"a"}"#), Ok(vec![]));
         assert_eq!(read("{"), Err(RejectReason::NotJson));
     }
 }

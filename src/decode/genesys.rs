@@ -252,6 +252,11 @@ fn detail(step: &str, body: &Map<String, Value>, out: &mut Out) -> Result<(), Re
                 out.events[event].leave_reason =
                     Some(if disconnect == "TIMEOUT" { LeaveReason::Timeout } else { LeaveReason::Overflow });
             }
+            // The wait is over and nobody knows how.
+            "" | "UNKNOWN" => {
+                let event = add("left", Kind::LeftQueue, at);
+                out.events[event].leave_reason = Some(LeaveReason::Error);
+            }
             other => return Err(unknown_type("acdOutcome", other)),
         },
         "user.start" => {

@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::registry::{Registry, Schemas};
 use super::vendor::{Adapter, Out, int, json, object, reject, text, time};
 use super::{Parser, canonical, write_event};
 use crate::event::{Event, Kind, Reject, RejectReason};
@@ -22,6 +25,8 @@ use crate::time::{Millis, format_time, parse_time};
 pub enum Layout {
     /// One JSON object a record.
     Json,
+    /// Avro, Protobuf or JSON, by the schema whose id stands before it: see [`Registry`](super::Registry).
+    Registry,
     /// One line of separated values a record; a line that repeats the names is a heading and says nothing.
     Csv {
         /// What stands between the values.
@@ -37,8 +42,8 @@ pub enum Envelope {
     /// Nothing.
     #[default]
     None,
-    /// A structured CloudEvent: the record is its `data`; `ce_id`, `ce_source`, `ce_type`, `ce_subject` and `ce_time` are there
-    /// too.
+    /// A CloudEvent, structured (the record is its `data`) or binary (its attributes are in the headers `ce_…`); `ce_id`,
+    /// `ce_source`, `ce_type`, `ce_subject` and `ce_time` are there too.
     CloudEvents,
     /// A Debezium change record: the record is `after`, or `before` of a deletion; `dbz_op`, `dbz_ts_ms` and `dbz_table` are
     /// there too.
@@ -124,6 +129,9 @@ impl Mapping {
     /// Says what the mapping makes of one record, line by line, for whoever writes the mapping.
     pub fn explain(&self, record: &str) -> String {
         let mut out = String::new();
+        if self.layout == Layout::Registry {
+            return "records of a schema registry are bytes, and are not lines of a file\n".to_owned();
+        }
         let parts = match self.parts(record) {
             Ok(parts) => parts,
             Err(reject) => return format!("reject {}: {}\n", reject.reason.as_str(), reject.detail),
@@ -152,7 +160,7 @@ impl Mapping {
                 };
                 let _ = writeln!(out, "  {name} <- {from} -> {value}");
             }
-            match self.event(clause, clauses.len() > 1, record, &parts) {
+            match self.event(clause, clauses.len() > 1, record.as_bytes(), &parts) {
                 Ok(event) => {
                     out.push_str("  => ");
                     write_event(&event, &mut out);
@@ -179,19 +187,33 @@ impl Mapping {
                 let Some(parts) = line(record, *delimiter, columns)? else { return Ok(None) };
                 parts
             }
+            Layout::Registry => {
+                let detail = "records of a schema registry are bytes, and are not lines of a file";
+                return Err(reject(RejectReason::UnknownFormat, detail));
+            }
         };
-        Ok(Some(match self.envelope {
-            Envelope::None => parts,
-            Envelope::CloudEvents => cloud_event(parts)?,
-            Envelope::Debezium => change(parts)?,
-        }))
+        self.unpack(parts, &[]).map(Some)
+    }
+
+    /// What lies in the envelope.
+    fn unpack(
+        &self,
+        parts: Map<String, Value>,
+        attributes: &[(String, String)],
+    ) -> Result<Map<String, Value>, Reject> {
+        match self.envelope {
+            Envelope::None => Ok(parts),
+            Envelope::CloudEvents if !attributes.is_empty() => Ok(with_attributes(parts, attributes)),
+            Envelope::CloudEvents => cloud_event(parts),
+            Envelope::Debezium => change(parts),
+        }
     }
 
     fn event(
         &self,
         clause: &Clause,
         is_one_of_several: bool,
-        record: &str,
+        record: &[u8],
         parts: &Map<String, Value>,
     ) -> Result<Event<'static>, Reject> {
         let mut canonical_record = Map::new();
@@ -201,10 +223,8 @@ impl Mapping {
                 canonical_record.insert(name.clone(), value);
             }
         }
-        let id = canonical_record
-            .get("id")
-            .and_then(text)
-            .unwrap_or_else(|| format!("{:016x}", xxh3_64(record.as_bytes())));
+        let id =
+            canonical_record.get("id").and_then(text).unwrap_or_else(|| format!("{:016x}", xxh3_64(record)));
         let id = if is_one_of_several { format!("{id}-{}", clause.kind.as_str()) } else { id };
         canonical_record.insert("id".to_owned(), id.into());
         let kept: Map<String, Value> =
@@ -222,25 +242,22 @@ impl Mapping {
 #[derive(Debug)]
 pub(super) struct Mapped {
     mapping: Option<Arc<Mapping>>,
+    schemas: Schemas,
 }
 
 impl Mapped {
-    pub(super) fn new(mapping: Option<Arc<Mapping>>) -> Mapped {
-        Mapped { mapping }
+    pub(super) fn new(mapping: Option<Arc<Mapping>>, registry: Option<Arc<dyn Registry>>) -> Mapped {
+        Mapped { mapping, schemas: Schemas::new(registry) }
     }
 }
 
-impl Adapter for Mapped {
-    fn read(&mut self, text: &str, _timestamp: Option<Millis>, out: &mut Out) -> Result<(), Reject> {
-        let Some(mapping) = &self.mapping else {
-            return Err(reject(RejectReason::UnknownFormat, "the format `mapped` has no mapping file"));
-        };
-        let Some(parts) = mapping.parts(text)? else { return Ok(()) };
-        if mapping.ignore.iter().any(|when| holds(when, &parts)) {
+impl Mapping {
+    /// The events of a record, which `record` stands for where it has no id.
+    fn events_of(&self, parts: &Map<String, Value>, record: &[u8], out: &mut Out) -> Result<(), Reject> {
+        if self.ignore.iter().any(|when| holds(when, parts)) {
             return Ok(());
         }
-        let clauses: Vec<&Clause> =
-            mapping.events.iter().filter(|clause| holds(&clause.when, &parts)).collect();
+        let clauses: Vec<&Clause> = self.events.iter().filter(|clause| holds(&clause.when, parts)).collect();
         if clauses.is_empty() {
             return Err(reject(
                 RejectReason::UnknownType,
@@ -248,9 +265,54 @@ impl Adapter for Mapped {
             ));
         }
         for clause in &clauses {
-            out.events.push(mapping.event(clause, clauses.len() > 1, text, &parts)?);
+            out.events.push(self.event(clause, clauses.len() > 1, record, parts)?);
         }
         Ok(())
+    }
+}
+
+fn no_mapping() -> Reject {
+    reject(RejectReason::UnknownFormat, "the format `mapped` has no mapping file")
+}
+
+impl Adapter for Mapped {
+    fn read(&mut self, text: &str, _timestamp: Option<Millis>, out: &mut Out) -> Result<(), Reject> {
+        let mapping = self.mapping.as_ref().ok_or_else(no_mapping)?;
+        let Some(parts) = mapping.parts(text)? else { return Ok(()) };
+        mapping.events_of(&parts, text.as_bytes(), out)
+    }
+
+    fn is_binary(&self) -> bool {
+        self.mapping.as_ref().is_some_and(|mapping| mapping.layout == Layout::Registry)
+    }
+
+    fn takes_attributes(&self) -> bool {
+        self.mapping.as_ref().is_some_and(|mapping| mapping.envelope == Envelope::CloudEvents)
+    }
+
+    fn read_bytes(
+        &mut self,
+        record: &[u8],
+        attributes: &[(String, String)],
+        out: &mut Out,
+    ) -> Result<(), Reject> {
+        let mapping = Arc::clone(self.mapping.as_ref().ok_or_else(no_mapping)?);
+        let parts = match &mapping.layout {
+            Layout::Registry => object(&self.schemas.read(record)?)?.clone(),
+            layout => {
+                let text = std::str::from_utf8(record)
+                    .map_err(|error| reject(RejectReason::NotUtf8, format!("not UTF-8: {error}")))?;
+                match layout {
+                    Layout::Csv { delimiter, columns } => match line(text, *delimiter, columns)? {
+                        Some(parts) => parts,
+                        None => return Ok(()),
+                    },
+                    _ => object(&json(text)?)?.clone(),
+                }
+            }
+        };
+        let parts = mapping.unpack(parts, attributes)?;
+        mapping.events_of(&parts, record, out)
     }
 }
 
@@ -383,6 +445,14 @@ fn line(record: &str, delimiter: u8, columns: &[String]) -> Result<Option<Map<St
     Ok(Some(columns.iter().zip(row.iter()).map(|(name, value)| (name.clone(), Value::from(value))).collect()))
 }
 
+/// The data of a CloudEvent in binary mode, with the attributes of its headers beside it.
+fn with_attributes(mut data: Map<String, Value>, attributes: &[(String, String)]) -> Map<String, Value> {
+    for (name, value) in attributes {
+        data.insert(name.clone(), Value::from(value.as_str()));
+    }
+    data
+}
+
 /// `data` of a structured CloudEvent, with the context attributes beside it.
 fn cloud_event(mut parts: Map<String, Value>) -> Result<Map<String, Value>, Reject> {
     if !parts.contains_key("specversion") {
@@ -395,7 +465,17 @@ fn cloud_event(mut parts: Map<String, Value>) -> Result<Map<String, Value>, Reje
         Some(Value::Object(data)) => data,
         Some(Value::String(text)) => object(&json(&text)?)?.clone(),
         Some(_) => return Err(reject(RejectReason::BadField, "`data` of the CloudEvent is not an object")),
-        None => Map::new(),
+        None => match parts.remove("data_base64") {
+            Some(encoded) => {
+                let bytes = encoded.as_str().and_then(|text| STANDARD.decode(text).ok());
+                let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+                let text = text.ok_or_else(|| {
+                    reject(RejectReason::BadField, "`data_base64` of the CloudEvent is no text in Base64")
+                })?;
+                object(&json(&text)?)?.clone()
+            }
+            None => Map::new(),
+        },
     };
     for name in ["id", "source", "type", "subject", "time"] {
         if let Some(value) = parts.remove(name) {
@@ -483,7 +563,9 @@ mod tests {
 
     fn read(mapping: Mapping, text: &str) -> Result<Vec<Event<'static>>, RejectReason> {
         let mut out = Out::default();
-        Mapped::new(Some(Arc::new(mapping))).read(text, None, &mut out).map_err(|reject| reject.reason)?;
+        Mapped::new(Some(Arc::new(mapping)), None)
+            .read(text, None, &mut out)
+            .map_err(|reject| reject.reason)?;
         Ok(out.events)
     }
 
@@ -547,6 +629,32 @@ mod tests {
         assert_eq!(read(changes.clone(), &bare), read(changes.clone(), &with_schema));
         assert_eq!(read(changes.clone(), &bare).expect("an event").len(), 1);
         assert_eq!(read(changes, r#"{"after":{}}"#), Err(RejectReason::MissingField));
+    }
+
+    #[test]
+    fn a_cloud_event_may_have_its_attributes_in_headers() {
+        let mut cloud = mapping();
+        cloud.envelope = Envelope::CloudEvents;
+        cloud.fields.get_mut("id").expect("the mapping has an id").paths = vec!["ce_id".to_owned()];
+        let source =
+            super::super::Source { mapping: Some(Arc::new(cloud)), ..super::super::Format::Mapped.into() };
+        let attributes = [("ce_specversion", "1.0"), ("ce_id", "x-1")];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut decoder = source.decoder();
+        let events = decoder.read_cloud_event(ENTER.as_bytes(), &attributes, None).expect("an event");
+        assert_eq!((&*events[0].id, events[0].contact_id.as_deref()), ("x-1", Some("c1")));
+        let encoded = STANDARD.encode(ENTER);
+        let structured = format!(
+            r#"{{"specversion":"1.0","id":"x-1","source":"/s","type":"t","data_base64":"{encoded}"}}"#
+        );
+        assert_eq!(decoder.read(structured.as_bytes(), None).expect("an event"), events);
+        // Without an envelope the headers say nothing.
+        let plain = super::super::Source {
+            mapping: Some(Arc::new(mapping())),
+            ..super::super::Format::Mapped.into()
+        };
+        let events = plain.decoder().read_cloud_event(ENTER.as_bytes(), &attributes, None).expect("an event");
+        assert_eq!(&*events[0].id, "c1-3");
     }
 
     #[test]

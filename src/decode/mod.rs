@@ -12,6 +12,7 @@
 //! Invariant: an event is never lost in silence: a record is understood, or it is a reject with a reason.
 
 mod asterisk;
+mod avro;
 mod canonical;
 mod chatwoot;
 mod connect;
@@ -23,6 +24,8 @@ mod genesys;
 mod genesys_details;
 mod mapped;
 mod plain;
+mod protobuf;
+mod registry;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -36,6 +39,7 @@ use crate::event::{Event, Reject, RejectReason};
 use crate::time::Millis;
 
 pub use mapped::{Clause, Envelope, Layout, Lookup, Mapping, TimeFormat, When, is_time_pattern};
+pub use registry::{Registry, SchemaKind, SchemaText};
 pub use source::{Names, Source};
 use vendor::{Adapter, Out};
 pub use write::write_event;
@@ -204,14 +208,49 @@ impl Decoder {
         Ok(event)
     }
 
+    /// As [`Decoder::read`], of a record whose headers make it a CloudEvent in binary mode.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    pub fn read_cloud_event(
+        &mut self,
+        record: &[u8],
+        attributes: &[(String, String)],
+        timestamp: Option<Millis>,
+    ) -> Result<Vec<Event<'static>>, Reject> {
+        match self.adapter.as_ref().is_some_and(|adapter| adapter.takes_attributes()) {
+            true => self.adapt_with(record, attributes, timestamp),
+            false => {
+                self.read(record, timestamp).map(|events| events.into_iter().map(Event::into_owned).collect())
+            }
+        }
+    }
+
     fn adapt(&mut self, record: &[u8], timestamp: Option<Millis>) -> Result<Vec<Event<'static>>, Reject> {
+        self.adapt_with(record, &[], timestamp)
+    }
+
+    fn adapt_with(
+        &mut self,
+        record: &[u8],
+        attributes: &[(String, String)],
+        timestamp: Option<Millis>,
+    ) -> Result<Vec<Event<'static>>, Reject> {
         let Some(adapter) = &mut self.adapter else { return Ok(Vec::new()) };
-        let text = text_of(vendor::without_json_schema_prefix(record))
-            .map_err(|reject| name_wire_format(reject, record))?;
         let mut out = Out::default();
-        let read = adapter.read(text, timestamp, &mut out);
+        let read = match adapter.is_binary() || !attributes.is_empty() {
+            true => {
+                not_too_large(record)?;
+                adapter.read_bytes(record, attributes, &mut out)
+            }
+            false => {
+                let text = text_of(vendor::without_json_schema_prefix(record))
+                    .map_err(|reject| name_wire_format(reject, record))?;
+                adapter.read(text, timestamp, &mut out).map_err(|reject| name_wire_format(reject, record))
+            }
+        };
         self.unknown_fields += out.unknown_fields;
-        read.map_err(|reject| name_wire_format(reject, record))?;
+        read?;
         for event in &mut out.events {
             if let Some(names) = &self.names {
                 names.apply(event);
@@ -226,11 +265,16 @@ impl Decoder {
     }
 }
 
-fn text_of(record: &[u8]) -> Result<&str, Reject> {
-    if record.len() > RECORD_BYTES_MAX {
-        let detail = format!("the record has {} bytes, more than {RECORD_BYTES_MAX}", record.len());
-        return Err(Reject { reason: RejectReason::TooLarge, detail });
+fn not_too_large(record: &[u8]) -> Result<(), Reject> {
+    if record.len() <= RECORD_BYTES_MAX {
+        return Ok(());
     }
+    let detail = format!("the record has {} bytes, more than {RECORD_BYTES_MAX}", record.len());
+    Err(Reject { reason: RejectReason::TooLarge, detail })
+}
+
+fn text_of(record: &[u8]) -> Result<&str, Reject> {
+    not_too_large(record)?;
     simdutf8::basic::from_utf8(record).map_err(|_| {
         let at = std::str::from_utf8(record).err().map_or(0, |error| error.valid_up_to());
         let reject = Reject { reason: RejectReason::NotUtf8, detail: format!("not UTF-8 at byte {at}") };
@@ -244,7 +288,7 @@ fn name_wire_format(reject: Reject, record: &[u8]) -> Reject {
     let Some(schema) = vendor::schema_id(record).filter(|_| unread) else { return reject };
     let detail = format!(
         "the record is in the wire format of a schema registry (a zero byte, then schema id `{schema}`), as Avro, Protobuf \
-         and JSON Schema serializers write it; Avro and Protobuf are not read: write JSON, or put a converter before the topic"
+         and JSON Schema serializers write it: it is read by a mapping with `layout = \"registry\"`"
     );
     Reject { detail, ..reject }
 }

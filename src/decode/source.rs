@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::mapped::{Mapped, Mapping};
+use super::registry::Registry;
 use super::vendor::Adapter;
 use super::{Decoder, Format, asterisk, chatwoot, connect, freeswitch, genesys, twilio};
 use crate::event::{Event, Text};
@@ -40,11 +41,13 @@ pub struct Source {
     pub mapping: Option<Arc<Mapping>>,
     /// Names for ids, for every format but `callpulse`.
     pub names: Option<Arc<Names>>,
+    /// Where schemas come from, for mappings of a schema registry.
+    pub registry: Option<Arc<dyn Registry>>,
 }
 
 impl From<Format> for Source {
     fn from(format: Format) -> Source {
-        Source { format, mapping: None, names: None }
+        Source { format, mapping: None, names: None, registry: None }
     }
 }
 
@@ -59,7 +62,7 @@ impl Source {
             Format::AsteriskQueueLog => Some(Box::<asterisk::QueueLog>::default()),
             Format::FreeswitchCallcenter => Some(Box::new(freeswitch::Callcenter)),
             Format::Chatwoot => Some(Box::new(chatwoot::Chatwoot)),
-            Format::Mapped => Some(Box::new(Mapped::new(self.mapping.clone()))),
+            Format::Mapped => Some(Box::new(Mapped::new(self.mapping.clone(), self.registry.clone()))),
         };
         Decoder { format: self.format, adapter, names: self.names.clone(), ..Decoder::default() }
     }

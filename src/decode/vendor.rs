@@ -15,6 +15,26 @@ pub(super) trait Adapter: std::fmt::Debug + Send {
     /// Reads one record; its events go to `out`.
     fn read(&mut self, text: &str, timestamp: Option<Millis>, out: &mut Out) -> Result<(), Reject>;
 
+    /// Whether its records are bytes rather than text.
+    fn is_binary(&self) -> bool {
+        false
+    }
+
+    /// Whether it looks at the attributes of a CloudEvent in binary mode.
+    fn takes_attributes(&self) -> bool {
+        false
+    }
+
+    /// Reads one record of bytes, with the attributes that its headers have.
+    fn read_bytes(
+        &mut self,
+        _record: &[u8],
+        _attributes: &[(String, String)],
+        _out: &mut Out,
+    ) -> Result<(), Reject> {
+        Err(reject(RejectReason::UnknownFormat, "records of this format are text"))
+    }
+
     /// What it must know of earlier records.
     fn state(&self) -> Option<String> {
         None

@@ -1,5 +1,6 @@
 //! Records as they were read: the bytes of many, side by side.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Where one record of a [`Block`] lies, and what Kafka says about it.
@@ -34,12 +35,14 @@ pub struct Block {
     pub records: Vec<Record>,
     /// Keys and values.
     pub bytes: Vec<u8>,
+    /// By offset, the attributes of records that are CloudEvents in binary mode: header by header.
+    pub attributes: HashMap<i64, Vec<(String, String)>>,
 }
 
 impl Block {
     /// A block without records.
     pub fn new(topic: Arc<str>, partition: i32) -> Block {
-        Block { topic, partition, records: Vec::new(), bytes: Vec::new() }
+        Block { topic, partition, records: Vec::new(), bytes: Vec::new(), attributes: HashMap::new() }
     }
 
     /// The number of records.

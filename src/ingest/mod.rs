@@ -13,6 +13,7 @@ mod dead_letter;
 mod embedded;
 mod error;
 mod files;
+mod follow;
 mod inlet;
 mod native;
 mod producer;
@@ -25,6 +26,7 @@ pub use dead_letter::{DeadLetter, DeadLetters};
 pub use embedded::EmbeddedBroker;
 pub use error::Error;
 pub use files::{FileBlocks, LINE_MAX, Progress};
+pub use follow::{Follower, Mark};
 pub use inlet::{Inlet, Untaken};
 pub use producer::{Feeder, create_topic, retention};
 

@@ -117,6 +117,35 @@ impl Polled<'_> {
         }
     }
 
+    /// The headers that make the record a CloudEvent in binary mode: those that begin with `ce_`, each as name and value.
+    /// `None` where there are none.
+    pub(super) fn cloud_event(&self) -> Option<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        // SAFETY: the message is alive and owns its headers; names are C strings, and a value has `length` bytes, or none
+        // where it is null.
+        unsafe {
+            let mut headers = ptr::null_mut();
+            let none = sys::rd_kafka_message_headers(self.raw(), &raw mut headers);
+            if none as i32 != 0 || headers.is_null() {
+                return None;
+            }
+            for at in 0.. {
+                let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
+                let end =
+                    sys::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut length);
+                if end as i32 != 0 {
+                    break;
+                }
+                let name = CStr::from_ptr(name).to_str().unwrap_or_default();
+                if name.starts_with("ce_") && !value.is_null() {
+                    let value = slice::from_raw_parts(value.cast::<u8>(), length);
+                    found.push((name.to_owned(), String::from_utf8_lossy(value).into_owned()));
+                }
+            }
+        }
+        (!found.is_empty()).then_some(found)
+    }
+
     /// The value; `None` for a tombstone. (Of an error, its text.)
     #[inline]
     pub(super) fn value(&self) -> Option<&[u8]> {

@@ -81,6 +81,9 @@ impl Reading {
         self.overshot = false;
         let (key, value) = (polled.key(), polled.value());
         self.block.push(offset, polled.timestamp(), key, value);
+        if let Some(attributes) = polled.cloud_event() {
+            self.block.attributes.insert(offset, attributes);
+        }
         if self.block.bytes.len() >= BLOCK_BYTES_MAX {
             self.cut();
         }
@@ -94,6 +97,7 @@ impl Reading {
                 partition: self.place.1,
                 records: Vec::with_capacity(self.block.records.len()),
                 bytes: Vec::with_capacity(self.block.bytes.len()),
+                attributes: HashMap::new(),
             };
             self.waiting.push_back(std::mem::replace(&mut self.block, next));
         }

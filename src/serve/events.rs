@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Query, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use futures::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use super::guard::SourceTopic;
 use super::sql::unread;
 use super::{Served, problem};
 
@@ -91,12 +92,15 @@ pub(super) async fn take(State(served): State<Served>, request: Request) -> Resp
     let kind =
         request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let request_headers = request.headers().clone();
+    let own = request.extensions().get::<SourceTopic>().map(|SourceTopic(topic)| topic.clone());
     let body = match tokio::time::timeout(BODY_TIME, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => return unread(&error),
         Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the body took too long", None),
     };
-    let records = match split(&kind, &body) {
+    let attributes = attributes(request_headers.iter());
+    let records = match split(&kind, &body).and_then(|records| enveloped(records, &attributes)) {
         Ok(records) => records,
         Err((status, message, hint)) => return problem(status, &message, Some(hint)),
     };
@@ -108,6 +112,12 @@ pub(super) async fn take(State(served): State<Served>, request: Request) -> Resp
         return problem(StatusCode::PAYLOAD_TOO_LARGE, &message, Some("send several requests"));
     }
     let Asked { format, topic, key } = asked;
+    let topic = match (own, topic) {
+        (Some(own), Some(asked)) if own != asked => {
+            return problem(StatusCode::FORBIDDEN, &format!("this token is for the topic `{own}`"), None);
+        }
+        (own, asked) => own.or(asked),
+    };
     match intake(Batch { format, topic, key, records }).await {
         Ok(taken) => told(&taken),
         Err(Refusal::Unknown(message, hint)) => problem(StatusCode::BAD_REQUEST, &message, Some(&hint)),
@@ -137,8 +147,38 @@ fn told(taken: &Taken) -> Response {
     (status, Json(body)).into_response()
 }
 
+/// The attributes of a CloudEvent in binary mode: headers that begin with `ce-`, by their names.
+fn attributes<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> Map<String, Value> {
+    let found = headers.filter_map(|(name, value)| {
+        let name = name.as_str().strip_prefix("ce-")?;
+        Some((name.to_owned(), Value::from(value.to_str().ok()?)))
+    });
+    found.collect()
+}
+
+/// A CloudEvent in binary mode as a structured one, so that its attributes come along; other records as they are.
+fn enveloped(records: Vec<Vec<u8>>, attributes: &Map<String, Value>) -> Result<Vec<Vec<u8>>, Unusable> {
+    if !attributes.contains_key("specversion") {
+        return Ok(records);
+    }
+    let [record] = &records[..] else {
+        let hint = "in binary mode a request is one event; a batch is application/cloudevents-batch+json";
+        return Err((StatusCode::BAD_REQUEST, format!("the body holds {} records", records.len()), hint));
+    };
+    let data: Value = serde_json::from_slice(record).map_err(|error| {
+        let hint = "events in binary mode have JSON as their data";
+        (StatusCode::BAD_REQUEST, format!("the data of the event is not JSON: {error}"), hint)
+    })?;
+    let mut event = attributes.clone();
+    event.insert("data".to_owned(), data);
+    Ok(vec![Value::Object(event).to_string().into_bytes()])
+}
+
+/// Why a body is not taken: status, message, hint.
+type Unusable = (StatusCode, String, &'static str);
+
 /// The records of a body: the elements of a list, one object, one form, or lines.
-fn split(kind: &str, body: &[u8]) -> Result<Vec<Vec<u8>>, (StatusCode, String, &'static str)> {
+fn split(kind: &str, body: &[u8]) -> Result<Vec<Vec<u8>>, Unusable> {
     let lines = || {
         let lines = body.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         lines.filter(|line| !line.trim_ascii().is_empty()).map(<[u8]>::to_vec).collect::<Vec<_>>()
@@ -149,7 +189,8 @@ fn split(kind: &str, body: &[u8]) -> Result<Vec<Vec<u8>>, (StatusCode, String, &
         | "application/x-jsonlines"
         | "text/plain"
         | "text/csv" => Ok(lines()),
-        "application/x-www-form-urlencoded" => Ok(vec![body.to_vec()]),
+        // Bytes are one record, as a schema registry's serializer has written it.
+        "application/x-www-form-urlencoded" | "application/octet-stream" => Ok(vec![body.to_vec()]),
         "application/json" | "application/cloudevents+json" | "application/cloudevents-batch+json" => {
             if !body.trim_ascii_start().starts_with(b"[") {
                 return Ok(vec![body.to_vec()]);
@@ -187,7 +228,25 @@ mod tests {
         assert_eq!(parts("application/x-ndjson", "{}\r\n\n{\"a\":1}\n"), ["{}", "{\"a\":1}"]);
         assert_eq!(parts("text/plain", "1|c|q|a|CONNECT"), ["1|c|q|a|CONNECT"]);
         assert_eq!(parts("application/x-www-form-urlencoded", "A=1&B=2"), ["A=1&B=2"]);
+        assert_eq!(parts("application/octet-stream", "\0\0\0\0\u{1}x\n"), ["\0\0\0\0\u{1}x\n"]);
         assert!(split("image/png", b"x").is_err());
         assert!(split("application/json", b"[{}").is_err());
+    }
+
+    #[test]
+    fn an_event_in_binary_mode_becomes_a_structured_one() {
+        let headers: axum::http::HeaderMap =
+            [("ce-specversion", "1.0"), ("ce-id", "7"), ("content-type", "application/json")]
+                .into_iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+        let attributes = attributes(headers.iter());
+        let records = |body: &str| vec![body.as_bytes().to_vec()];
+        let event = enveloped(records(r#"{"a":1}"#), &attributes).expect("an event").remove(0);
+        let event: Value = serde_json::from_slice(&event).expect("JSON");
+        assert_eq!(event, json!({"specversion": "1.0", "id": "7", "data": {"a": 1}}));
+        assert!(enveloped(records("x"), &attributes).is_err());
+        assert!(enveloped(vec![Vec::new(), Vec::new()], &attributes).is_err());
+        assert_eq!(enveloped(records("x"), &Map::new()), Ok(records("x")));
     }
 }

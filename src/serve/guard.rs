@@ -24,6 +24,9 @@ use crate::access::{Access, Audit, Door, Identity, Outcome, Record, Role};
 /// The name of the cookie that a login gives.
 pub(super) const COOKIE: &str = "callpulse";
 
+/// Where platforms send their records.
+const EVENTS: &str = "/api/v1/events";
+
 /// The other end of the connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
@@ -31,6 +34,10 @@ pub(super) struct Peer(pub(super) SocketAddr);
 /// Who has come in; every handler behind the guard may ask for it.
 #[derive(Debug, Clone)]
 pub(super) struct Who(pub(super) Arc<Identity>);
+
+/// The topic of the platform that sends, which may send to no other.
+#[derive(Debug, Clone)]
+pub(super) struct SourceTopic(pub(super) String);
 
 /// What the guard holds requests against.
 #[derive(Debug, Clone)]
@@ -74,7 +81,7 @@ fn needs(path: &str) -> Needs {
     match path {
         "/healthz" | "/readyz" | "/login" | "/logout" => Needs::Nobody,
         _ if is_file => Needs::Nobody,
-        "/api/v1/events" => Needs::Admin,
+        EVENTS => Needs::Admin,
         "/api/v1/alertmanager" | "/api/v1/oncall" => Needs::Customers,
         _ if path.starts_with("/api/v1/alerts") => Needs::Customers,
         // What is asked of SQL, with the reader's rights.
@@ -160,6 +167,15 @@ impl Guard {
             self.address,
         ];
         name.parse::<IpAddr>().is_ok_and(|address| known.contains(&address))
+    }
+
+    /// The topic of the platform whose token the request has.
+    fn source(&self, request: &Request) -> Option<String> {
+        let value = only(request.headers(), header::AUTHORIZATION)?;
+        let (word, token) = value.split_once(' ')?;
+        word.eq_ignore_ascii_case("bearer")
+            .then(|| self.access.source(token.trim()).map(str::to_owned))
+            .flatten()
     }
 
     /// Who asks.
@@ -255,6 +271,12 @@ pub(super) async fn check(
     if let Some(reason) = Guard::foreign_origin(&request) {
         return refuse(&guard, None, peer, &request, Refusal::forbidden(reason));
     }
+    if request.uri().path() == EVENTS
+        && let Some(topic) = guard.source(&request)
+    {
+        request.extensions_mut().insert(SourceTopic(topic));
+        return next.run(request).await;
+    }
     let who = match guard.identify(&request, peer) {
         Ok(who) => who,
         Err(refusal) if needs == Needs::Nobody && refusal.status == StatusCode::UNAUTHORIZED => {
@@ -302,6 +324,22 @@ fn refuse(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_token_of_a_platform_opens_one_topic_and_nothing_else() {
+        let token = "a token that nobody guesses".to_owned();
+        let access = Access::local_only().with_sources([(token.clone(), "pbx".to_owned())]);
+        let guard = Guard::new(SocketAddr::from(([127, 0, 0, 1], 8080)), Arc::new(access), None);
+        let topic = |authorization: &str| {
+            let request = Request::builder().uri(EVENTS).header(header::AUTHORIZATION, authorization);
+            guard.source(&request.body(axum::body::Body::empty()).expect("a request"))
+        };
+        assert_eq!(topic(&format!("Bearer {token}")).as_deref(), Some("pbx"));
+        assert_eq!(topic(&format!("bearer  {token}")).as_deref(), Some("pbx"));
+        assert_eq!(topic("Bearer another token"), None);
+        assert_eq!(topic(&format!("Basic {token}")), None);
+        assert_eq!(topic(""), None);
+    }
 
     #[test]
     fn a_path_that_nobody_decided_upon_is_for_those_who_see_everything() {
