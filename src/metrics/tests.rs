@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::*;
-use crate::correlate::{Heard, Rows};
+use crate::correlate::{Heard, Rows, ServiceRule};
 use crate::event::{AgentStateName, Channel, Kind, RejectReason, Speaker};
 use crate::facts::{HandlingRow, LegRow};
 use crate::kpi::{Outcome, ServiceLevel};
@@ -72,6 +72,7 @@ fn busy() -> Window {
         let (speaker, queue) = (Speaker::Customer, Some(Box::from("support")));
         window.heard(&Heard { time: NOW - MINUTE, speaker, queue, score, categories });
     }
+    window.overdue(ServiceRule::PromiseBroken, Some("support"));
     window
 }
 

@@ -63,7 +63,7 @@ roster() { # SUPERVISOR
 }
 roster wang
 printf 'id,name\nwang,王芳\nli,李强\nzhao,赵敏\nchen,陈晨\n' > "$dir/people.csv"
-"$callpulse" demo --rate 20 --http "127.0.0.1:$http" --pg off --flight off --data-dir "$dir/lake" --set "rules=$dir/rules.toml" \
+"$callpulse" demo --rate 20 --http "127.0.0.1:$http" --pg 127.0.0.1:0 --flight 127.0.0.1:0 --data-dir "$dir/lake" --set "rules=$dir/rules.toml" \
     --set "advice=$dir/advice.toml" --set "roster=$dir/roster.csv" --set "people=$dir/people.csv" --set "alerts.fallback=chen" \
     --set "notify=[{name=\"am\",kind=\"alertmanager\",url=\"http://127.0.0.1:$port\"}]" > "$dir/demo.log" 2>&1 &
 demo=$!

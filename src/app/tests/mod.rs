@@ -1,7 +1,6 @@
 //! The commit path under faults: tasks, committers and lakes in one thread, with everything that can go wrong chosen by a
 //! seed.
 
-mod as_binary;
 mod bad_input;
 mod dice;
 mod records;
