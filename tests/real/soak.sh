@@ -76,8 +76,8 @@ PYTHON
 # What the process itself holds; pages of the program and of files that are mapped are the system's to take back.
 memory() { awk '/RssAnon/ { print int($2 / 1024) }' "/proc/$service/status"; }
 
-# The centre of today, told at an even pace; a contact has about 30 events.
-"$callpulse" simulate --contacts $((rate * (minutes * 60 + 120) / 25)) --rate "$rate" --seed 8 \
+# The centre of today, told at an even pace; a contact has 19 events and more.
+"$callpulse" simulate --contacts $((rate * (minutes * 60 + 120) / 15)) --rate "$rate" --seed 8 \
     --start "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --out "$work/events.jsonl" > "$work/simulate.log" 2>&1
 key_events "$work/events.jsonl" > "$work/keyed"
 (
