@@ -313,6 +313,9 @@ mod tests {
         let wrong = "agent_id,start,end\nli,2026-11-23T08:00:00+08:00,2026-11-23T07:00:00+08:00\n";
         let failure = roster_of(file(wrong).path(), &grid).expect_err("it ends before it begins");
         assert_eq!(failure.code, 78);
-        assert!(failure.message.contains("before it begins") && failure.message.contains(":2"), "{failure}");
+        assert!(
+            failure.message.contains("before it begins") && failure.message.contains("line 2"),
+            "{failure}"
+        );
     }
 }

@@ -437,7 +437,7 @@ impl Correlator {
     }
 
     /// Notes, after a restart, what is still to fall due; of what was overdue before, nothing is told again.
-    pub(super) fn await_due(&mut self) {
+    pub(super) fn note_due(&mut self) {
         let watermark = self.watermark();
         for ((about, key), dossier) in &mut self.dossiers {
             let Some((_, due, false)) = dossier.due(*about, self.slots.grid()) else { continue };

@@ -123,7 +123,7 @@ impl Correlator {
         for event in state.events {
             correlator.restore_event(event);
         }
-        correlator.await_due();
+        correlator.note_due();
         // The observer's own state comes from the same moment.
         for agent in correlator.agents.values_mut() {
             agent.shown = agent.current();

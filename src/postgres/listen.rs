@@ -1,11 +1,13 @@
 //! Takes connections, within bounds, and notices when a client is gone.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion_postgres::pgwire::api::{PgWireServerHandlers, RandomPidSecretKeyGenerator};
 use datafusion_postgres::pgwire::tokio::process_socket;
+use futures::FutureExt;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -64,9 +66,12 @@ pub async fn run(listener: TcpListener, wire: Wire, stop: CancellationToken) -> 
                     match watched(stream) {
                         // A query that runs does not read; so the end of the client is watched for beside it.
                         Ok((stream, watch)) => tokio::select! {
-                            ended = process_socket(stream, tls, handlers) => {
-                                if let Err(error) = ended {
-                                    tracing::debug!(%peer, %error, "a connection ended early");
+                            ended = AssertUnwindSafe(process_socket(stream, tls, handlers)).catch_unwind() => {
+                                match ended {
+                                    Ok(Ok(())) => {}
+                                    Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection ended early"),
+                                    // The library reads a message's numbers without asking whether it holds them.
+                                    Err(_) => tracing::warn!(%peer, "a message is cut off; the connection is closed"),
                                 }
                             }
                             () = gone(watch) => tracing::debug!(%peer, "a client is gone"),

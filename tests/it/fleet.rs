@@ -98,8 +98,8 @@ fn two_instances_answer_as_one_and_name_what_is_missing() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
     let options = Options {
         seed: 5,
-        contacts: Some(400),
-        events_per_second: 10.0,
+        contacts: Some(600),
+        events_per_second: 40.0,
         start: now - 1_800_000,
         ..Options::default()
     };

@@ -86,9 +86,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
     ("toml", &["config", "rules", "text", "access"]),
-    ("csv", &["roster"]),
+    ("csv", &["roster", "decode", "app"]),
     ("lettre", &["deliver"]),
-    ("hmac", &["deliver"]),
+    ("hmac", &["deliver", "access", "query"]),
     ("augurs", &["forecast"]),
 ];
 

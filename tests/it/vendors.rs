@@ -135,7 +135,8 @@ const PLATFORMS: &[Platform] = &[
             "overflow",
             "callback",
             "exit_key",
-            "timeout+closed",
+            "timeout",
+            "closed",
             "no_agent",
             "error",
             "answered_in_time",
@@ -147,10 +148,7 @@ const PLATFORMS: &[Platform] = &[
         ],
         handlings: &["count(*)", "sum(talk_ms + hold_ms)", "sum(acw_ms)"],
         of_handlings: EVERY,
-        gaps: &[
-            NO_HOLD,
-            ("closed", "a consultation that nobody takes is a time-out of its queue, whatever for"),
-        ],
+        gaps: &[NO_HOLD],
     },
     Platform {
         format: "freeswitch-callcenter",

@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::app::task::Beyond;
 use crate::app::worker::{TaskBeyond, TaskRows};
@@ -29,8 +30,8 @@ struct Head {
     task: String,
     places: Vec<(String, i32, i64)>,
     state: State,
-    /// The tables that follow, each with the bytes of its stream.
-    tables: Vec<(String, usize)>,
+    /// The tables that follow, each with the bytes of its stream and their hash: Arrow's reader may not be given damaged ones.
+    tables: Vec<(String, usize, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +84,7 @@ pub(in crate::app) fn answer(tasks: Vec<TaskBeyond>) -> Result<Vec<u8>, String> 
         }
         let places =
             places.into_iter().map(|((topic, partition), next)| (topic.to_string(), partition, next));
-        let tables = streams.iter().map(|(name, stream)| (name.clone(), stream.len()));
+        let tables = streams.iter().map(|(name, stream)| (name.clone(), stream.len(), xxh3_64(stream)));
         let head = Head { task, places: places.collect(), state, tables: tables.collect() };
         serde_json::to_writer(&mut bytes, &head).map_err(|error| error.to_string())?;
         bytes.push(b'\n');
@@ -109,8 +110,11 @@ pub(super) fn read_answer(mut bytes: &[u8]) -> Result<Vec<TaskBeyond>, String> {
         let head: Head = serde_json::from_slice(&bytes[..at]).map_err(|error| error.to_string())?;
         bytes = &bytes[at + 1..];
         let mut rows: TaskRows = Vec::new();
-        for (name, length) in head.tables {
+        for (name, length, hash) in head.tables {
             let (stream, rest) = bytes.split_at_checked(length).ok_or("the answer is cut off")?;
+            if xxh3_64(stream) != hash {
+                return Err(format!("the rows of table `{name}` were damaged on their way"));
+            }
             bytes = rest;
             let table = facts::table(&name).ok_or_else(|| format!("there is no table `{name}`"))?;
             for batch in

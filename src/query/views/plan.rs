@@ -161,7 +161,7 @@ WITH told AS (
     SELECT day, channel, queue, MAX(department) AS department, horizon, COUNT(*) AS slots, SUM(offered) AS contacts,
         SUM(expected) AS forecast, SUM(abs(expected - offered)) AS absolute_error,
         SUM(CASE WHEN abs(expected - offered) <= 0.1 * offered THEN 1 ELSE 0 END) AS within_10,
-        SUM(sqrt(2.0 * expected / pi())) AS chance,
+        SUM(sqrt(2.0 * GREATEST(expected, 0.0) / pi())) AS chance,
         SUM(CASE WHEN offered BETWEEN contacts_low AND contacts_high THEN 1 ELSE 0 END) AS inside,
         SUM(handled) AS handled, SUM(handle_seconds) AS handle_seconds,
         SUM(CASE WHEN handled > 0 THEN abs(aht_seconds * handled - handle_seconds) END) AS aht_absolute_error

@@ -68,6 +68,8 @@ const DECISIONS: &[(&str, For)] = &[
     ("/api/v1/alerts/{id}/resolve", For::Customers),
     ("/api/v1/alertmanager", For::Customers),
     ("/api/v1/oncall", For::Customers),
+    ("/api/v1/advice", For::Known),
+    ("/api/v1/advice/stream", For::Known),
     ("/api/v1/sql", For::Known),
     ("/api/v1/events", For::Admins),
     ("/api/v1/fleet/rows", For::Admins),
