@@ -32,6 +32,9 @@ const REJECT_PAYLOAD_MAX: usize = 64 << 10;
 /// Committed flushes that are kept for queries that began before the commit.
 const KEEP_COMMITTED: usize = 2;
 
+/// Positions: topic, partition and the next offset.
+type Reached = Vec<(Arc<str>, i32, i64)>;
+
 /// What every task is told.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
@@ -125,7 +128,7 @@ pub(super) struct Task {
     committed: u64,
     number: u64,
     /// By table, the positions behind its rows that are not kept here any more: a reader's tables must have them.
-    settled: BTreeMap<&'static str, Vec<(Arc<str>, i32, i64)>>,
+    settled: BTreeMap<&'static str, Reached>,
     dead: Vec<DeadLetter>,
     /// Events since the last settling.
     unsettled: usize,
@@ -737,7 +740,7 @@ impl Task {
             return Beyond::Replays;
         }
         self.settle_live();
-        let lacks = |(table, places): (&&'static str, &Vec<(Arc<str>, i32, i64)>)| {
+        let lacks = |(table, places): (&&'static str, &Reached)| {
             places.iter().any(|(topic, partition, to)| stored.get(table, topic, *partition) < *to)
         };
         if self.settled.iter().any(lacks) {

@@ -181,7 +181,7 @@ impl<'a> Judged<'a, '_> {
             self.talk(at, &said, &mut found);
         }
         self.handed_over(events, &mut found);
-        found.sort_by(|a, b| (a.time, a.rule).cmp(&(b.time, b.rule)));
+        found.sort_by_key(|finding| (finding.time, finding.rule));
         found.truncate(FINDINGS_MAX);
         found
     }

@@ -281,13 +281,16 @@ impl Reading {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::mpsc::{Receiver, sync_channel};
 
     use super::*;
     use crate::ingest::EmbeddedBroker;
 
-    fn open(broker: &EmbeddedBroker) -> (Bulletin, Receiver<(String, Option<Vec<u8>>)>) {
-        let (sender, heard) = channel();
+    /// A name, and what was said in it.
+    type Told = (String, Option<Vec<u8>>);
+
+    fn open(broker: &EmbeddedBroker) -> (Bulletin, Receiver<Told>) {
+        let (sender, heard) = sync_channel(1024);
         let ear: Ear = Box::new(move |word| {
             let told = match word {
                 Word::Said(name, word) => (name.to_owned(), word.map(<[u8]>::to_vec)),

@@ -200,8 +200,11 @@ impl Follower {
     }
 }
 
+/// A rotated file: where it is, what tells it from others, and its time.
+type Rotation = (PathBuf, (u64, u64), i64);
+
 /// Files that are rotations of `path`, the oldest first: in the same directory, with its name and more.
-fn rotations(path: &Path) -> io::Result<Vec<(PathBuf, (u64, u64), i64)>> {
+fn rotations(path: &Path) -> io::Result<Vec<Rotation>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut found = Vec::new();

@@ -77,7 +77,7 @@ fn busy() -> Window {
 }
 
 fn stats() -> Stats {
-    let mut stats = Stats::default();
+    let mut stats = Stats { fleet: Some((2, 1)), ..Stats::default() };
     stats.events.insert(("calls".to_owned(), Kind::Queued), 7);
     stats.rejects.insert(("calls".to_owned(), RejectReason::BadTime), 2);
     let partition = PartitionStats {

@@ -76,6 +76,13 @@ pub enum Refused {
 /// What somebody does: the alert's id, what, the token of a link, in whose name where there is no token.
 type Act = dyn Fn(&str, Action, Option<&str>, Option<&str>) -> Result<Value, Refused> + Send + Sync;
 
+/// Takes a message of Alertmanager's webhook.
+type TakeAlertmanager = dyn Fn(&Value) -> Result<usize, String> + Send + Sync;
+/// Who is on duty for a queue at a time.
+type OnCall = dyn Fn(Option<&str>, Option<Millis>) -> Value + Send + Sync;
+/// Silences a rule and a queue for some minutes, in somebody's name.
+type Silence = dyn Fn(&str, &str, i64, &str) + Send + Sync;
+
 /// What the site knows of alerts.
 #[derive(Clone)]
 pub struct Alerts {
@@ -86,11 +93,11 @@ pub struct Alerts {
     /// Acknowledges or resolves; gives the alert as it is then.
     pub act: Arc<Act>,
     /// Takes a message of Alertmanager's webhook; tells how many alerts it took.
-    pub take_alertmanager: Arc<dyn Fn(&Value) -> Result<usize, String> + Send + Sync>,
+    pub take_alertmanager: Arc<TakeAlertmanager>,
     /// Who is on duty for a queue (`None`: for any) at a time (`None`: now), and who comes next.
-    pub oncall: Arc<dyn Fn(Option<&str>, Option<Millis>) -> Value + Send + Sync>,
+    pub oncall: Arc<OnCall>,
     /// Keeps alerts of a rule and a queue (empty: of all) from being sent for some minutes, in somebody's name.
-    pub silence: Arc<dyn Fn(&str, &str, i64, &str) + Send + Sync>,
+    pub silence: Arc<Silence>,
 }
 
 impl Alerts {
@@ -211,13 +218,13 @@ pub(super) struct Mine {
 }
 
 /// The agent whose advice is asked for: agents have their own, those who see every customer may name one.
-fn advised(who: &Identity, mine: Result<Query<Mine>, QueryRejection>) -> Result<Wanted, Response> {
+fn advised(who: &Identity, mine: Result<Query<Mine>, QueryRejection>) -> Result<Wanted, Box<Response>> {
     let Ok(Query(mine)) = mine else {
-        return Err(problem(
+        return Err(Box::new(problem(
             StatusCode::BAD_REQUEST,
             "the question cannot be read",
             Some("known is `agent`"),
-        ));
+        )));
     };
     let asked = mine.agent.filter(|agent| !agent.is_empty());
     let agent = match who.role {
@@ -229,7 +236,11 @@ fn advised(who: &Identity, mine: Result<Query<Mine>, QueryRejection>) -> Result<
         Some(agent) => Ok(Wanted { told: Some(agent), ..open() }),
         None => {
             let hint = "agents see their own advice, supervisors that of all";
-            Err(problem(StatusCode::FORBIDDEN, "this is nobody's advice that you may see", Some(hint)))
+            Err(Box::new(problem(
+                StatusCode::FORBIDDEN,
+                "this is nobody's advice that you may see",
+                Some(hint),
+            )))
         }
     }
 }
@@ -242,7 +253,7 @@ pub(super) async fn advice(
 ) -> Response {
     match advised(&who, mine) {
         Ok(wanted) => Json((served.site.alerts.list)(&wanted)).into_response(),
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
     }
 }
 
@@ -254,7 +265,7 @@ pub(super) async fn advice_stream(
 ) -> Response {
     let wanted = match advised(&who, mine) {
         Ok(wanted) => wanted,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("here");
     let events = Sse::new(events(served.site.alerts, wanted, served.stop)).keep_alive(keep_alive);

@@ -2,10 +2,11 @@
 //! one is gone is named.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use callpulse::ingest::{EmbeddedBroker, Feeder};
 use callpulse::simulate::{Centre, Emitted, Options};
+use callpulse::time::{Clock, SystemClock};
 use serde_json::Value;
 
 use crate::harness::{Place, Running, ask, ask_missing, get};
@@ -95,7 +96,7 @@ fn two_instances_answer_as_one_and_name_what_is_missing() {
     });
 
     // The centre of the last half hour, so that it is today's and much of it is still open.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
+    let now = SystemClock.now();
     let options = Options {
         seed: 5,
         contacts: Some(600),

@@ -379,7 +379,7 @@ impl Width {
             Self::Months(width) => {
                 let months = |micros: i64| {
                     let date = DateTime::from_timestamp_micros(micros)?;
-                    Some(date.year().checked_mul(12)?.checked_add(i32::try_from(date.month0()).ok()?)?)
+                    date.year().checked_mul(12)?.checked_add(i32::try_from(date.month0()).ok()?)
                 };
                 let origin = origin.map_or(Some(2000 * 12), months)?;
                 let start = (months(at)? - origin).div_euclid(width) * width + origin;
