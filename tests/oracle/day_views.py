@@ -45,7 +45,7 @@ def outbound(row):
 
 def agent_day(t, zone, now):
     cells = defaultdict(lambda: {"contacts": set(), "handled": 0, "outbound": 0, "talk": 0, "hold": 0, "acw": 0, "handle": 0,
-                                 "transfers": 0, "missed": 0, "busy": [], "staffed": [], "moods": []})
+                                 "transfers": 0, "missed": 0, "busy": [], "staffed": [], "moods": [], "findings": 0})
     for h in t.handlings:
         if not h["agent_id"]:
             continue
@@ -74,6 +74,13 @@ def agent_day(t, zone, now):
     for c in t.contacts:
         if c["ended_at"] and c["last_agent"] and c["sentiment_customer"]:
             cells[day_start(ms(c["ended_at"]), zone), c["last_agent"]]["moods"].append(num(c["sentiment_customer"]))
+    for f in t.contact_findings:
+        if f["agent_id"]:
+            cells[day_start(ms(f["time"]), zone), f["agent_id"]]["findings"] += 1
+    for p in t.promises:
+        # Broken when it was due, whether or not it was kept later.
+        if p["agent_id"] and p["due"] and ms(p["due"]) < now and (not p["kept_at"] or ms(p["kept_at"]) > ms(p["due"])):
+            cells[day_start(ms(p["due"]), zone), p["agent_id"]]["findings"] += 1
     for (day, agent), c in cells.items():
         busy, staffed = covered(c["busy"]), covered(c["staffed"])
         yield {"day": rfc(day), "agent_id": agent, "contacts": len(c["contacts"]), "handled": c["handled"],
@@ -81,7 +88,7 @@ def agent_day(t, zone, now):
                "acw_seconds": c["acw"] / 1000, "handle_seconds": c["handle"] / 1000,
                "aht_seconds": ratio(c["handle"] / 1000, c["handled"]), "transfers": c["transfers"], "missed": c["missed"],
                "busy_seconds": busy / 1000, "staffed_seconds": staffed / 1000, "occupancy": ratio(busy, staffed),
-               "sentiment": ratio(sum(c["moods"]), len(c["moods"]))}
+               "sentiment": ratio(sum(c["moods"]), len(c["moods"])), "findings": c["findings"]}
 
 
 def slot_load(t, zone, now):

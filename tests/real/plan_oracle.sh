@@ -40,7 +40,8 @@ lake=(--data-dir "$work/lake")
 "$callpulse" forecast "${lake[@]}" --format csv > /dev/null 2>> "$work/log"
 
 mkdir -p "$work/tables" "$work/want" "$work/got"
-for table in forecasts shifts legs handlings contacts messages surveys complaints agent_states events; do
+for table in forecasts shifts legs handlings contacts messages surveys complaints agent_states events contact_findings \
+    promises; do
     "$callpulse" sql "${lake[@]}" --format csv "select * from $table" > "$work/tables/$table.csv"
 done
 now=$(sql_number "select now()" "${lake[@]}")

@@ -63,7 +63,7 @@ def psycopg_checks(dsn):
         assert rows, "no rows by a parameter"
         since = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
         assert c.execute("select count(*) from legs where queued_at > %s", (since,)).fetchone()[0] > 0
-        assert c.execute("select count(*) from legs where queue = any(%s)", ([rows[0][0]],)).fetchone()[0] > 0
+        assert c.execute("select count(*) from legs where queue in (%s, %s)", (rows[0][0], "none")).fetchone()[0] > 0
         text = c.execute("select queued_at, wait_ms, in_time, date from legs order by contact_id, leg limit 5").fetchall()
         binary = c.cursor(binary=True)
         binary.execute("select queued_at, wait_ms, in_time, date from legs order by contact_id, leg limit 5")
