@@ -381,7 +381,7 @@ def theme_surges(t, zone, now):
 
 def live_queues(t, zone, now):
     today = day_start(now, zone)
-    rows = defaultdict(lambda: {"waiting": [], "active": 0, "legs": [], "closed": []})
+    rows = defaultdict(lambda: {"waiting": [], "active": 0, "legs": [], "closed": [], "outbound": 0})
 
     def row(of):
         return rows[of["channel"], of["queue"], of["department"]]
@@ -394,10 +394,13 @@ def live_queues(t, zone, now):
     for h in t.handlings:
         if not h["wrapped_at"]:
             row(h)["active"] += 1
-        elif not outbound(h) and day_start(ms(h["wrapped_at"]), zone) == today:
+        elif day_start(ms(h["wrapped_at"]), zone) == today and outbound(h):
+            row(h)["outbound"] += 1
+        elif day_start(ms(h["wrapped_at"]), zone) == today:
             row(h)["closed"].append(sum(int(h[f"{name}_ms"] or 0) for name in ("talk", "hold", "acw")))
     for (channel, queue, department), r in rows.items():
-        if not (r["waiting"] or r["active"] or r["legs"] or r["closed"]):
+        # A queue whose handlings of today were all outbound is there, with nothing to count.
+        if not (r["waiting"] or r["active"] or r["legs"] or r["closed"] or r["outbound"]):
             continue
         outcome = Counter(leg["outcome"] for leg in r["legs"])
         answered = [leg for leg in r["legs"] if leg["outcome"] == "answered"]

@@ -19,6 +19,7 @@ import psycopg
 
 # Empty in a centre that is one hour old and without faults.
 QUIET = {
+    ("callpulse-trends", "This week and the one before, by hour"),
     ("callpulse-voice-of-the-customer", "Rushes"),
     ("callpulse-plan-and-schedule", "Forecast error"),
     ("callpulse-plan-and-schedule", "Least that chance allows"),

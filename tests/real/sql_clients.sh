@@ -60,8 +60,8 @@ for what in '\d' '\d+' '\dt' '\dt+' '\dv' '\dv+' '\d legs' '\d+ legs' '\d kpi_sl
     '\du' '\du+' '\df' '\df+' '\dT' '\dp' '\z legs' '\ddp' '\drds' '\di' '\sv kpi_slot' '\conninfo'; do
     psql "$dsn" -v ON_ERROR_STOP=1 -Xc "$what" > "$work/psql.out" 2>&1 || fail "psql $what: $(cat "$work/psql.out")"
 done
-psql "$dsn" -Xc '\sv kpi_slot' | grep -qi 'select' || fail "psql shows no text of kpi_slot"
-psql "$dsn" -XAtc "select version(), current_setting('server_version_num')" | grep -q '^PostgreSQL 1' || fail version
+psql "$dsn" -Xc '\sv kpi_slot' | grep -i 'select' > /dev/null || fail "psql shows no text of kpi_slot"
+psql "$dsn" -XAtc "select version(), current_setting('server_version_num')" | grep '^PostgreSQL 1' > /dev/null || fail version
 for sql in 'drop table legs' 'insert into legs select * from legs' "update legs set leg = 1" 'delete from legs' \
     "copy legs to '$work/x.parquet'" "create external table l stored as parquet location 'x.parquet'" 'select 1 into t' \
     'create table t as select 1' 'truncate legs'; do
@@ -76,7 +76,8 @@ refuses 22012 "$dsn" 'select 1 / 0'
 refuses 53200 "$dsn" "select * from (select repeat('x', 500) || value as t from generate_series(1, 2000000)) as long order by t desc"
 # psql tells no code of a connection that fails.
 refuses 'database "other" does not exist' "host=127.0.0.1 port=${pg#*:} user=ana dbname=other" 'select 1'
-psql "$dsn" -Xc 'select nope from legs' 2>&1 | grep -q '\^' || fail "no place of the mistake"
+place=$(psql "$dsn" -Xc 'select nope from legs' 2>&1) || true
+grep -q '\^' <<< "$place" || fail "no place of the mistake: $place"
 
 big='select count(*) from generate_series(1,40000000) a, generate_series(1,20) b where a.value%7=b.value%3'
 began=$SECONDS before=$(ticks)
@@ -139,11 +140,14 @@ fi
 scheme=https
 start --data-dir "$work/lake2" --set "users=\"$users\"" --set "tls.certificate=\"$work/cert.pem\"" --set "tls.key=\"$work/key.pem\""
 base="host=localhost hostaddr=127.0.0.1 port=${pg#*:} dbname=callpulse"
-PGPASSWORD=wrong psql "$base user=boss" -Xc 'select 1' 2>&1 | grep -q 'password authentication failed' || fail "a wrong password"
-PGPASSWORD=wrong psql "$base user=nobody" -Xc 'select 1' 2>&1 | grep -q 'password authentication failed' || fail "an unknown user"
-PGPASSWORD=$boss psql "$base user=boss sslmode=verify-full sslrootcert=$work/cert.pem" -XAtc 'select current_user' | grep -qx boss \
+for user in boss nobody; do
+    wrong=$(PGPASSWORD=wrong psql "$base user=$user" -Xc 'select 1' 2>&1) && fail "$user comes in with a wrong password"
+    grep -q 'password authentication failed' <<< "$wrong" || fail "a wrong password of $user: $wrong"
+done
+PGPASSWORD=$boss psql "$base user=boss sslmode=verify-full sslrootcert=$work/cert.pem" -XAtc 'select current_user' | grep -x boss > /dev/null \
     || fail "verify-full"
-wait_for 180 "legs in SQL" test "$(PGPASSWORD=$boss psql "$base user=boss" -XAtc 'select count(*) > 100 from legs')" = t || true
+many() { [ "$(PGPASSWORD=$boss psql "$base user=boss" -XAtc 'select count(*) > 100 from legs' 2> /dev/null)" = t ]; }
+wait_for 180 "legs in SQL" many
 lead=$(PGPASSWORD=$boss psql "$base user=boss" -XAtc "select department from legs where department is not null group by 1 order by count(*) desc limit 1")
 agent=$(PGPASSWORD=$boss psql "$base user=boss" -XAtc "select agent_id from handlings where agent_id is not null group by 1 order by count(*) desc limit 1")
 CALLPULSE_LEAD=$(add lea --role lead --department "$lead")
