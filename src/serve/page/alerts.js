@@ -33,6 +33,8 @@ const SHOWN = 100;
 const SHAPES = { critical: ["poor", "■"], warning: ["fair", "▲"] };
 
 let alerts = null;
+// What was acted on here stays in sight while it is open, also where more pressing ones fill the list.
+const acted = new Map();
 let duty = null;
 let zone;
 let open = null;
@@ -72,6 +74,7 @@ const act = async (id, deed) => {
       body: JSON.stringify(token && id === meant ? { token } : by ? { by } : {}),
     });
     told = answer.ok ? ["done", null] : ["refused", (await fault(answer)).message];
+    if (answer.ok) acted.set(id, await answer.json());
   } catch (error) {
     told = ["refused", error.message];
   }
@@ -153,7 +156,9 @@ const show = () => {
   }
   if (!alerts) return;
   // The server tells the pressing ones first; the one that a link led to goes before all.
-  const sorted = [...alerts].sort((a, b) => (b.id === meant) - (a.id === meant));
+  const listed = new Set(alerts.map((alert) => alert.id));
+  const kept = [...acted.values()].filter((alert) => alert.status === "acknowledged" && !listed.has(alert.id));
+  const sorted = [...alerts, ...kept].sort((a, b) => (b.id === meant) - (a.id === meant));
   keyed($("alerts"), sorted, (alert) => alert.id, row, fill);
   $("none").hidden = sorted.length > 0;
   const all = Math.max(open ?? 0, sorted.length);
