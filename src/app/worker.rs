@@ -318,10 +318,6 @@ impl Room {
                 self.tasks.insert(task.name().to_owned(), *task);
             }
             Ask::Flush { only, snapshot, reply } => {
-                // What has been read is part of it, so that nothing is left behind at a stop: as many blocks as can wait.
-                for (task, block, arrived) in offered.try_iter().take(BLOCKS_MAX).collect::<Vec<_>>() {
-                    self.take(&task, block, arrived);
-                }
                 let wanted = |name: &str| only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
                 self.leaving.extend(only.iter().flatten().cloned());
                 let small = self.options.small_state_bytes;

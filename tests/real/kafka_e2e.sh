@@ -120,6 +120,9 @@ for attempt in 1 2; do
 done
 serve crashed by-kcat
 wait_for 300 "caught up after two crashes" caught_up
+# What is read may still wait for its worker, and a stop would leave it to the next start.
+all_taken() { [ "$(sql_number "select count(*) from events" --url "http://$http")" -eq "$events" ]; }
+wait_for 60 "every event is taken" all_taken
 stop_service crashed
 unset CALLPULSE_LAKE_COMMIT_SECS
 ask_callpulse "$work/crashed.stored" --data-dir "$work/crashed.lake"
