@@ -17,8 +17,11 @@ use super::options::Options;
 use super::rows::Rows;
 use super::words::{Ear, Heard};
 use crate::event::{AgentStateName, Event, Kind, Place, Speaker};
-use crate::facts::{EventRow, Facts, MessageRow, RestatementRow};
-use crate::text::Reader;
+use crate::facts::{
+    AGENT_STATES, CONTACT_FINDINGS, CONTACTS, EventRow, Facts, HANDLINGS, LEGS, MESSAGES, MessageRow,
+    RestatementRow, TableSet,
+};
+use crate::text::{Reader, Reading};
 use crate::time::{DAY, HOUR, Millis, SlotCache};
 
 /// How long dossiers (complaints, promises, shifts) are held after their newest event, event time.
@@ -165,6 +168,11 @@ impl Correlator {
         self.ear.set(reader);
     }
 
+    /// What was read in the event that was applied last, where that was a new final message.
+    pub fn reading(&self) -> Option<&Reading> {
+        self.ear.reading()
+    }
+
     /// The time up to which events are taken to have come: the newest event's time less the lateness.
     pub fn watermark(&self) -> Millis {
         self.newest.saturating_sub(self.options.lateness_ms)
@@ -186,6 +194,7 @@ impl Correlator {
             self.counts.late_events += 1;
         }
         self.newest = self.newest.max(event.time);
+        self.ear.forget();
         let applied = match event.kind {
             Kind::AgentState => self.apply_agent(event),
             kind if kind <= Kind::Message => self.apply_contact(event, facts),
@@ -635,10 +644,13 @@ impl Correlator {
     }
 
     /// Every row that is not handed out yet: open contacts with their legs and handlings, lasting agent
-    /// states, partial transcript pieces. A leg that waits longer at `now` than its target is not in time.
-    pub fn open_rows(&mut self, now: Millis, facts: &mut Facts) {
+    /// states, partial transcript pieces. A leg that waits longer at `now` than its target is not in time. Rows of tables
+    /// that are not wanted may be left out: a million open contacts take a second.
+    pub fn open_rows(&mut self, wanted: TableSet, now: Millis, facts: &mut Facts) {
         let watermark = self.watermark();
-        for contact in self.contacts.iter().flatten() {
+        let of_contacts = [&CONTACTS, &LEGS, &HANDLINGS, &CONTACT_FINDINGS, &MESSAGES];
+        let folds = of_contacts.into_iter().any(|table| wanted.has(table));
+        for contact in self.contacts.iter().filter(|_| folds).flatten() {
             for partial in contact.partials.iter().flat_map(|partials| partials.values()) {
                 facts.messages.push(&message_row(partial, &mut self.slots));
             }
@@ -658,7 +670,7 @@ impl Correlator {
             }
             push_rows(&rows, &mut self.slots, facts);
         }
-        for (agent_id, agent) in &self.agents {
+        for (agent_id, agent) in self.agents.iter().filter(|_| wanted.has(&AGENT_STATES)) {
             if let Some(row) = agent.open_row(agent_id, &mut self.slots) {
                 facts.agent_states.push(&row);
             }

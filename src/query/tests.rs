@@ -26,7 +26,7 @@ struct Rows(Cut);
 
 #[async_trait]
 impl Source for Rows {
-    async fn cut(&self) -> Result<Cut, Error> {
+    async fn cut(&self, _wanted: TableSet) -> Result<Cut, Error> {
         Ok(self.0.clone())
     }
 }
@@ -48,7 +48,7 @@ fn cut(mut committed: Facts, memory: Facts, now: &str) -> Cut {
     });
     Cut {
         committed: committed.collect(),
-        memory: memory.peek(),
+        memory: memory.peek(TableSet::ALL),
         now: at(now),
         version_key: 1,
         missing: Vec::new(),
@@ -621,7 +621,7 @@ async fn complaints_are_called_back_by_five_of_the_next_day() {
     rows.complaints.push(&complaint("open", None));
     let before = engine(cut(Facts::default(), Facts::default(), NINE));
     assert_eq!(ask(&before, "SELECT * FROM complaint_day").await, Vec::<Value>::new());
-    let memory = rows.peek();
+    let memory = rows.peek(TableSet::ALL);
     for (now, open_in_time, overdue, decided) in
         [("2026-11-03T08:00:00Z", Value::Null, false, 2), ("2026-11-03T10:00:00Z", json!(false), true, 3)]
     {
