@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::agents::{Agent, Taken};
 use super::dossiers::{About, Dossier};
 use super::findings::{ServiceRule, Whole};
-use super::fold::{fold, fold_both};
+use super::fold::{Judge, fold, fold_both};
 use super::json::rows_json;
 use super::log::{Appended, Hashes, Log};
 use super::options::Options;
@@ -296,10 +296,10 @@ impl Correlator {
         }
         // A time-out may have closed it since it was last looked at.
         let folded = fold(
-            &contact.key,
-            &contact.log,
+            (&contact.key, &contact.log),
             contact.log.bytes.len(),
             watermark,
+            Judge::Closed,
             &self.options,
             &mut self.slots,
         );
@@ -634,7 +634,14 @@ impl Correlator {
     pub fn retell(&mut self, observer: &mut impl Observer) {
         for contact in self.contacts.iter_mut().flatten() {
             let (len, at) = contact.settled;
-            let folded = fold(&contact.key, &contact.log, len as usize, at, &self.options, &mut self.slots);
+            let folded = fold(
+                (&contact.key, &contact.log),
+                len as usize,
+                at,
+                Judge::Closed,
+                &self.options,
+                &mut self.slots,
+            );
             contact.counted = observer.contact(&Rows::default(), &folded.rows, contact.counted);
         }
         for agent in self.agents.values_mut() {
@@ -650,6 +657,7 @@ impl Correlator {
         let watermark = self.watermark();
         let of_contacts = [&CONTACTS, &LEGS, &HANDLINGS, &CONTACT_FINDINGS, &MESSAGES];
         let folds = of_contacts.into_iter().any(|table| wanted.has(table));
+        let judge = if wanted.has(&CONTACT_FINDINGS) { Judge::All } else { Judge::Closed };
         for contact in self.contacts.iter().filter(|_| folds).flatten() {
             for partial in contact.partials.iter().flat_map(|partials| partials.values()) {
                 facts.messages.push(&message_row(partial, &mut self.slots));
@@ -658,7 +666,8 @@ impl Correlator {
                 continue;
             }
             let log = &contact.log;
-            let folded = fold(&contact.key, log, log.bytes.len(), watermark, &self.options, &mut self.slots);
+            let (options, slots) = (&self.options, &mut self.slots);
+            let folded = fold((&contact.key, log), log.bytes.len(), watermark, judge, options, slots);
             let mut rows = folded.rows;
             for leg in &mut rows.legs {
                 if leg.left_at.is_none()

@@ -147,7 +147,8 @@ impl Contact {
 
     /// Puts an utterance into its place, in that of an earlier piece of it; tells its number.
     pub(super) fn add_line(&mut self, line: Line) -> usize {
-        if let Some(known) = self.lines.iter().position(|known| known.id == line.id) {
+        // Pieces of one utterance come one after the other.
+        if let Some(known) = self.lines.iter().rposition(|known| known.id == line.id) {
             self.lines.remove(known);
         }
         if self.lines.len() >= LINES_MAX {
