@@ -301,7 +301,7 @@ impl Engine {
     }
 
     /// The tables behind each view; all of them behind one that cannot be read.
-    fn behind_views(&self) -> HashMap<&'static str, TableSet> {
+    pub(super) fn behind_views(&self) -> HashMap<&'static str, TableSet> {
         let named: HashMap<&'static str, Option<Vec<String>>> = self
             .views
             .iter()

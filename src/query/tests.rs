@@ -26,8 +26,11 @@ struct Rows(Cut);
 
 #[async_trait]
 impl Source for Rows {
-    async fn cut(&self, _wanted: TableSet) -> Result<Cut, Error> {
-        Ok(self.0.clone())
+    /// Of tables that are not wanted nothing is told, so that every story shows that the right ones are.
+    async fn cut(&self, wanted: TableSet) -> Result<Cut, Error> {
+        let mut cut = self.0.clone();
+        cut.memory.retain(|(table, _)| wanted.has(table));
+        Ok(cut)
     }
 }
 
@@ -834,3 +837,17 @@ fn the_manual_names_everything() {
 mod over_lake;
 #[path = "stories.rs"]
 mod stories;
+
+#[tokio::test]
+async fn what_a_view_stands_on_is_known() {
+    let engine = engine(cut(Facts::default(), Facts::default(), "2026-11-20T00:30:00Z"));
+    let behind = engine.behind_views();
+    assert_eq!(behind.len(), engine.views().len());
+    for (view, tables) in &behind {
+        assert!(!tables.covers(TableSet::ALL) && *tables != TableSet::NONE, "{view}: {tables:?}");
+    }
+    assert!(behind["kpi_slot"].has(&LEGS) && behind["kpi_slot"].has(&HANDLINGS));
+    assert!(!behind["kpi_slot"].has(&MESSAGES));
+    // Views stand on views.
+    assert!(behind["kpi_day"].covers(behind["kpi_slot"]));
+}
