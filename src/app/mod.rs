@@ -16,6 +16,7 @@ mod forecast;
 mod http_client;
 mod intake;
 mod lexicons;
+mod memory;
 mod outbox;
 mod registry;
 mod replay;
