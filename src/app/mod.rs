@@ -15,6 +15,7 @@ mod follow;
 mod forecast;
 mod http_client;
 mod intake;
+mod issuer;
 mod lexicons;
 mod memory;
 mod outbox;
