@@ -22,6 +22,9 @@ use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND, local_clock};
 const AFTER_END: Millis = 10 * MINUTE;
 /// How long a contact without news is watched; longer than any wait that rules ask for.
 const QUIET_MAX: Millis = 26 * HOUR;
+/// How much longer than that a contact is kept: whether an event still belongs to it is decided by the event's own time, so
+/// that it does not matter how far time had come when the event arrived.
+const SLACK: Millis = 10 * MINUTE;
 /// How long complaints and promises are watched.
 const DOSSIER_MAX: Millis = 30 * DAY;
 /// Bytes of an utterance that are kept for people to read.
@@ -133,7 +136,8 @@ impl Watch {
             self.name(event.customer_id.as_deref()),
         );
         let mut contact = match self.contacts.remove_entry(contact_id) {
-            Some(entry) => entry,
+            Some(entry) if watched_until(&entry.1) > event.time => entry,
+            Some((key, _)) => (key, Contact::new()),
             None => (Box::from(contact_id), Contact::new()),
         };
         let (key, of) = (&contact.0, &mut contact.1);
@@ -204,10 +208,7 @@ impl Watch {
         }
         if present >= self.sweep_at {
             self.sweep_at = present.saturating_add(MINUTE);
-            self.contacts.retain(|_, contact| {
-                let keep = if contact.end_told { AFTER_END } else { QUIET_MAX };
-                contact.newest.saturating_add(keep) > present
-            });
+            self.contacts.retain(|_, contact| watched_until(contact).saturating_add(SLACK) > present);
             self.dossiers.retain(|_, dossier| {
                 let last = dossier.done_at.map(|at| at + DAY).or(dossier.from.map(|at| at + DOSSIER_MAX));
                 last.is_none_or(|last| last > present)
@@ -332,6 +333,8 @@ impl Watch {
             return;
         }
         let dossier = self.dossiers.entry(key.into_boxed_str()).or_default();
+        // A deadline that lies before this event had passed before it.
+        look_at_dossier(&self.rules, dossier, event.time.saturating_sub(1), signals);
         dossier.promise = promise;
         let subject = &mut dossier.subject;
         let id = event.complaint_id.as_deref().or(event.promise_id.as_deref());
@@ -366,43 +369,9 @@ impl Watch {
     }
 
     fn look_at_dossiers(&mut self, present: Millis, signals: &mut Vec<Signal>) {
-        if self.dossiers.is_empty() {
-            return;
-        }
         let Watch { rules, dossiers, .. } = self;
-        for rule in rules.about(About::Dossier) {
-            let Condition::Test(test) = &rule.when else { continue };
-            for dossier in dossiers.values_mut().filter(|dossier| dossier.done_at.is_none()) {
-                let Some(from) = dossier.from else { continue };
-                let (due, before_ms) = match test {
-                    Test::Complaint { days, minute, before_ms } if !dossier.promise => (
-                        local_clock(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY),
-                        *before_ms,
-                    ),
-                    Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
-                    _ => continue,
-                };
-                // A complaint that is opened within that time is told at once.
-                let at = if dossier.promise { due - before_ms } else { (due - before_ms).max(from) };
-                if at > present || !rule.scope.fits(&dossier.subject, at, rules.zone) {
-                    continue;
-                }
-                let id = alert_id(&rule.name, &dossier.subject.dossier, &from.to_string());
-                let hash = xxh3_64(id.as_bytes());
-                if dossier.fired.contains(&hash) {
-                    continue;
-                }
-                dossier.fired.push(hash);
-                dossier.open.push(id.clone());
-                signals.push(Signal::Raised(Box::new(Raised {
-                    id,
-                    rule: Arc::clone(rule),
-                    subject: dossier.subject.clone(),
-                    time: at,
-                    evidence: Vec::new(),
-                    values: vec![("due_in_seconds".to_owned(), (due - at) as f64 / 1e3)],
-                })));
-            }
+        for dossier in dossiers.values_mut() {
+            look_at_dossier(rules, dossier, present, signals);
         }
     }
 
@@ -446,6 +415,46 @@ impl Watch {
             watch.dossiers.insert(key, Dossier::read(&mut reader)?);
         }
         reader.is_at_end().then_some(watch)
+    }
+}
+
+/// Up to which time events belong to a contact as it is known; a later one finds it as if it were new.
+fn watched_until(contact: &Contact) -> Millis {
+    contact.newest.saturating_add(if contact.end_told { AFTER_END } else { QUIET_MAX })
+}
+
+/// Raises what has become true of a complaint or promise up to `present`.
+fn look_at_dossier(rules: &Rules, dossier: &mut Dossier, present: Millis, signals: &mut Vec<Signal>) {
+    let Some(from) = dossier.from.filter(|_| dossier.done_at.is_none()) else { return };
+    for rule in rules.about(About::Dossier) {
+        let Condition::Test(test) = &rule.when else { continue };
+        let (due, before_ms) = match test {
+            Test::Complaint { days, minute, before_ms } if !dossier.promise => {
+                (local_clock(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY), *before_ms)
+            }
+            Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
+            _ => continue,
+        };
+        // A complaint that is opened within that time is told at once.
+        let at = if dossier.promise { due - before_ms } else { (due - before_ms).max(from) };
+        if at > present || !rule.scope.fits(&dossier.subject, at, rules.zone) {
+            continue;
+        }
+        let id = alert_id(&rule.name, &dossier.subject.dossier, &from.to_string());
+        let hash = xxh3_64(id.as_bytes());
+        if dossier.fired.contains(&hash) {
+            continue;
+        }
+        dossier.fired.push(hash);
+        dossier.open.push(id.clone());
+        signals.push(Signal::Raised(Box::new(Raised {
+            id,
+            rule: Arc::clone(rule),
+            subject: dossier.subject.clone(),
+            time: at,
+            evidence: Vec::new(),
+            values: vec![("due_in_seconds".to_owned(), (due - at) as f64 / 1e3)],
+        })));
     }
 }
 
