@@ -535,6 +535,10 @@ impl Sink for Gate {
 
     fn lag(&self, lags: &[Lag]) {
         self.board.note_lags(lags);
+        let now = self.board.clock.now();
+        for Lag { place, .. } in lags.iter().filter(|lag| lag.position >= lag.high) {
+            self.worker(place).note_end(&task_of(place, self.co_partitioned), place, now);
+        }
     }
 
     fn failed(&self, error: crate::ingest::Error) {
