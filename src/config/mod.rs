@@ -15,8 +15,8 @@ mod section;
 
 pub use alerting::{Alerts, Notify};
 pub use checked::{
-    Config, ContactTimeouts, Fleet, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Quality, Queue,
-    QueueDefaults, SchemaRegistry, Tokens, Topic,
+    Config, ContactTimeouts, Fleet, Forecast, Jwks, Kafka, Lake, Listeners, Metrics, Oidc, Properties,
+    Quality, Queue, QueueDefaults, SchemaRegistry, Tokens, Topic,
 };
 pub use fault::Fault;
 pub use mapping::{load_mapping, load_names};

@@ -89,6 +89,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv", &["roster", "decode", "app"]),
     ("lettre", &["deliver"]),
     ("hmac", &["deliver", "access", "query"]),
+    ("ring", &["access"]),
     ("augurs", &["forecast"]),
 ];
 
