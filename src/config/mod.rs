@@ -10,16 +10,18 @@ mod alerting;
 mod checked;
 mod fault;
 mod mapping;
+mod oidc;
 mod raw;
 mod section;
 
 pub use alerting::{Alerts, Notify};
 pub use checked::{
-    Config, ContactTimeouts, Fleet, Forecast, Jwks, Kafka, Lake, Listeners, Metrics, Oidc, Properties,
-    Quality, Queue, QueueDefaults, SchemaRegistry, Tokens, Topic,
+    Config, ContactTimeouts, Fleet, Forecast, Kafka, Lake, Listeners, Metrics, Properties, Quality, Queue,
+    QueueDefaults, SchemaRegistry, Tokens, Topic,
 };
 pub use fault::Fault;
 pub use mapping::{load_mapping, load_names};
+pub use oidc::{Jwks, Oidc};
 
 /// The compiled-in defaults: every key with its default, unit and reason.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
