@@ -6,8 +6,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, GroupByExpr, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement,
-    TableFactor, Value, visit_expressions, visit_expressions_mut,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value,
+    ValueWithSpan, visit_expressions, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -49,24 +50,102 @@ const AGGREGATES: &[&str] = &[
     "sum",
 ];
 
-/// Subselects for one value in a question about the catalogue, as SQLAlchemy's for columns: `(SELECT d.adbin FROM pg_attrdef d
-/// WHERE d.adrelid = a.attrelid)`. DataFusion plans those that name columns of the statement around them only where they
-/// are aggregates. They find one row at most, or the statement would fail, so the largest value is the value; over
-/// tables that have no rows they are NULL.
-pub(super) fn with_plannable_scalars(statement: &mut Statement) {
+/// Writes what DataFusion does not plan as what it does:
+///
+/// - Subselects for one value in questions about the catalogue, as SQLAlchemy's for columns: `(SELECT d.adbin FROM pg_attrdef
+///   d WHERE d.adrelid = a.attrelid)`. Where they name columns of the statement around them they must be aggregates. They
+///   find one row at most, or the statement would fail, so the largest value is the value; over tables that have no rows
+///   they are NULL.
+/// - `generate_subscripts(list, dimension)`, which tools take beside `unnest(list)`.
+/// - `LIKE … ESCAPE '/'`: the backslash is the one character that escapes.
+pub(super) fn plannable(statement: &mut Statement) {
     let _: ControlFlow<()> = visit_expressions_mut(statement, |expr: &mut Expr| {
-        if let Expr::Subquery(query) = expr
-            && let Some(select) = plain_select(query)
-            && let Some(tables) = catalogue_tables(select)
-        {
-            if tables.iter().any(|(table, _)| EMPTY.contains(&table.as_str())) {
-                *expr = cast(null(), DataType::Text);
-            } else if names_others(select, &tables) {
-                aggregated(query);
+        match expr {
+            Expr::Subquery(query) => {
+                if let Some(select) = plain_select(query)
+                    && let Some(tables) = catalogue_tables(select)
+                {
+                    if tables.iter().any(|(table, _)| EMPTY.contains(&table.as_str())) {
+                        *expr = cast(null(), DataType::Text);
+                    } else if names_others(select, &tables) {
+                        aggregated(query);
+                    }
+                }
             }
+            Expr::Function(function) if last(&function.name) == "generate_subscripts" => {
+                if let Some(made) = subscripts(function) {
+                    *expr = made;
+                }
+            }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                escaped_by_backslash(pattern, escape_char);
+            }
+            _ => {}
         }
         ControlFlow::Continue(())
     });
+}
+
+/// The places of a list, from 1, as `generate_subscripts` gives them.
+fn subscripts(function: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(array)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(dimension)),
+    ] = list.args.as_slice()
+    else {
+        return None;
+    };
+    let bigint = || DataType::BigInt(None);
+    let length = call("array_length", vec![array.clone(), cast(dimension.clone(), bigint())]);
+    let one = Expr::Value(Value::Number("1".to_owned(), false).with_empty_span());
+    Some(call("unnest", vec![call("generate_series", vec![one, cast(length, bigint())])]))
+}
+
+/// Makes the backslash the character that escapes in a pattern of LIKE.
+fn escaped_by_backslash(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) {
+    let Some(ValueWithSpan { value: Value::SingleQuotedString(written), .. }) = escape else { return };
+    let mut letters = written.chars();
+    let (by, None) = (letters.next(), letters.next()) else { return };
+    if by != Some('\\') {
+        rewrite_pattern(pattern, by);
+        *escape = None;
+    }
+}
+
+fn rewrite_pattern(pattern: &mut Expr, by: Option<char>) {
+    match pattern {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
+            let mut made = String::new();
+            let mut letters = text.chars();
+            while let Some(c) = letters.next() {
+                match c {
+                    c if Some(c) == by => {
+                        made.push('\\');
+                        made.extend(letters.next());
+                    }
+                    '\\' => made.push_str("\\\\"),
+                    c => made.push(c),
+                }
+            }
+            *text = made;
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
+            rewrite_pattern(left, by);
+            rewrite_pattern(right, by);
+        }
+        Expr::Nested(inner) => rewrite_pattern(inner, by),
+        // A value that is known later; an escaped character that escapes is not told from two.
+        other => {
+            let text = |text: String| Expr::Value(Value::SingleQuotedString(text).with_empty_span());
+            let whole = std::mem::replace(other, null());
+            let doubled = call("replace", vec![whole, text("\\".to_owned()), text("\\\\".to_owned())]);
+            *other = match by {
+                Some(by) => call("replace", vec![doubled, text(by.to_string()), text("\\".to_owned())]),
+                None => doubled,
+            };
+        }
+    }
 }
 
 /// The one select of a subselect that gives one column, row by row.
@@ -255,6 +334,13 @@ fn primary_keys(sql: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn made(sql: &str) -> String {
+        let parsed = datafusion::sql::sqlparser::parser::Parser::parse_sql(&PostgreSqlDialect {}, sql);
+        let mut statement = parsed.expect("a statement").remove(0);
+        plannable(&mut statement);
+        statement.to_string()
+    }
+
     #[test]
     fn grafana_s_question_for_tables_finds_them() {
         let sql = r#"select quote_ident(table_name) as "table" from information_schema.tables
@@ -295,12 +381,6 @@ mod tests {
 
     #[test]
     fn subselects_for_one_value_can_be_planned() {
-        let made = |sql: &str| {
-            let parser = datafusion::sql::sqlparser::parser::Parser::parse_sql(&PostgreSqlDialect {}, sql);
-            let mut statement = parser.expect("a statement").remove(0);
-            with_plannable_scalars(&mut statement);
-            statement.to_string()
-        };
         let cases = [
             (
                 "SELECT CASE WHEN a.atthasdef THEN (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid = a.attrelid) ELSE NULL END FROM pg_attribute AS a",
@@ -321,6 +401,25 @@ mod tests {
             "SELECT EXISTS (SELECT 1 FROM pg_attrdef AS d WHERE d.adrelid = c.oid) FROM pg_class AS c",
         ] {
             assert_eq!(made(untouched), untouched);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_planned_is_written_in_another_way() {
+        let cases = [
+            (
+                "SELECT unnest(i.indkey), generate_subscripts(i.indkey, 1) AS ord FROM pg_index AS i",
+                "SELECT unnest(i.indkey), unnest(generate_series(1, CAST(array_length(i.indkey, CAST(1 AS BIGINT)) AS BIGINT))) AS ord FROM pg_index AS i",
+            ),
+            ("SELECT a NOT LIKE 'pg/_' || '%' ESCAPE '/'", r"SELECT a NOT LIKE 'pg\_' || '%'"),
+            (r"SELECT a ILIKE '\//x' ESCAPE '/'", r"SELECT a ILIKE '\\\/x'"),
+            (r"SELECT a LIKE '\_' ESCAPE ''", r"SELECT a LIKE '\\_'"),
+            (r"SELECT a LIKE $1 ESCAPE '/'", r"SELECT a LIKE replace(replace($1, '\', '\\'), '/', '\')"),
+            (r"SELECT a LIKE 'x\_' ESCAPE '\'", r"SELECT a LIKE 'x\_' ESCAPE '\'"),
+            ("SELECT a LIKE 'x/_'", "SELECT a LIKE 'x/_'"),
+        ];
+        for (sql, wanted) in cases {
+            assert_eq!(made(sql), wanted);
         }
     }
 

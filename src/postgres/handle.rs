@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use super::parse::{self, Command};
 use super::rows::{self, Rows};
 use super::session::Session;
-use super::{Wire, fault};
+use super::{Wire, fault, lists};
 use crate::query::functions::wanted_list;
 use crate::query::{Asking, Question};
 
@@ -402,21 +402,19 @@ struct Parameter {
     wire: Type,
     /// The type in the plan, where it is known.
     kind: Option<DataType>,
-    /// What ANY or ALL takes, which is also understood as the text of a list.
-    is_list: bool,
 }
 
 /// The parameters of a plan in their order.
 fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<Parameter>> {
-    let mut found: Vec<(Option<FieldRef>, bool)> = Vec::new();
-    let mut note = |id: &str, field: Option<FieldRef>, is_list: bool| {
+    let mut found: Vec<Option<FieldRef>> = Vec::new();
+    let mut note = |id: &str, field: Option<FieldRef>| {
         let at = id.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         if let Some(at) = at.filter(|at| *at < 65_535) {
             if found.len() <= at {
-                found.resize(at + 1, (None, false));
+                found.resize(at + 1, None);
             }
-            if found[at].0.is_none() {
-                found[at] = (field, is_list);
+            if found[at].is_none() {
+                found[at] = field;
             }
         }
     };
@@ -429,7 +427,7 @@ fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<Parameter>> {
                     Expr::Cast(cast) => {
                         if let Expr::Placeholder(parameter) = cast.expr.as_ref() {
                             let field = parameter.field.clone().unwrap_or_else(|| Arc::clone(&cast.field));
-                            note(&parameter.id, Some(field), false);
+                            note(&parameter.id, Some(field));
                         }
                     }
                     Expr::ScalarFunction(call) => {
@@ -437,10 +435,10 @@ fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<Parameter>> {
                             && parameter.field.is_none()
                             && let Some(kind) = wanted_list(call, &schema)
                         {
-                            note(&parameter.id, Some(Arc::new(Field::new("list", kind, true))), true);
+                            note(&parameter.id, Some(Arc::new(Field::new("list", kind, true))));
                         }
                     }
-                    Expr::Placeholder(parameter) => note(&parameter.id, parameter.field.clone(), false),
+                    Expr::Placeholder(parameter) => note(&parameter.id, parameter.field.clone()),
                     _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
@@ -450,8 +448,8 @@ fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<Parameter>> {
     .map_err(|error| fault::of_query(&error.into(), ""))?;
     found
         .into_iter()
-        .map(|(field, is_list)| {
-            let Some(field) = field else { return Ok(Parameter { wire: Type::TEXT, kind: None, is_list }) };
+        .map(|field| {
+            let Some(field) = field else { return Ok(Parameter { wire: Type::TEXT, kind: None }) };
             let wire = if field.data_type() == &DataType::Int32
                 && let Some(kind) = field.metadata().get(PG_OID_ALIAS_KEY)
                 && let Some(wire) = pg_type_for_alias_kind(kind)
@@ -460,7 +458,7 @@ fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<Parameter>> {
             } else {
                 into_pg_type(field.data_type())?
             };
-            Ok(Parameter { wire, kind: Some(field.data_type().clone()), is_list })
+            Ok(Parameter { wire, kind: Some(field.data_type().clone()) })
         })
         .collect()
 }
@@ -700,15 +698,29 @@ fn values(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<Option<
     if wanted.is_empty() {
         return Ok(None);
     }
+    let kinds_of = wanted.iter().map(|parameter| (&parameter.wire, parameter.kind.as_ref()));
+    let lists = lists::bound(portal, &kinds_of.collect::<Vec<_>>())?;
     let kinds: Vec<Option<&DataType>> = wanted.iter().map(|parameter| parameter.kind.as_ref()).collect();
-    let wires: Vec<Option<&Type>> = wanted
-        .iter()
-        .enumerate()
-        .map(|(at, parameter)| match parameter.is_list && !portal.parameter_format.is_binary(at) {
-            // The text of a list is read where it is known what it is compared with.
-            true => Some(&Type::TEXT),
-            false => Some(&parameter.wire),
-        })
-        .collect();
-    deserialize_parameters_with_server_types(portal, &kinds, &wires).map(Some)
+    let wires: Vec<Option<&Type>> = wanted.iter().map(|parameter| Some(&parameter.wire)).collect();
+    if lists.is_empty() {
+        return deserialize_parameters_with_server_types(portal, &kinds, &wires).map(Some);
+    }
+    // The library reads the others.
+    let mut others = Portal::<()>::default();
+    others.parameter_format = portal.parameter_format.clone();
+    others.parameters.clone_from(&portal.parameters);
+    let mut types = portal.statement.parameter_types.clone();
+    types.resize(wanted.len(), None);
+    for at in lists.keys() {
+        others.parameters[*at] = None;
+        types[*at] = Some(Type::TEXT);
+    }
+    others.statement = Arc::new(StoredStatement::new(String::new(), (), types));
+    let mut values = deserialize_parameters_with_server_types(&others, &kinds, &wires)?;
+    if let ParamValues::List(values) = &mut values {
+        for (at, list) in lists {
+            values[at] = list.into();
+        }
+    }
+    Ok(Some(values))
 }

@@ -1,11 +1,21 @@
 //! Lists that come as one value: `queue = ANY($1)`, `leg <> ALL('{1,2}')`, `'{a,b}'::text[]`.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use arrow::datatypes::{DataType as ArrowType, Date32Type, TimeUnit};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
+use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     Array, DataType, Expr, Statement, Value, ValueWithSpan, visit_expressions_mut,
 };
 
+use datafusion_postgres::pgwire::api::Type;
+use datafusion_postgres::pgwire::api::portal::Portal;
+use datafusion_postgres::pgwire::error::PgWireResult;
+
+use super::fault;
 use super::parse::{call, cast};
 use crate::query::functions::{elements, over_list};
 
@@ -68,6 +78,70 @@ fn compared(expr: &Expr) -> Option<Expr> {
     }
     let name = over_list(&operator.to_string(), all)?;
     Some(call(name, vec![left.as_ref().clone(), right.as_ref().clone()]))
+}
+
+/// The lists among the values that were bound, by their place, but those that the library reads well: texts of lists, and
+/// lists of times. `wanted` has for each the type on the wire, for those that the client gave none, and in the plan.
+pub(super) fn bound<S: Clone>(
+    portal: &Portal<S>,
+    wanted: &[(&Type, Option<&ArrowType>)],
+) -> PgWireResult<BTreeMap<usize, ScalarValue>> {
+    let mut lists = BTreeMap::new();
+    for (at, (wire, kind)) in wanted.iter().enumerate() {
+        let declared = portal.statement.parameter_types.get(at).and_then(Option::as_ref);
+        let wire = declared.unwrap_or(wire);
+        // So PostgreSQL names them.
+        if !wire.name().starts_with('_') {
+            continue;
+        }
+        let Some(Some(bytes)) = portal.parameters.get(at) else {
+            lists.insert(at, ScalarValue::new_null_list(ArrowType::Utf8, true, 1));
+            continue;
+        };
+        let of = |values: Vec<ScalarValue>, kind: ArrowType| {
+            ScalarValue::List(ScalarValue::new_list_nullable(&values, &kind))
+        };
+        if !portal.parameter_format.is_binary(at) {
+            let read = std::str::from_utf8(bytes).map_err(|error| error.to_string()).and_then(elements);
+            let read = read.map_err(|why| fault::error("22P02", why))?;
+            let list = of(read.into_iter().map(ScalarValue::Utf8).collect(), ArrowType::Utf8);
+            let list = match kind {
+                Some(kind @ ArrowType::List(_)) => {
+                    list.cast_to(kind).map_err(|error| fault::of_query(&error.into(), ""))?
+                }
+                _ => list,
+            };
+            lists.insert(at, list);
+            continue;
+        }
+        let micros = |zone: Option<Arc<str>>| ArrowType::Timestamp(TimeUnit::Microsecond, zone);
+        let list = match *wire {
+            Type::TIMESTAMPTZ_ARRAY => {
+                let zone: Option<Arc<str>> = Some("UTC".into());
+                let held =
+                    portal.parameter::<Vec<Option<DateTime<FixedOffset>>>>(at, wire)?.unwrap_or_default();
+                let held = held.into_iter().map(|one| one.map(|one| one.timestamp_micros()));
+                of(
+                    held.map(|one| ScalarValue::TimestampMicrosecond(one, zone.clone())).collect(),
+                    micros(zone.clone()),
+                )
+            }
+            Type::TIMESTAMP_ARRAY => {
+                let held = portal.parameter::<Vec<Option<NaiveDateTime>>>(at, wire)?.unwrap_or_default();
+                let held = held.into_iter().map(|one| one.map(|one| one.and_utc().timestamp_micros()));
+                of(held.map(|one| ScalarValue::TimestampMicrosecond(one, None)).collect(), micros(None))
+            }
+            Type::DATE_ARRAY => {
+                let held = portal.parameter::<Vec<Option<NaiveDate>>>(at, wire)?.unwrap_or_default();
+                let held =
+                    held.into_iter().map(|one| ScalarValue::Date32(one.map(Date32Type::from_naive_date)));
+                of(held.collect(), ArrowType::Date32)
+            }
+            _ => continue,
+        };
+        lists.insert(at, list);
+    }
+    Ok(lists)
 }
 
 #[cfg(test)]

@@ -66,21 +66,17 @@ pub(super) fn commands(parser: &PostgresCompatibilityParser, sql: &str) -> PgWir
     let text = known.as_deref().unwrap_or(sql);
     let parsed = if known.is_some() || asks_the_catalogue(text) {
         // Knows whole questions of clients, word by word; places are lost on the way.
-        let with_lists = read(text).ok().filter(|(_, changed)| *changed);
-        let text = with_lists
+        let with_lists = read(text)
+            .ok()
+            .filter(|(_, changed)| *changed)
             .map(|(statements, _)| statements.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-        parser.parse(text.as_deref().unwrap_or_else(|| known.as_deref().unwrap_or(sql))).map(
-            |mut statements| {
-                statements.iter_mut().for_each(clients::with_plannable_scalars);
-                statements
-            },
-        )
+        parser.parse(with_lists.as_deref().unwrap_or(text))
     } else {
         read(text).map(|(statements, _)| {
             statements.into_iter().map(|statement| parser.rewrite(statement)).collect()
         })
     };
-    let statements = match parsed {
+    let mut statements = match parsed {
         Ok(statements) => statements,
         Err(error) => {
             if let Some(word) = changing(sql) {
@@ -90,6 +86,7 @@ pub(super) fn commands(parser: &PostgresCompatibilityParser, sql: &str) -> PgWir
             return Err(fault::of_query(&Error::from(error), sql));
         }
     };
+    statements.iter_mut().for_each(clients::plannable);
     if statements.len() > STATEMENTS_MAX {
         return Err(fault::error("54000", format!("more than {STATEMENTS_MAX} statements in one text")));
     }
