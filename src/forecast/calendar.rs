@@ -2,6 +2,9 @@
 //!
 //! Dates are days since 1970-01-01, as everywhere; weekdays count from Monday, 0.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use chrono::{Datelike, NaiveDate};
 
 /// Days after the start of an own event without an end for which it may be felt.
@@ -131,18 +134,10 @@ impl Calendar {
         if self.events.iter().filter(on).any(|event| event.kind == "working_day") {
             return DayKind::MovedWorkingDay;
         }
-        if self.country == Country::China {
-            if MOVED_WORKING_DAYS.iter().any(|&(y, m, d)| days(y, m, d) == date) {
-                return DayKind::MovedWorkingDay;
-            }
-            let holiday = HOLIDAYS
-                .iter()
-                .find(|&&(_, y, m1, d1, m2, d2)| days(y, m1, d1) <= date && date <= days(y, m2, d2));
-            if let Some(holiday) = holiday {
-                return DayKind::Holiday(holiday.0);
-            }
+        match self.country {
+            Country::China => OF_CHINA.get(&date).cloned().unwrap_or(DayKind::Ordinary),
+            Country::None => DayKind::Ordinary,
         }
-        DayKind::Ordinary
     }
 
     /// The own events that may be felt on a day, each as its kind and how far it is on: `bill_mailed+0`, `+1`, `+2` for two
@@ -171,6 +166,15 @@ impl Calendar {
         felt
     }
 }
+
+/// The days of China that are unlike their weekday. A back-test asks for the same days many thousand times.
+static OF_CHINA: LazyLock<HashMap<i32, DayKind>> = LazyLock::new(|| {
+    let holidays = HOLIDAYS.iter().flat_map(|&(name, year, m1, d1, m2, d2)| {
+        (days(year, m1, d1)..=days(year, m2, d2)).map(move |date| (date, DayKind::Holiday(name)))
+    });
+    let moved = MOVED_WORKING_DAYS.iter().map(|&(y, m, d)| (days(y, m, d), DayKind::MovedWorkingDay));
+    holidays.chain(moved).collect()
+});
 
 /// Days since 1970-01-01 of a date that is known to exist.
 fn days(year: i32, month: u32, day: u32) -> i32 {
