@@ -559,13 +559,13 @@ fn warn(config: &Config) {
 async fn serve(config: &Config) -> Result<(), Failure> {
     let mut service = Service::start(config, Arc::new(SystemClock)).await?;
     if let Some(address) = service.http {
-        tracing::info!("pages, metrics and SQL: http://{address}");
+        tracing::info!("pages, metrics and SQL: {}", doors::http_url(config, address));
     }
     if let Some(door) = &service.postgres {
         tracing::info!("PostgreSQL wire: postgresql://{}/callpulse", door.address);
     }
     if let Some(door) = &service.flight {
-        tracing::info!("Arrow Flight SQL: grpc://{}", door.address);
+        tracing::info!("Arrow Flight SQL: {}", doors::flight_url(config, door.address));
     }
     let failure = tokio::select! {
         () = stop_signal() => None,

@@ -189,6 +189,18 @@ pub(super) fn open_postgres(
     Some(Open { address, task: tokio::spawn(postgres::run(listener, wire, stop.child_token())) })
 }
 
+/// The pages at `address`, as a browser asks for them.
+pub(super) fn http_url(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+/// Arrow Flight SQL at `address`, as its clients write it.
+pub(super) fn flight_url(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "grpc+tls" } else { "grpc" };
+    format!("{scheme}://{address}")
+}
+
 /// Opens Arrow Flight SQL.
 pub(super) fn open_flight(
     listener: Option<TcpListener>,

@@ -86,7 +86,7 @@ impl Service {
         let listens = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let fleet = Fleet::of(config, listens)?;
         let base_url = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        let base_url = base_url.map(|address| format!("http://{address}")).unwrap_or_default();
+        let base_url = base_url.map(|address| doors::http_url(config, address)).unwrap_or_default();
         let (alerting, ends) = Alerting::open(config, &base_url, Arc::clone(&clock))?;
         let full = Arc::new(Notify::new());
         let split = Arc::default();
