@@ -529,7 +529,10 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             sets.extend(doors::free_doors(&[("pg", listeners.pg), ("flight", listeners.flight)]));
             let config = load(sets)?;
             let request = demo::Demo { length, rate, speed, seed, brokers };
-            runtime()?.block_on(demo::demo(&config, request))
+            let mut broker = None;
+            let outcome = runtime()?.block_on(demo::demo(&config, request, &mut broker));
+            drop(broker);
+            outcome
         }
     }
 }

@@ -76,14 +76,19 @@ pub(super) fn sets(brokers: Option<&str>, own_lake: bool) -> Result<Vec<String>,
     Ok(sets)
 }
 
-/// Runs the demo to its end.
+/// Runs the demo to its end. `broker` gets the broker in the process, where there is one: it is to outlive the runtime, whose
+/// last tasks talk to it.
 ///
 /// # Errors
 /// What the service fails with; 70 when the figures do not agree with the centre's books.
-pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
+pub(super) async fn demo(
+    config: &Config,
+    demo: Demo,
+    broker: &mut Option<EmbeddedBroker>,
+) -> Result<(), Failure> {
     let mut config = config.clone();
     let topic = config.kafka.topics.first().map_or(TOPIC, |topic| &topic.name).to_owned();
-    let broker = match &demo.brokers {
+    *broker = match &demo.brokers {
         Some(brokers) => {
             let (brokers, topic, properties) =
                 (brokers.clone(), topic.clone(), config.kafka.properties.0.clone());
@@ -156,7 +161,6 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
     let caught_up = catch_up(&service.board, sent).await;
     let verdict = summarise(&service.engine, &service.board, centre.books(), (sent, caught_up)).await;
     service.stop().await?;
-    drop(broker);
     eprintln!("the lake stays at {0}: {1} --data-dir {0} sql", config.data_dir, program());
     verdict
 }
