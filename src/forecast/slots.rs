@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::accuracy::{Accuracy, poisson_floor};
-use super::calendar::{Calendar, DayKind, weekday};
 use super::choose::{BackTest, Chosen, Plan, back_test, band_of};
 use super::contenders::{Model, Step, predict};
 use super::profile::Daily;
+use crate::calendar::{Calendar, DayKind, weekday};
 
 /// Whole days below which nothing can be learned of weekdays: the cold start.
 const DAYS_MIN: usize = 7;
@@ -439,8 +439,8 @@ pub fn slot_errors(
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::{Country, date_of};
     use super::*;
+    use crate::calendar::{Country, date_of};
 
     const SLOTS: usize = 48;
 

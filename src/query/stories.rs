@@ -552,16 +552,21 @@ async fn words_that_many_say_at_once_are_a_surge() {
     say("20", 9, Some("crisis:大面积断网;anger:气死了"));
     say("20", 1, Some("anger:气死了"));
     let engine = engine(cut(said, Facts::default(), "2026-11-20T01:20:00Z"));
-    let rows = ask(
-        &engine,
-        "SELECT category, contacts, expected, times, lasts FROM keyword_surges ORDER BY category",
-    )
-    .await;
+    let sql = "SELECT kind, theme, contacts, expected, times, lasts, queues FROM theme_surges ORDER BY kind, contacts DESC";
+    let rows = ask(&engine, sql).await;
+    let surge = |kind: &str, theme: &str, contacts: i64, expected: f64, times: Value| {
+        json!({ "kind": kind, "theme": theme, "contacts": contacts, "expected": expected, "times": times,
+                "lasts": true, "queues": null })
+    };
     assert_eq!(
         rows,
         [
-            json!({ "category": "anger", "contacts": 10, "expected": 0.0, "times": null, "lasts": true }),
-            json!({ "category": "crisis", "contacts": 9, "expected": 1.0, "times": 9.0, "lasts": true }),
+            surge("category", "anger", 10, 0.0, Value::Null),
+            surge("category", "crisis", 9, 1.0, json!(9.0)),
+            surge("phrase", "气死了", 10, 0.0, Value::Null),
+            surge("phrase", "大面积断网", 9, 1.0, json!(9.0)),
         ]
     );
+    let until = ask(&engine, "SELECT DISTINCT start, until FROM theme_surges").await;
+    assert_eq!(until, [json!({ "start": "2026-11-20T01:00:00.000Z", "until": "2026-11-20T01:30:00.000Z" })]);
 }

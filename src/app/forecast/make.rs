@@ -6,8 +6,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Timelike};
 
+use crate::calendar::Calendar;
 use crate::facts::{ForecastRow, ForecastRows};
-use crate::forecast::{Calendar, Cell, History, Learned, Plan, Rule, Work, learn, need};
+use crate::forecast::{Cell, History, Learned, Plan, Rule, Work, learn, need};
 use crate::query::{self, Engine};
 use crate::time::{DAY, Grid, Millis, SECOND, Slot};
 
