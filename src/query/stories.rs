@@ -359,7 +359,7 @@ async fn customers_who_may_leave_are_named_with_reasons() {
     assert_eq!((&row["customer_id"], &row["tier"]), (&json!("chen"), &json!("gold")));
     // A complaint 3, open 2, came back 1, sentiment 3 · 0.4; gold counts one and a half.
     near(&row["risk"], (3.0 + 2.0 + 1.0 + 1.2) * 1.5);
-    assert_eq!(row["reasons"], "1 complaints; 1 of them open; came back 1 times; sentiment -0.4");
+    assert_eq!(row["reasons"], "1 complaint; 1 of them open; came back 1 time; sentiment -0.4");
 }
 
 #[tokio::test]
@@ -383,7 +383,7 @@ async fn a_surge_is_seen_with_its_size() {
     let mut kept = Facts::default();
     let keyed = |id, keywords| ContactRow { keywords: Some(keywords), ..met(id, "x", "li", 1, None) };
     kept.contacts.push(&keyed("k1", "fault:断网;mood:生气"));
-    kept.contacts.push(&keyed("k2", "fault:断网"));
+    kept.contacts.push(&keyed("k2", "fault:断网;greeting:您好"));
     rows.contacts = kept.contacts;
     rows.forecasts.push(&told("sales", 60, 600, 20.0, 3));
     rows.forecasts.push(&told("sales", 90, 600, 20.0, 3));
@@ -438,7 +438,12 @@ async fn what_the_bot_could_not_settle() {
         keywords,
         ..row
     };
-    rows.contacts.push(&bot(met("1", "a", "li", 0, None), "handover", "bill", Some("fee:乱扣费")));
+    rows.contacts.push(&bot(
+        met("1", "a", "li", 0, None),
+        "handover",
+        "bill",
+        Some("empathy:非常抱歉;fee:乱扣费"),
+    ));
     rows.contacts.push(&bot(met("2", "b", "li", 1, None), "contained", "bill", None));
     rows.contacts.push(&bot(met("3", "c", "li", 2, None), "contained", "bill", Some("fee:乱扣费")));
     rows.contacts.push(&bot(met("4", "d", "li", 3, None), "abandoned", "sim", None));

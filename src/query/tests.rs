@@ -675,6 +675,15 @@ async fn complaints_are_called_back_by_the_next_working_day_where_these_count() 
 }
 
 #[tokio::test]
+async fn the_centres_clock_is_told_as_it_shows() {
+    let engine = engine(cut(Facts::default(), Facts::default(), NINE));
+    let sql = "SELECT local_date(t) AS d, local_time(t) AS w FROM (VALUES (TIMESTAMP '2026-11-20T16:30:00Z'), (NULL)) AS v (t)";
+    let rows = ask(&engine, sql).await;
+    let told = json!({ "d": "2026-11-21", "w": "2026-11-21 00:30" });
+    assert_eq!(rows, [told, json!({ "d": null, "w": null })]);
+}
+
+#[tokio::test]
 async fn functions_say_what_the_rooms_behind_them_say() {
     let engine = engine(Cut::empty(at(NINE)));
     for doc in functions::DOCS {

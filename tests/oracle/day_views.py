@@ -297,7 +297,8 @@ def bot_handover(t, zone, now):
         of_day[day, c["channel"]] += 1
     for (day, channel, topic), of in groups.items():
         failed = [c for c, returned in of if returned or c["bot_outcome"] != "contained"]
-        phrases = Counter(phrase for c in failed for phrase in c["keywords"].split(";") if phrase)
+        phrases = Counter(phrase for c in failed for phrase in c["keywords"].split(";")
+                          if phrase and phrase.split(":")[0] not in ("greeting", "farewell", "empathy"))
         often = sorted(phrases, key=lambda phrase: (-phrases[phrase], phrase.encode()))[:5]
         yield {"day": rfc(day), "channel": channel, "topic": topic, "bot_contacts": len(of),
                "handover": sum(c["bot_outcome"] == "handover" for c, _ in of),

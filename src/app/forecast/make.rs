@@ -28,6 +28,8 @@ pub(in crate::app) struct Options {
     pub rule: Rule,
     /// The target wait of the queues that are listed, seconds.
     pub target_waits: BTreeMap<String, f64>,
+    /// By how much events may be late.
+    pub lateness_ms: Millis,
 }
 
 impl Options {

@@ -21,7 +21,7 @@ use crate::forecast::{Plan, Rule, Step, Work, back_test};
 use crate::lake::{Append, Lake, Range};
 use crate::query::output::{Format, encode};
 use crate::query::{self, Answer, Cut, Engine, Source};
-use crate::time::Millis;
+use crate::time::{Millis, SECOND};
 use input::Series;
 pub(super) use make::Options;
 
@@ -64,6 +64,7 @@ pub(super) fn options(
     };
     Ok(Options {
         grid: config.grid(),
+        lateness_ms: config.lateness_secs * SECOND,
         horizon: horizon.unwrap_or(usize::try_from(from.horizon_days).unwrap_or(31)).max(1),
         calendar,
         rule: Rule {

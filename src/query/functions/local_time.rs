@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Int64Array, ListBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    ArrayRef, AsArray, Date32Array, Int64Array, ListBuilder, StringArray, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampMicrosecondType};
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeZone};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -41,6 +42,8 @@ pub(super) fn all(grid: Grid, deadlines: &Deadlines) -> Vec<ScalarUDF> {
     functions.push(LocalTime::new("local_days", grid, Of::Starts(Piece::Day), vec![time(), time()]));
     let numbers = vec![time(), DataType::Int64, DataType::Int64];
     functions.push(LocalTime::new("local_clock", grid, Of::Clock, numbers));
+    functions.push(LocalTime::new("local_date", grid, Of::Date, vec![time()]));
+    functions.push(LocalTime::new("local_time", grid, Of::Text, vec![time()]));
     let call_back = Of::CallBack(deadlines.clone());
     functions.push(LocalTime::new("call_back_deadline", grid, call_back, vec![time()]));
     functions.into_iter().map(ScalarUDF::from).collect()
@@ -68,6 +71,8 @@ enum Of {
     Length(Piece),
     Starts(Piece),
     Clock,
+    Date,
+    Text,
     CallBack(Deadlines),
 }
 
@@ -197,6 +202,8 @@ impl ScalarUDFImpl for LocalTime {
         Ok(match self.of {
             Of::Start(_) | Of::Clock | Of::CallBack(_) => time(),
             Of::Length(_) => DataType::Int64,
+            Of::Date => DataType::Date32,
+            Of::Text => DataType::Utf8,
             Of::Starts(_) => DataType::List(Arc::new(Field::new_list_field(time(), true))),
         })
     }
@@ -271,6 +278,16 @@ impl ScalarUDFImpl for LocalTime {
                     .zip(minutes)
                     .map(|((t, days), minutes)| Some(self.grid.clock(t?, days?, minutes?)? * 1_000));
                 Arc::new(instants.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+            }
+            Of::Date => {
+                let mut cache = SlotCache::new(self.grid);
+                Arc::new(millis.map(|t| Some(cache.date(t?))).collect::<Date32Array>())
+            }
+            Of::Text => {
+                let zone = self.grid.zone();
+                let shown = |t: Millis| zone.timestamp_millis_opt(t).single();
+                let texts = millis.map(|t| Some(shown(t?)?.format("%Y-%m-%d %H:%M").to_string()));
+                Arc::new(texts.collect::<StringArray>())
             }
             Of::CallBack(deadlines) => {
                 let zone = self.grid.zone();

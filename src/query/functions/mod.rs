@@ -75,6 +75,11 @@ pub static DOCS: &[FunctionDoc] = &[
         example: "SELECT local_clock(TIMESTAMP '2026-11-21T01:10:00Z', 1, 17 * 60)",
     },
     FunctionDoc {
+        call: "local_date(ts), local_time(ts)",
+        means: "The date that the centre's clock shows at ts, and date and time of day as text; all other times are UTC.",
+        example: "SELECT local_date(TIMESTAMP '2026-11-21T01:10:00Z'), local_time(TIMESTAMP '2026-11-21T01:10:00Z')",
+    },
+    FunctionDoc {
         call: "call_back_deadline(ts)",
         means: "By when a complaint that was opened at ts must be called back about: 17:00 of the next day, or of the next working \
                 day where quality.call_back_by says so.",

@@ -23,7 +23,7 @@ const QUEUES: Written = Written {
         ("lasts", "", "True while the run reaches the running slot or the one before it."),
         ("next_expected", "count", "Contacts forecast for the two slots after it; NULL without a forecast."),
         ("next_projected", "count", "Those if half of the excess goes on in the first and a quarter in the second slot; NULL without a forecast."),
-        ("keywords", "", "Phrases most often found in the contacts of the run, at most five; NULL where none were."),
+        ("keywords", "", "Phrases most often found in the contacts of the run, at most five, without greetings, farewells and empathy; NULL where none were."),
     ],
     sql: "
 WITH counted AS (
@@ -74,7 +74,7 @@ WITH counted AS (
         FROM contacts WHERE keywords IS NOT NULL AND started_at >= {now} - INTERVAL '31 days'
     ) AS found JOIN runs AS r ON first_queue = r.queue AND contact_channel = r.channel
         AND started_at >= r.start AND started_at < r.until
-    WHERE phrase <> '' GROUP BY r.channel, r.queue, r.run, phrase
+    WHERE phrase <> '' AND split_part(phrase, ':', 1) NOT IN ('greeting', 'farewell', 'empathy') GROUP BY r.channel, r.queue, r.run, phrase
 ), often AS (
     SELECT of_channel, of_queue, of_run, string_agg(phrase, ';' ORDER BY times DESC, phrase) AS keywords
     FROM (
