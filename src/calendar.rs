@@ -6,6 +6,9 @@
 //! Invariant: by when a complaint must be called back about is said by [`Deadlines`] alone, whoever asks: SQL, the findings or the
 //! alert rules.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
 
@@ -152,18 +155,10 @@ impl Calendar {
         if self.events.iter().filter(on).any(|event| event.kind == "working_day") {
             return DayKind::MovedWorkingDay;
         }
-        if self.country == Country::China {
-            if MOVED_WORKING_DAYS.iter().any(|&(y, m, d)| days(y, m, d) == date) {
-                return DayKind::MovedWorkingDay;
-            }
-            let holiday = HOLIDAYS
-                .iter()
-                .find(|&&(_, y, m1, d1, m2, d2)| days(y, m1, d1) <= date && date <= days(y, m2, d2));
-            if let Some(holiday) = holiday {
-                return DayKind::Holiday(holiday.0);
-            }
+        match self.country {
+            Country::China => OF_CHINA.get(&date).cloned().unwrap_or(DayKind::Ordinary),
+            Country::None => DayKind::Ordinary,
         }
-        DayKind::Ordinary
     }
 
     /// The own events that may be felt on a day, each as its kind and how far it is on: `bill_mailed+0`, `+1`, `+2` for two
@@ -308,6 +303,15 @@ pub fn read_date(text: &str) -> Option<i32> {
         _ => None,
     }
 }
+
+/// The days of China that are unlike their weekday. A back-test asks for the same days many thousand times.
+static OF_CHINA: LazyLock<HashMap<i32, DayKind>> = LazyLock::new(|| {
+    let holidays = HOLIDAYS.iter().flat_map(|&(name, year, m1, d1, m2, d2)| {
+        (days(year, m1, d1)..=days(year, m2, d2)).map(move |date| (date, DayKind::Holiday(name)))
+    });
+    let moved = MOVED_WORKING_DAYS.iter().map(|&(y, m, d)| (days(y, m, d), DayKind::MovedWorkingDay));
+    holidays.chain(moved).collect()
+});
 
 /// Days since 1970-01-01 of a date that is known to exist.
 fn days(year: i32, month: u32, day: u32) -> i32 {

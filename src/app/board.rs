@@ -15,7 +15,7 @@ use super::fleet::{Asked, Fleet, Overview, Pipeline};
 use super::task::Beyond;
 use super::worker::{Ask, SplitWatch, TaskBeyond, Worker};
 use crate::event::{Channel, RejectReason};
-use crate::facts::TABLES;
+use crate::facts::{TABLES, TableSet};
 use crate::ingest::{Lag, Place};
 use crate::lake::{Positions, Version};
 use crate::metrics::{Metrics, SlotPlan, Stats, live_json};
@@ -423,7 +423,7 @@ impl Board {
 
 #[async_trait]
 impl Source for Board {
-    async fn cut(&self) -> Result<Cut, query::Error> {
+    async fn cut(&self, wanted: TableSet) -> Result<Cut, query::Error> {
         if self.assigned.lock().expect("no holder of this lock can panic").is_none() {
             let message = "the service is starting: Kafka has not assigned partitions yet, so open contacts are not known";
             return Err(query::Error::new(query::ErrorKind::Outside, message)
@@ -439,7 +439,7 @@ impl Source for Board {
         let mut answers = Vec::with_capacity(self.workers.len());
         for worker in &self.workers {
             let (reply, answer) = oneshot::channel();
-            worker.ask(Ask::Rows { committed: Arc::clone(&published.committed), now, reply });
+            worker.ask(Ask::Rows { committed: Arc::clone(&published.committed), wanted, now, reply });
             answers.push(answer);
         }
         let mut memory = Vec::new();

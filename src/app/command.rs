@@ -160,7 +160,7 @@ enum Command {
         /// Partitions of the topic when it has to be made.
         #[arg(long, default_value_t = 4)]
         partitions: i32,
-        /// Events a second of the centre in its busy hours (event time; writing is as fast as possible).
+        /// Events a second of the centre in its busy hours (event time; writing is as fast as possible, but for --live).
         #[arg(long, default_value_t = 50.0)]
         rate: f64,
         /// Stops after this many contacts.
@@ -172,6 +172,9 @@ enum Command {
         /// Time of the first event (RFC 3339); by default a fixed Monday, so that runs can be compared.
         #[arg(long, value_parser = time)]
         start: Option<Millis>,
+        /// Writes each event when its time has come, as a centre would; begins now where no --start is given.
+        #[arg(long)]
+        live: bool,
         /// Writes the records of a platform instead of canonical events, e.g. amazon-connect: for trying its adapter.
         #[arg(long = "as", value_name = "FORMAT")]
         told_as: Option<String>,
@@ -473,6 +476,7 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             contacts,
             seed,
             start,
+            live,
             told_as,
             books,
         } => {
@@ -486,6 +490,7 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                 contacts,
                 seed,
                 start,
+                live,
                 told_as,
                 books,
             };

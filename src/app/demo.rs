@@ -50,6 +50,7 @@ pub(super) struct Simulation {
     pub(super) contacts: u64,
     pub(super) seed: u64,
     pub(super) start: Option<Millis>,
+    pub(super) live: bool,
     pub(super) told_as: Option<String>,
     pub(super) books: Option<PathBuf>,
 }
@@ -401,10 +402,14 @@ async fn differences(engine: &Engine, books: &Books) -> Result<Vec<String>, crat
 /// A file that cannot be written, a broker that does not answer.
 pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failure> {
     let mut telling = Telling::new(request.told_as.as_deref())?;
-    let defaults = Options::default();
+    let start = match (request.start, request.live) {
+        (Some(start), _) => start,
+        (None, true) => SystemClock.now(),
+        (None, false) => Options::default().start,
+    };
     let mut centre = Centre::new(Options {
         seed: request.seed,
-        start: request.start.unwrap_or(defaults.start),
+        start,
         zone: config.timezone,
         slot_minutes: config.slot_minutes,
         contacts: Some(request.contacts),
@@ -421,7 +426,7 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
             let properties = &config.kafka.properties.0;
             create_topic(brokers, properties, &topic, request.partitions)
                 .map_err(|error| Failure::of_ingest(&error))?;
-            warn_of_retention(brokers, properties, &topic, request.start.unwrap_or(defaults.start));
+            warn_of_retention(brokers, properties, &topic, start);
             let feeder = Feeder::new(brokers, properties).map_err(|error| Failure::of_ingest(&error))?;
             let mut send = |key: &str, record: &str, time: i64| {
                 sent += 1;
@@ -430,10 +435,16 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
                     .map_err(|error| Failure::of_ingest(&error))
             };
             while centre.next_into(&mut event) {
+                while request.live && SystemClock.now() < event.time {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 telling.tell(&event, &mut send)?;
             }
             telling.end(&mut send)?;
             feeder.flush(Duration::from_secs(120)).map_err(|error| Failure::of_ingest(&error))?;
+        }
+        None if request.live => {
+            return Err(Failure::usage("--live needs --brokers: a file has no present".to_owned()));
         }
         None => {
             let out = request.out.as_deref().unwrap_or(Path::new("-"));

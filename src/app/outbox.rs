@@ -2,6 +2,7 @@
 //!
 //! A line that was cut off by a crash is left out: what it said had not been sent yet.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::alert::Alert;
 
-/// Bytes after which the file is written anew without what is superseded.
-const REWRITE_BYTES: u64 = 64 << 20;
+/// Bytes that may be superseded before the file is written anew without them; where more than these are still needed, as
+/// many as are needed.
+const SUPERSEDED_BYTES: u64 = 64 << 20;
 
 /// The file with the key that signs links.
 const KEY: &str = "link.key";
@@ -30,6 +32,8 @@ pub(super) struct Outbox {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// Bytes when it was last written anew.
+    needed: u64,
     /// Locked as long as it is open, so that no other instance takes the same outbox; a process that ends lets it go.
     _lock: File,
 }
@@ -82,7 +86,7 @@ impl Outbox {
         };
         // Written anew, so that it holds each alert once and ends with a whole line.
         let (file, bytes) = write_new(&path, &kept.alerts, &kept.uncommitted)?;
-        Ok((Outbox { path, file, bytes, _lock: lock }, kept))
+        Ok((Outbox { path, file, bytes, needed: bytes, _lock: lock }, kept))
     }
 
     /// Adds alerts as they are now; they are on the disk when this returns.
@@ -113,7 +117,7 @@ impl Outbox {
 
     /// True when so much is superseded that the file should be written anew.
     pub(super) fn is_long(&self) -> bool {
-        self.bytes > REWRITE_BYTES
+        self.bytes - self.needed > self.needed.max(SUPERSEDED_BYTES)
     }
 
     /// Writes the file anew with these alerts; those in `uncommitted` are not in the lake.
@@ -122,6 +126,7 @@ impl Outbox {
     /// The system's words.
     pub(super) fn rewrite(&mut self, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::Result<()> {
         (self.file, self.bytes) = write_new(&self.path, alerts, uncommitted)?;
+        self.needed = self.bytes;
         Ok(())
     }
 }
@@ -133,8 +138,11 @@ fn write_line(lines: &mut Vec<u8>, alert: &Alert) {
 
 fn write_new(path: &Path, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::Result<(File, u64)> {
     let mut lines = Vec::new();
-    let waits = |alert: &Alert| uncommitted.iter().any(|other| other.id() == alert.id());
-    alerts.iter().filter(|alert| !waits(alert)).for_each(|alert| write_line(&mut lines, alert));
+    let waiting: HashSet<&str> = uncommitted.iter().map(Alert::id).collect();
+    alerts
+        .iter()
+        .filter(|alert| !waiting.contains(alert.id()))
+        .for_each(|alert| write_line(&mut lines, alert));
     lines.extend_from_slice(format!("\"{COMMITTED}\"\n").as_bytes());
     uncommitted.iter().for_each(|alert| write_line(&mut lines, alert));
     let new = path.with_extension("new");
@@ -149,7 +157,7 @@ fn write_new(path: &Path, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::R
 }
 
 fn read(file: File) -> std::io::Result<Kept> {
-    let mut alerts: std::collections::BTreeMap<String, (Alert, bool)> = std::collections::BTreeMap::new();
+    let mut alerts: BTreeMap<String, (Alert, bool)> = BTreeMap::new();
     for line in BufReader::new(file).lines() {
         let line = line?;
         if line == format!("\"{COMMITTED}\"") {

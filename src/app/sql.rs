@@ -11,7 +11,7 @@ use super::lexicons::Shelf;
 use super::task::{Origin, Task};
 use super::{Failure, duty, http_client, lexicons, settings};
 use crate::config::Config;
-use crate::facts::TABLES;
+use crate::facts::{TABLES, TableSet};
 use crate::lake::Lake;
 use crate::metrics::METRICS;
 use crate::query::catalog::Metric;
@@ -71,7 +71,8 @@ impl Directory {
         // The present of a directory is its newest event: the same directory gives the same answers.
         let now = tasks.iter().map(Task::newest).max().filter(|now| *now > Millis::MIN);
         let now = now.unwrap_or_else(|| SystemClock.now());
-        let mut memory: Vec<_> = tasks.iter_mut().flat_map(|task| task.open_rows(now)).collect();
+        let mut memory: Vec<_> =
+            tasks.iter_mut().flat_map(|task| task.open_rows(TableSet::ALL, now)).collect();
         let roster = duty::read_roster(config).map_err(|faults| Failure::of_faults(&faults))?;
         memory.extend(duty::shift_rows(&roster, &config.grid(), now));
         let committed =
@@ -82,7 +83,7 @@ impl Directory {
 
 #[async_trait]
 impl Source for Directory {
-    async fn cut(&self) -> Result<Cut, query::Error> {
+    async fn cut(&self, _wanted: TableSet) -> Result<Cut, query::Error> {
         Ok(self.cut.clone())
     }
 }

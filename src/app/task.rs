@@ -17,7 +17,7 @@ use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
 use crate::decode::{self, Decoder, write_event};
 use crate::event::{AgentStateName, Event, Kind, Place, Reject, RejectReason};
-use crate::facts::{Facts, RejectRow, Table};
+use crate::facts::{Facts, RejectRow, Table, TableSet};
 use crate::ingest::{Block, DeadLetter, Record};
 use crate::lake::{Positions, Range, Snapshot};
 use crate::metrics::{PartitionStats, Stats};
@@ -200,16 +200,20 @@ pub(super) struct Origin {
 
 /// What was read in a message.
 pub(super) fn read_words(reader: &Reader, event: &Event<'_>) -> Option<Reading> {
-    let found = reader.read(event.text.as_deref()?, event.speaker?);
+    Some(for_rules(&reader.read(event.text.as_deref()?, event.speaker?)))
+}
+
+/// A reading as rules see it.
+fn for_rules(found: &text::Reading) -> Reading {
     let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    let hit = |hit: text::Hit| rules::Hit {
-        category: hit.category,
-        phrase: hit.phrase,
+    let hit = |hit: &text::Hit| rules::Hit {
+        category: Arc::clone(&hit.category),
+        phrase: Arc::clone(&hit.phrase),
         start: place(hit.start),
         end: place(hit.end),
         negated: hit.negated,
     };
-    Some(Reading { score: found.score, hits: found.hits.into_iter().map(hit).collect() })
+    Reading { score: found.score, hits: found.hits.iter().map(hit).collect() }
 }
 
 impl Task {
@@ -478,8 +482,12 @@ impl Task {
                         kinds[event.kind as usize] += counted;
                     }
                     if let (Applied::New, Some(watch)) = (&applied, watch.as_mut()) {
-                        let reader = reader.as_deref().filter(|_| watch.wants_reading(event));
-                        let reading = reader.and_then(|reader| read_words(reader, event));
+                        let reading = match (watch.wants_reading(event), correlator.reading()) {
+                            (false, _) => None,
+                            (true, Some(reading)) => event.speaker.map(|_| for_rules(reading)),
+                            // A piece of an utterance that goes on: the correlator waits for its final one.
+                            (true, None) => reader.as_deref().and_then(|reader| read_words(reader, event)),
+                        };
                         watch.event(event, reading, signals);
                         if event.kind >= Kind::ShiftPlanned {
                             shifts.push(event.clone().into_owned());
@@ -718,18 +726,23 @@ impl Task {
         Ok(())
     }
 
-    /// Every row in memory that is not committed with flush `after` or an earlier one: rows of later
+    /// Every row of these tables in memory that is not committed with flush `after` or an earlier one: rows of later
     /// flushes, rows that wait for one, and open ones as of `now`. Nothing while the task replays.
-    pub(super) fn rows(&mut self, after: u64, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
+    pub(super) fn rows(
+        &mut self,
+        after: u64,
+        wanted: TableSet,
+        now: Millis,
+    ) -> Vec<(&'static Table, RecordBatch)> {
         if !self.replay.is_empty() {
             return Vec::new();
         }
         self.settle_live();
         let flushed = self.flushes.iter().filter(|flush| flush.number > after);
-        let mut rows: Vec<_> = flushed.flat_map(|flush| flush.tables.iter().cloned()).collect();
-        rows.extend(self.carried.iter().cloned());
-        rows.extend(self.facts.peek());
-        rows.extend(self.open_rows(now));
+        let kept = flushed.flat_map(|flush| &flush.tables).chain(&self.carried);
+        let mut rows: Vec<_> = kept.filter(|(table, _)| wanted.has(table)).cloned().collect();
+        rows.extend(self.facts.peek(wanted));
+        rows.extend(self.open_rows(wanted, now));
         rows
     }
 
@@ -758,15 +771,15 @@ impl Task {
             }
         }
         rows.extend(self.carried.iter().cloned());
-        rows.extend(self.facts.peek());
-        rows.extend(self.open_rows(now));
+        rows.extend(self.facts.peek(TableSet::ALL));
+        rows.extend(self.open_rows(TableSet::ALL, now));
         Beyond::Rows(rows)
     }
 
-    /// The rows that are in no flush yet because they are open.
-    pub(super) fn open_rows(&mut self, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
+    /// The rows of these tables that are in no flush yet because they are open.
+    pub(super) fn open_rows(&mut self, wanted: TableSet, now: Millis) -> Vec<(&'static Table, RecordBatch)> {
         let mut open = Facts::default();
-        self.correlator.open_rows(now, &mut open);
+        self.correlator.open_rows(wanted, now, &mut open);
         open.finish()
     }
 

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::alerting::Said;
 use super::task::{Beyond, Handover, Task};
-use crate::facts::Table;
+use crate::facts::{Table, TableSet};
 use crate::ingest::{Block, Place};
 use crate::lake::Positions;
 use crate::metrics::Stats;
@@ -31,7 +31,12 @@ const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// Without a block for this long a worker has nothing to do.
 const IDLE: Duration = Duration::from_millis(5);
 /// Records taken between two settlings at most: rows become visible and builders stay small.
-const SETTLE_RECORDS: usize = 1 << 16;
+const SETTLE_RECORDS: usize = 1 << 18;
+/// What settling and showing may take of a worker's time, one part in so many: a contact whose events come in one go is
+/// looked at once, so a worker that is behind does better to look seldom …
+const SHOW_SHARE: u32 = 20;
+/// … but at least this often.
+const SHOW_AT_LEAST: Duration = Duration::from_millis(500);
 
 /// How long an answer serves further questions: a dashboard asks a dozen at once, and each would cost a pass
 /// over every open contact.
@@ -72,6 +77,8 @@ pub(super) enum Ask {
     Rows {
         /// The newest committed flush of each task.
         committed: Arc<HashMap<String, u64>>,
+        /// The tables.
+        wanted: TableSet,
         /// The present.
         now: Millis,
         /// Where the answer goes.
@@ -177,6 +184,7 @@ impl Worker {
                 tasks: HashMap::new(),
                 shown: of_thread,
                 latest: Instant::now(),
+                show_after: SHOW_EVERY,
                 gone: Stats::default(),
                 gone_counters: Summary::default(),
                 counted: HashMap::new(),
@@ -184,7 +192,6 @@ impl Worker {
                 answered: None,
                 latency: Stats::default(),
                 arrived: Vec::new(),
-                fresh: false,
             }
             .run(&asked, &offered);
         })?;
@@ -225,15 +232,22 @@ impl Drop for Worker {
     }
 }
 
-/// Rows that were asked for: when, beside which commits, and what they were.
-type Answered = (Instant, Arc<HashMap<String, u64>>, TaskRows);
+/// Rows that were asked for: when, beside which commits, of which tables, and what they were.
+struct Answered {
+    at: Instant,
+    committed: Arc<HashMap<String, u64>>,
+    wanted: TableSet,
+    rows: TaskRows,
+}
 
 /// The worker's side.
 struct Room {
     options: Options,
     tasks: HashMap<String, Task>,
     shown: Arc<ArcSwap<Shown>>,
+    /// When figures were shown last, and how long they hold.
     latest: Instant,
+    show_after: Duration,
     /// What tasks had counted that were given away.
     gone: Stats,
     /// The windows' counters of such tasks: counters never fall.
@@ -247,8 +261,6 @@ struct Room {
     latency: Stats,
     /// When blocks arrived that are not shown yet, and their records.
     arrived: Vec<Instant>,
-    /// Something changed since it was last shown.
-    fresh: bool,
 }
 
 impl Room {
@@ -279,15 +291,15 @@ impl Room {
                 }
                 default(if unsettled > 0 { IDLE } else { SHOW_EVERY }) => idle = true,
             }
-            // Under load a contact's events of a tenth of a second are settled at once; when nothing comes, at
-            // once what is there.
-            let due = self.latest.elapsed() >= SHOW_EVERY;
+            // Under load a contact's events of a while are settled at once; when nothing comes, at once what is there.
+            let due = self.latest.elapsed() >= self.show_after;
             if unsettled >= SETTLE_RECORDS || (unsettled > 0 && (idle || due)) {
                 unsettled = 0;
+                let began = Instant::now();
                 self.tasks.values_mut().for_each(Task::settle_live);
-                self.fresh = true;
-            }
-            if due || (self.fresh && idle) {
+                self.show();
+                self.show_after = (began.elapsed() * SHOW_SHARE).clamp(SHOW_EVERY, SHOW_AT_LEAST);
+            } else if due {
                 self.show();
             }
         }
@@ -360,8 +372,8 @@ impl Room {
                 self.show();
                 let _ = reply.send(());
             }
-            Ask::Rows { committed, now, reply } => {
-                let _ = reply.send(self.rows(committed, now));
+            Ask::Rows { committed, wanted, now, reply } => {
+                let _ = reply.send(self.rows(committed, wanted, now));
             }
             Ask::Beyond { stored, now, reply } => {
                 let answers = self.tasks.iter_mut().map(|(name, task)| TaskBeyond {
@@ -378,18 +390,19 @@ impl Room {
         }
     }
 
-    fn rows(&mut self, committed: Arc<HashMap<String, u64>>, now: Millis) -> TaskRows {
-        if let Some((at, beside, rows)) = &self.answered
-            && at.elapsed() < ANSWER_KEPT
-            && Arc::ptr_eq(beside, &committed)
+    fn rows(&mut self, committed: Arc<HashMap<String, u64>>, wanted: TableSet, now: Millis) -> TaskRows {
+        if let Some(answered) = &self.answered
+            && answered.at.elapsed() < ANSWER_KEPT
+            && answered.wanted.covers(wanted)
+            && Arc::ptr_eq(&answered.committed, &committed)
         {
-            return rows.clone();
+            return answered.rows.clone();
         }
         let mut rows = Vec::new();
         for (name, task) in &mut self.tasks {
-            rows.extend(task.rows(committed.get(name).copied().unwrap_or(0), now));
+            rows.extend(task.rows(committed.get(name).copied().unwrap_or(0), wanted, now));
         }
-        self.answered = Some((Instant::now(), committed, rows.clone()));
+        self.answered = Some(Answered { at: Instant::now(), committed, wanted, rows: rows.clone() });
         rows
     }
 
@@ -413,9 +426,8 @@ impl Room {
         let replays = self.tasks.values().any(Task::replays);
         self.shown.store(Arc::new(Shown { summary, stats, replays }));
         self.latest = Instant::now();
-        self.fresh = false;
         // What nobody asks for any more is not kept in memory.
-        self.answered.take_if(|(at, _, _)| at.elapsed() >= ANSWER_KEPT);
+        self.answered.take_if(|answered| answered.at.elapsed() >= ANSWER_KEPT);
     }
 }
 

@@ -10,15 +10,18 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::agents::{Agent, Taken};
 use super::dossiers::{About, Dossier};
 use super::findings::{ServiceRule, Whole};
-use super::fold::{fold, fold_both};
+use super::fold::{Judge, fold, fold_both};
 use super::json::rows_json;
 use super::log::{Appended, Hashes, Log};
 use super::options::Options;
 use super::rows::Rows;
 use super::words::{Ear, Heard};
 use crate::event::{AgentStateName, Event, Kind, Place, Speaker};
-use crate::facts::{EventRow, Facts, MessageRow, RestatementRow};
-use crate::text::Reader;
+use crate::facts::{
+    AGENT_STATES, CONTACT_FINDINGS, CONTACTS, EventRow, Facts, HANDLINGS, LEGS, MESSAGES, MessageRow,
+    RestatementRow, TableSet,
+};
+use crate::text::{Reader, Reading};
 use crate::time::{DAY, HOUR, Millis, SlotCache};
 
 /// How long dossiers (complaints, promises, shifts) are held after their newest event, event time.
@@ -165,6 +168,11 @@ impl Correlator {
         self.ear.set(reader);
     }
 
+    /// What was read in the event that was applied last, where that was a new final message.
+    pub fn reading(&self) -> Option<&Reading> {
+        self.ear.reading()
+    }
+
     /// The time up to which events are taken to have come: the newest event's time less the lateness.
     pub fn watermark(&self) -> Millis {
         self.newest.saturating_sub(self.options.lateness_ms)
@@ -186,6 +194,7 @@ impl Correlator {
             self.counts.late_events += 1;
         }
         self.newest = self.newest.max(event.time);
+        self.ear.forget();
         let applied = match event.kind {
             Kind::AgentState => self.apply_agent(event),
             kind if kind <= Kind::Message => self.apply_contact(event, facts),
@@ -287,10 +296,10 @@ impl Correlator {
         }
         // A time-out may have closed it since it was last looked at.
         let folded = fold(
-            &contact.key,
-            &contact.log,
+            (&contact.key, &contact.log),
             contact.log.bytes.len(),
             watermark,
+            Judge::Closed,
             &self.options,
             &mut self.slots,
         );
@@ -625,7 +634,14 @@ impl Correlator {
     pub fn retell(&mut self, observer: &mut impl Observer) {
         for contact in self.contacts.iter_mut().flatten() {
             let (len, at) = contact.settled;
-            let folded = fold(&contact.key, &contact.log, len as usize, at, &self.options, &mut self.slots);
+            let folded = fold(
+                (&contact.key, &contact.log),
+                len as usize,
+                at,
+                Judge::Closed,
+                &self.options,
+                &mut self.slots,
+            );
             contact.counted = observer.contact(&Rows::default(), &folded.rows, contact.counted);
         }
         for agent in self.agents.values_mut() {
@@ -635,10 +651,14 @@ impl Correlator {
     }
 
     /// Every row that is not handed out yet: open contacts with their legs and handlings, lasting agent
-    /// states, partial transcript pieces. A leg that waits longer at `now` than its target is not in time.
-    pub fn open_rows(&mut self, now: Millis, facts: &mut Facts) {
+    /// states, partial transcript pieces. A leg that waits longer at `now` than its target is not in time. Rows of tables
+    /// that are not wanted may be left out: a million open contacts take a second.
+    pub fn open_rows(&mut self, wanted: TableSet, now: Millis, facts: &mut Facts) {
         let watermark = self.watermark();
-        for contact in self.contacts.iter().flatten() {
+        let of_contacts = [&CONTACTS, &LEGS, &HANDLINGS, &CONTACT_FINDINGS, &MESSAGES];
+        let folds = of_contacts.into_iter().any(|table| wanted.has(table));
+        let judge = if wanted.has(&CONTACT_FINDINGS) { Judge::All } else { Judge::Closed };
+        for contact in self.contacts.iter().filter(|_| folds).flatten() {
             for partial in contact.partials.iter().flat_map(|partials| partials.values()) {
                 facts.messages.push(&message_row(partial, &mut self.slots));
             }
@@ -646,7 +666,8 @@ impl Correlator {
                 continue;
             }
             let log = &contact.log;
-            let folded = fold(&contact.key, log, log.bytes.len(), watermark, &self.options, &mut self.slots);
+            let (options, slots) = (&self.options, &mut self.slots);
+            let folded = fold((&contact.key, log), log.bytes.len(), watermark, judge, options, slots);
             let mut rows = folded.rows;
             for leg in &mut rows.legs {
                 if leg.left_at.is_none()
@@ -658,7 +679,7 @@ impl Correlator {
             }
             push_rows(&rows, &mut self.slots, facts);
         }
-        for (agent_id, agent) in &self.agents {
+        for (agent_id, agent) in self.agents.iter().filter(|_| wanted.has(&AGENT_STATES)) {
             if let Some(row) = agent.open_row(agent_id, &mut self.slots) {
                 facts.agent_states.push(&row);
             }

@@ -224,21 +224,30 @@ impl<'a> Course<'a, '_> {
     }
 }
 
+/// Of which contacts findings are made: of one that is open they change with each event, and few ask for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judge {
+    /// Of those that have closed.
+    Closed,
+    /// Of all.
+    All,
+}
+
 /// The rows of a contact, from the first `upto` bytes of its log (see [`Log::events`]); `key` is the contact's id.
 pub(super) fn fold<'a>(
-    key: &'a str,
-    log: &'a Log,
+    (key, log): (&'a str, &'a Log),
     upto: usize,
     watermark: Millis,
+    judge: Judge,
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> Folded<'a> {
     let whole = Whole { key, log, keywords: log.keywords(upto), revision: log.count_upto(upto) };
-    fold_events(whole, log.events(upto).first(usize::MAX), watermark, options, slots)
+    fold_events(whole, log.events(upto).first(usize::MAX), (watermark, judge), options, slots)
 }
 
 /// The rows of a contact before and after its newest events: as its log was at `before` (length and watermark; nothing
-/// where that is 0 bytes), and as it is now. Nearly always the log is read once for both.
+/// where that is 0 bytes), and as it is now; findings are made of closed ones. Nearly always the log is read once for both.
 pub(super) fn fold_both<'a>(
     key: &'a str,
     log: &'a Log,
@@ -252,12 +261,12 @@ pub(super) fn fold_both<'a>(
         _ if before.0 == 0 => Folded { rows: Rows::default(), deadline: None },
         Some(older) => {
             let whole = Whole { key, log, keywords: log.keywords(before.0), revision: older as u32 };
-            fold_events(whole, events.first(older), before.1, options, slots)
+            fold_events(whole, events.first(older), (before.1, Judge::Closed), options, slots)
         }
-        None => fold(key, log, before.0, before.1, options, slots),
+        None => fold((key, log), before.0, before.1, Judge::Closed, options, slots),
     };
     let whole = Whole { key, log, keywords: log.keywords(log.bytes.len()), revision: log.count };
-    (old, fold_events(whole, events.first(usize::MAX), watermark, options, slots))
+    (old, fold_events(whole, events.first(usize::MAX), (watermark, Judge::Closed), options, slots))
 }
 
 /// What is known of a contact besides its events.
@@ -276,7 +285,7 @@ struct Whole<'a> {
 fn fold_events<'a>(
     Whole { key, log, keywords, revision }: Whole<'a>,
     events: impl Iterator<Item = Entry<'a>> + Clone,
-    watermark: Millis,
+    (watermark, judge): (Millis, Judge),
     options: &'a Options,
     slots: &mut SlotCache,
 ) -> Folded<'a> {
@@ -486,7 +495,7 @@ fn fold_events<'a>(
     contact.sentiment_agent = agent.value();
     contact.keywords = keywords.filter(|_| messages > 0);
     // Without a talk and without words no rule of service can be broken.
-    if messages > 0 || !course.talks.is_empty() {
+    if (closed || judge == Judge::All) && (messages > 0 || !course.talks.is_empty()) {
         let departments: SmallVec<[Option<&str>; 2]> =
             rows.handlings.iter().map(|handling| handling.department).collect();
         let judged = Judged {

@@ -105,6 +105,8 @@ pub(super) struct Ear {
     reader: Option<Arc<Reader>>,
     scratch: Scratch,
     reading: Reading,
+    /// `reading` is of the event that is being applied.
+    listened: bool,
     /// `category:phrase` of the message that was read last.
     pub(super) hits: String,
     pub(super) categories: Vec<Arc<str>>,
@@ -113,6 +115,16 @@ pub(super) struct Ear {
 impl Ear {
     pub(super) fn set(&mut self, reader: Arc<Reader>) {
         self.reader = Some(reader);
+    }
+
+    /// The next event is another one.
+    pub(super) fn forget(&mut self) {
+        self.listened = false;
+    }
+
+    /// What was read in the event that is being applied.
+    pub(super) fn reading(&self) -> Option<&Reading> {
+        self.listened.then_some(&self.reading)
     }
 
     /// Reads a final message; `None` for anything else, and where there is nothing to read by.
@@ -124,6 +136,7 @@ impl Ear {
         let text = event.text.as_deref()?;
         let speaker = event.speaker.unwrap_or(Speaker::System);
         reader.read_with(&mut self.scratch, text, speaker, &mut self.reading);
+        self.listened = true;
         let (head, tail) = reader.edges(&self.scratch);
         let mut words = Words {
             score: to_thousandths(self.reading.score),

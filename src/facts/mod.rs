@@ -302,10 +302,12 @@ macro_rules! facts {
                 batches
             }
 
-            /// The rows so far as batches of the tables that have any; collecting goes on.
-            pub fn peek(&self) -> Vec<(&'static Table, RecordBatch)> {
+            /// The rows so far as batches of the wanted tables that have any; collecting goes on.
+            pub fn peek(&self, wanted: TableSet) -> Vec<(&'static Table, RecordBatch)> {
                 let mut batches = Vec::new();
-                $( if !self.$field.is_empty() { batches.push((&$static, self.$field.peek())); } )+
+                $( if !self.$field.is_empty() && wanted.has(&$static) {
+                    batches.push((&$static, self.$field.peek()));
+                } )+
                 batches
             }
         }
@@ -343,6 +345,38 @@ facts! {
     rejects: RejectRows = REJECTS,
     /// Corrections of rows that had been written.
     restatements: RestatementRows = RESTATEMENTS,
+}
+
+/// A set of tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableSet(u32);
+
+impl TableSet {
+    /// Every table.
+    pub const ALL: TableSet = TableSet(u32::MAX);
+    /// None.
+    pub const NONE: TableSet = TableSet(0);
+
+    /// The set with this table.
+    pub fn with(self, table: &Table) -> TableSet {
+        let at = TABLES.iter().position(|known| known.name == table.name);
+        TableSet(at.map_or(self.0, |at| self.0 | 1 << at))
+    }
+
+    /// What is in one of them, or in both.
+    pub fn and(self, other: TableSet) -> TableSet {
+        TableSet(self.0 | other.0)
+    }
+
+    /// Whether the table is in it.
+    pub fn has(self, table: &Table) -> bool {
+        self.covers(TableSet::NONE.with(table))
+    }
+
+    /// Whether the whole other set is in it.
+    pub fn covers(self, other: TableSet) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 /// The table of this name.

@@ -1,8 +1,11 @@
 //! Rows to Parquet files: one file for each date, with the statistics that let a query skip it.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Date32Type;
+use buoyant_kernel::expressions::Scalar;
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::Add;
 use deltalake::logstore::LogStoreRef;
@@ -10,13 +13,23 @@ use deltalake::operations::get_num_idx_cols_and_stats_columns;
 use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
 use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use deltalake::parquet::schema::types::ColumnPath;
+use indexmap::IndexMap;
 
 use super::Error;
 use crate::facts::{ColumnType, PARTITION_COLUMN, Table};
 
+/// Rows are handed to the encoder so many at a time: after each of them it is asked how large the file is by now.
+const ENCODE_ROWS: usize = 16 * 1024;
+/// A batch whose dates change no oftener than this is cut where they change; any other is sorted by date first, which
+/// copies every row.
+const STRETCHES_MAX: usize = 16;
+
+/// Texts that are others in nearly every row, or in nearly every dozen.
+const HARDLY_REPEATING: [&str; 5] = ["id", "contact_id", "customer_id", "text", "utterance"];
+
 /// How Parquet files are written: zstd at its quickest, row groups that a query can skip, statistics per
 /// page for what queries select by (times, keys), per row group for the rest. Numbers and times stand as packed
-/// differences: a dictionary of values that hardly repeat costs more to make and takes more room.
+/// differences, texts that hardly repeat as they are: a dictionary of values that hardly repeat costs more to make and takes more room.
 pub(super) fn properties(table: &Table, row_group_rows: usize) -> WriterProperties {
     let level = ZstdLevel::try_new(1).expect("1 is a level of zstd");
     let mut builder = WriterProperties::builder()
@@ -31,6 +44,9 @@ pub(super) fn properties(table: &Table, row_group_rows: usize) -> WriterProperti
         builder = builder
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    for column in table.columns.iter().filter(|column| HARDLY_REPEATING.contains(&column.name)) {
+        builder = builder.set_column_dictionary_enabled(ColumnPath::from(column.name), false);
     }
     for column in statistics_columns(table) {
         builder = builder.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::Page);
@@ -81,7 +97,7 @@ pub(super) async fn write_files(
         vec![PARTITION_COLUMN.to_owned()],
         Some(properties(table, row_group_rows)),
         NonZeroU64::new(target_bytes),
-        None,
+        Some(ENCODE_ROWS),
         get_num_idx_cols_and_stats_columns(None, Default::default()).0,
         Some(statistics_columns(table).into_iter().map(str::to_owned).collect()),
     );
@@ -91,7 +107,15 @@ pub(super) async fn write_files(
         handle.block_on(async move {
             let mut writer = DeltaWriter::new(log_store.object_store(None), config);
             for batch in &batches {
-                writer.write(batch).await?;
+                match stretches(batch) {
+                    Some(stretches) => {
+                        for (date, rows) in stretches {
+                            let date = IndexMap::from([(PARTITION_COLUMN.to_owned(), Scalar::Date(date))]);
+                            writer.write_partition(batch.slice(rows.start, rows.len()), &date).await?;
+                        }
+                    }
+                    None => writer.write(batch).await?,
+                }
             }
             writer.close().await
         })
@@ -102,6 +126,23 @@ pub(super) async fn write_files(
         Ok(Err(e)) => Err(Error::store(format!("rows of table `{}` could not be written", table.name), e)),
         Err(e) => Err(Error::store(format!("rows of table `{}` could not be encoded", table.name), e)),
     }
+}
+
+/// The stretches of rows of one date each, in their order; `None` when there are many, or rows without a date.
+fn stretches(batch: &RecordBatch) -> Option<Vec<(i32, Range<usize>)>> {
+    let dates = batch.column_by_name(PARTITION_COLUMN)?.as_primitive_opt::<Date32Type>()?;
+    if dates.null_count() > 0 {
+        return None;
+    }
+    let mut stretches: Vec<(i32, Range<usize>)> = Vec::new();
+    for stretch in dates.values().chunk_by(|a, b| a == b) {
+        if stretches.len() == STRETCHES_MAX {
+            return None;
+        }
+        let from = stretches.last().map_or(0, |(_, rows)| rows.end);
+        stretches.push((*stretch.first()?, from..from + stretch.len()));
+    }
+    Some(stretches)
 }
 
 /// The table's schema for Delta.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::access::{Audit, Secret, Users};
+use crate::facts::TableSet;
 use crate::query::{Cut, Error, Options, Source};
 use crate::time::{Grid, SystemClock};
 
@@ -26,7 +27,7 @@ struct Nothing;
 
 #[async_trait]
 impl Source for Nothing {
-    async fn cut(&self) -> Result<Cut, Error> {
+    async fn cut(&self, _wanted: TableSet) -> Result<Cut, Error> {
         Ok(Cut::empty(1_795_140_000_000))
     }
 }

@@ -1,11 +1,12 @@
 //! Runs one statement over one cut, within bounds of memory, time and number.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use chrono::DateTime;
 use datafusion::catalog::SchemaProvider;
-use datafusion::common::ParamValues;
 use datafusion::common::config::Dialect;
+use datafusion::common::{ParamValues, TableReference};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -30,6 +31,7 @@ use super::shape::{Relation, Shape};
 use super::views::{self, View};
 use super::{CATALOG, Cut, Error, ErrorKind, Options, SCHEMA, Source, functions, statement};
 use crate::access::{Audit, Identity};
+use crate::facts::{self, RESTATEMENTS, TableSet};
 
 /// Consumers of memory that a refusal names.
 const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).expect("three is not zero");
@@ -37,6 +39,8 @@ const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3).e
 const WAITING_PER_RUNNING: usize = 16;
 /// How often it is logged at most that answers lack rows.
 const TELL_MISSING_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+/// Views stand on views, at most so deep.
+const VIEWS_DEEP: usize = 16;
 /// The longest statement, in bytes.
 const STATEMENT_BYTES_MAX: usize = 1 << 20;
 
@@ -60,6 +64,8 @@ pub struct Engine {
 /// What is told of the tables, made when it is first asked for.
 #[derive(Default)]
 struct Told {
+    /// The tables behind each view.
+    behind: OnceLock<HashMap<&'static str, TableSet>>,
     shape: OnceCell<Arc<Shape>>,
     words: Words,
     statics: OnceCell<Arc<PgCatalogStaticTables>>,
@@ -260,7 +266,7 @@ impl Engine {
     ) -> Result<(SendableRecordBatchStream, OwnedSemaphorePermit, Vec<String>), Error> {
         statement::check(&question.statement, &asking.who)?;
         let turn = self.turn().await?;
-        let mut cut = self.source.cut().await?;
+        let mut cut = self.source.cut(self.wanted(&asking.who, &question.statement)?).await?;
         let missing = std::mem::take(&mut cut.missing);
         self.tell_missing(&missing);
         let state = self.state_over(asking, cut, &question.statement).await?;
@@ -272,6 +278,53 @@ impl Engine {
         };
         let plan = state.create_physical_plan(&plan).await?;
         Ok((execute_stream(plan, state.task_ctx())?, turn, missing))
+    }
+
+    /// The tables that a statement may read: those that it names, and those behind the views that it names.
+    fn wanted(&self, who: &Identity, statement: &Statement) -> Result<TableSet, Error> {
+        // Whose rows somebody may see may hang on other tables.
+        if !who.is_admin() {
+            return Ok(TableSet::ALL);
+        }
+        let behind = self.told.behind.get_or_init(|| self.behind_views());
+        let named = self.template.resolve_table_references(statement)?;
+        // What was restated is looked up whatever is asked for.
+        let mut wanted = TableSet::NONE.with(&RESTATEMENTS);
+        for name in named.iter().map(TableReference::table) {
+            wanted = match (facts::table(name), behind.get(name)) {
+                (Some(table), _) => wanted.with(table),
+                (None, Some(tables)) => wanted.and(*tables),
+                (None, None) => wanted,
+            };
+        }
+        Ok(wanted)
+    }
+
+    /// The tables behind each view; all of them behind one that cannot be read.
+    pub(super) fn behind_views(&self) -> HashMap<&'static str, TableSet> {
+        let named: HashMap<&'static str, Option<Vec<String>>> = self
+            .views
+            .iter()
+            .map(|view| {
+                let statement = self.template.sql_to_statement(&view.sql_at(0), &Dialect::Generic);
+                let named =
+                    statement.and_then(|statement| self.template.resolve_table_references(&statement));
+                let names = named.map(|named| named.iter().map(|name| name.table().to_owned()).collect());
+                (view.name, names.ok())
+            })
+            .collect();
+        fn behind(name: &str, named: &HashMap<&'static str, Option<Vec<String>>>, depth: usize) -> TableSet {
+            match (facts::table(name), named.get(name)) {
+                (Some(table), _) => TableSet::NONE.with(table),
+                (None, Some(Some(names))) if depth < VIEWS_DEEP => names
+                    .iter()
+                    .fold(TableSet::NONE, |tables, name| tables.and(behind(name, named, depth + 1))),
+                (None, Some(_)) => TableSet::ALL,
+                // The name of a part of the statement.
+                (None, None) => TableSet::NONE,
+            }
+        }
+        named.keys().map(|name| (*name, behind(name, &named, 0))).collect()
     }
 
     /// Says in the log, once a minute at most, that answers lack rows.

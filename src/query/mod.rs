@@ -83,8 +83,8 @@ impl Cut {
 /// Where a query's rows come from.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// The rows of this instant.
-    async fn cut(&self) -> Result<Cut, Error>;
+    /// The rows of this instant. Rows in memory of tables that are not wanted may be left out.
+    async fn cut(&self, wanted: facts::TableSet) -> Result<Cut, Error>;
 }
 
 /// What the engine needs to know.

@@ -34,7 +34,7 @@ async fn over_a_real_lake() {
         let committed = TABLES.iter().filter_map(|table| Some((table.name, version.provider(table.name)?)));
         Cut {
             committed: committed.collect(),
-            memory: memory.peek(),
+            memory: memory.peek(TableSet::ALL),
             now: at("2026-11-20T01:30:00Z"),
             version_key: key,
             missing: Vec::new(),

@@ -108,7 +108,7 @@ async fn forecasts_are_held_against_what_came() {
     rows.forecasts.push(&with(6 * 24 * 60, 9.0));
     rows.forecasts.push(&ForecastRow { kind: Some("intraday"), ..with(0, 11.0) });
     let mut cut = morning();
-    cut.memory.extend(rows.peek());
+    cut.memory.extend(rows.peek(TableSet::ALL));
     let engine = engine(cut);
     let rows = ask(&engine, "SELECT * FROM forecast_accuracy ORDER BY horizon").await;
     let horizons: Vec<&Value> = rows.iter().map(|row| &row["horizon"]).collect();
@@ -291,7 +291,7 @@ async fn who_needs_a_pause() {
     rows.agent_states.push(&state("1", "li", "available", 0, Some(30)));
     rows.agent_states.push(&state("2", "li", "break", 30, Some(40)));
     rows.agent_states.push(&state("3", "li", "available", 40, None));
-    let memory = rows.peek();
+    let memory = rows.peek(TableSet::ALL);
     for (now, stretch, missed, reasons) in [
         ("2026-11-20T02:00:00Z", 1_800.0, 0, "3 unpleasant contacts in a row"),
         ("2026-11-20T03:50:00Z", 7_800.0, 1, "3 unpleasant contacts in a row; two hours without a pause"),

@@ -27,8 +27,11 @@ struct Rows(Cut);
 
 #[async_trait]
 impl Source for Rows {
-    async fn cut(&self) -> Result<Cut, Error> {
-        Ok(self.0.clone())
+    /// Of tables that are not wanted nothing is told, so that every story shows that the right ones are.
+    async fn cut(&self, wanted: TableSet) -> Result<Cut, Error> {
+        let mut cut = self.0.clone();
+        cut.memory.retain(|(table, _)| wanted.has(table));
+        Ok(cut)
     }
 }
 
@@ -49,7 +52,7 @@ fn cut(mut committed: Facts, memory: Facts, now: &str) -> Cut {
     });
     Cut {
         committed: committed.collect(),
-        memory: memory.peek(),
+        memory: memory.peek(TableSet::ALL),
         now: at(now),
         version_key: 1,
         missing: Vec::new(),
@@ -622,7 +625,7 @@ async fn complaints_are_called_back_by_five_of_the_next_day() {
     rows.complaints.push(&complaint("open", None));
     let before = engine(cut(Facts::default(), Facts::default(), NINE));
     assert_eq!(ask(&before, "SELECT * FROM complaint_day").await, Vec::<Value>::new());
-    let memory = rows.peek();
+    let memory = rows.peek(TableSet::ALL);
     for (now, open_in_time, overdue, decided) in
         [("2026-11-03T08:00:00Z", Value::Null, false, 2), ("2026-11-03T10:00:00Z", json!(false), true, 3)]
     {
@@ -871,3 +874,17 @@ fn the_manual_names_everything() {
 mod over_lake;
 #[path = "stories.rs"]
 mod stories;
+
+#[tokio::test]
+async fn what_a_view_stands_on_is_known() {
+    let engine = engine(cut(Facts::default(), Facts::default(), "2026-11-20T00:30:00Z"));
+    let behind = engine.behind_views();
+    assert_eq!(behind.len(), engine.views().len());
+    for (view, tables) in &behind {
+        assert!(!tables.covers(TableSet::ALL) && *tables != TableSet::NONE, "{view}: {tables:?}");
+    }
+    assert!(behind["kpi_slot"].has(&LEGS) && behind["kpi_slot"].has(&HANDLINGS));
+    assert!(!behind["kpi_slot"].has(&MESSAGES));
+    // Views stand on views.
+    assert!(behind["kpi_day"].covers(behind["kpi_slot"]));
+}

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashSet;
-
 use super::contact::{Contact, LINES_MAX, Line, STEPS_MAX, Step};
 use super::test::Cause;
-use super::watch::Dossier;
+use super::watch::{Dossier, Names};
 use super::{Hit, Subject};
 use crate::event::{Channel, EndedBy, Kind, Speaker};
 use crate::time::Millis;
@@ -117,25 +115,14 @@ impl<'b> Reader<'b> {
     }
 }
 
-type Names = HashSet<Arc<str>>;
-
-fn name(names: &mut Names, text: &str) -> Arc<str> {
-    if let Some(known) = names.get(text) {
-        return Arc::clone(known);
-    }
-    let name: Arc<str> = Arc::from(text);
-    names.insert(Arc::clone(&name));
-    name
-}
-
 impl Contact {
     pub(super) fn write(&self, writer: &mut Writer) {
         writer.code(self.channel.map(|channel| channel as u8));
         for text in [&self.queue, &self.department, &self.tier, &self.customer] {
             writer.text_if(text.as_deref());
         }
-        writer.count(self.steps.len());
-        for step in &self.steps {
+        writer.count(self.steps().len());
+        for step in self.steps() {
             writer.time(step.time);
             writer.code(Some(step.kind as u8));
             writer.text_if(step.queue.as_deref());
@@ -178,17 +165,17 @@ impl Contact {
     pub(super) fn read(reader: &mut Reader<'_>, names: &mut Names) -> Option<Contact> {
         let mut contact = Contact::new();
         contact.channel = reader.code()?.and_then(Channel::from_code);
-        contact.queue = reader.text_if()?.map(|text| name(names, text));
-        contact.department = reader.text_if()?.map(|text| name(names, text));
-        contact.tier = reader.text_if()?.map(|text| name(names, text));
-        contact.customer = reader.text_if()?.map(|text| name(names, text));
+        contact.queue = reader.text_if()?.map(|text| names.of(text));
+        contact.department = reader.text_if()?.map(|text| names.of(text));
+        contact.tier = reader.text_if()?.map(|text| names.of(text));
+        contact.customer = reader.text_if()?.map(Arc::from);
         let steps = reader.count().filter(|steps| *steps <= STEPS_MAX)?;
         for _ in 0..steps {
-            contact.steps.push(Step {
+            contact.add_step(Step {
                 time: reader.time()?,
                 kind: reader.code()?.and_then(Kind::from_code)?,
-                queue: reader.text_if()?.map(|text| name(names, text)),
-                agent: reader.text_if()?.map(|text| name(names, text)),
+                queue: reader.text_if()?.map(|text| names.of(text)),
+                agent: reader.text_if()?.map(|text| names.of(text)),
                 by: reader.code()?.and_then(EndedBy::from_code),
             });
         }
@@ -204,7 +191,7 @@ impl Contact {
                 let (category, phrase) = (reader.text()?, reader.text()?);
                 let mut number = || u32::try_from(reader.number()?).ok();
                 let (start, end, negated) = (number()?, number()?, number()? == 1);
-                let (category, phrase) = (name(names, category), name(names, phrase));
+                let (category, phrase) = (names.of(category), names.of(phrase));
                 hits.push(Hit { category, phrase, start, end, negated });
             }
             contact.lines.push(Line { time, id: id.into(), speaker, score, hits, text });

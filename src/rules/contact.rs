@@ -48,7 +48,9 @@ pub(super) struct Contact {
     pub(super) tier: Option<Arc<str>>,
     pub(super) customer: Option<Arc<str>>,
     /// In the order of their times.
-    pub(super) steps: Vec<Step>,
+    steps: Vec<Step>,
+    /// Where it is after all its steps.
+    status: Status,
     /// In the order of their times.
     pub(super) lines: Vec<Line>,
     /// Hashes of the ids of what was raised.
@@ -81,6 +83,42 @@ pub(super) struct Status {
     pub(super) queue: Option<Arc<str>>,
 }
 
+impl Status {
+    /// Goes on with the next step.
+    fn add(&mut self, step: &Step) {
+        match step.kind {
+            Kind::Queued => {
+                // A repeat of the same queue goes on waiting.
+                if self.waiting_since.is_none() || self.queue != step.queue {
+                    self.waiting_since = Some(step.time);
+                }
+                self.queue.clone_from(&step.queue);
+                self.ended_at = None;
+            }
+            Kind::Answered => {
+                self.waiting_since = None;
+                self.answered_at.get_or_insert(step.time);
+                self.talking_since = Some(step.time);
+                self.agent.clone_from(&step.agent);
+                self.ended_at = None;
+            }
+            Kind::LeftQueue => self.waiting_since = None,
+            Kind::Transferred => {
+                self.transfers += 1;
+                self.talking_since = None;
+                self.passed_to.extend(step.queue.clone());
+            }
+            Kind::Ended => {
+                self.waiting_since = None;
+                self.talking_since = None;
+                self.ended_at = Some(step.time);
+                self.ended_by = step.by;
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Contact {
     pub(super) fn new() -> Contact {
         Contact { newest: Millis::MIN, timer: Millis::MAX, looked: Millis::MIN, ..Contact::default() }
@@ -92,12 +130,25 @@ impl Contact {
             return;
         }
         let at = self.steps.partition_point(|known| (known.time, known.kind) <= (step.time, step.kind));
-        self.steps.insert(at, step);
+        if at == self.steps.len() {
+            self.status.add(&step);
+            self.steps.push(step);
+        } else {
+            self.steps.insert(at, step);
+            self.status = Status::default();
+            self.steps.iter().for_each(|step| self.status.add(step));
+        }
+    }
+
+    /// Its steps, in the order of their times.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// Puts an utterance into its place, in that of an earlier piece of it; tells its number.
     pub(super) fn add_line(&mut self, line: Line) -> usize {
-        if let Some(known) = self.lines.iter().position(|known| known.id == line.id) {
+        // Pieces of one utterance come one after the other.
+        if let Some(known) = self.lines.iter().rposition(|known| known.id == line.id) {
             self.lines.remove(known);
         }
         if self.lines.len() >= LINES_MAX {
@@ -109,47 +160,14 @@ impl Contact {
     }
 
     /// Where the contact is after all its steps.
-    pub(super) fn status(&self) -> Status {
-        let mut status = Status::default();
-        for step in &self.steps {
-            match step.kind {
-                Kind::Queued => {
-                    // A repeat of the same queue goes on waiting.
-                    if status.waiting_since.is_none() || status.queue != step.queue {
-                        status.waiting_since = Some(step.time);
-                    }
-                    status.queue.clone_from(&step.queue);
-                    status.ended_at = None;
-                }
-                Kind::Answered => {
-                    status.waiting_since = None;
-                    status.answered_at.get_or_insert(step.time);
-                    status.talking_since = Some(step.time);
-                    status.agent.clone_from(&step.agent);
-                    status.ended_at = None;
-                }
-                Kind::LeftQueue => status.waiting_since = None,
-                Kind::Transferred => {
-                    status.transfers += 1;
-                    status.talking_since = None;
-                    status.passed_to.extend(step.queue.clone());
-                }
-                Kind::Ended => {
-                    status.waiting_since = None;
-                    status.talking_since = None;
-                    status.ended_at = Some(step.time);
-                    status.ended_by = step.by;
-                }
-                _ => {}
-            }
-        }
-        status
+    pub(super) fn status(&self) -> &Status {
+        &self.status
     }
 
     /// The customer's first utterance that no agent has replied to at `at`, and since when it waits; `None` while nobody
     /// talks to the customer.
-    pub(super) fn question_at(&self, status: &Status, at: Millis) -> Option<(&Line, Millis)> {
-        let since = status.talking_since?;
+    pub(super) fn question_at(&self, at: Millis) -> Option<(&Line, Millis)> {
+        let since = self.status.talking_since?;
         let upto = self.lines.partition_point(|line| line.time <= at);
         let mut question = None;
         for line in self.lines[..upto].iter().rev() {
@@ -163,7 +181,8 @@ impl Contact {
     }
 
     /// What an alert about this contact is about.
-    pub(super) fn subject(&self, contact_id: &str, status: &Status) -> Subject {
+    pub(super) fn subject(&self, contact_id: &str) -> Subject {
+        let status = &self.status;
         let text = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
         let queue = if status.queue.is_some() { &status.queue } else { &self.queue };
         Subject {

@@ -1,6 +1,6 @@
 //! The conditions of rules, and when those over one contact hold.
 
-use super::contact::{Contact, Line, Status};
+use super::contact::{Contact, Line};
 use super::{Evidence, Hit};
 use crate::event::{EndedBy, Speaker};
 use crate::time::Millis;
@@ -163,7 +163,6 @@ const EVIDENCE_MAX: usize = 5;
 /// A contact at an instant.
 pub(super) struct Moment<'c> {
     pub(super) contact: &'c Contact,
-    pub(super) status: &'c Status,
     pub(super) at: Millis,
     /// The utterance that was just said; `None` where time or another event is the occasion.
     pub(super) line: Option<usize>,
@@ -204,7 +203,7 @@ impl Test {
     }
 
     fn holds(&self, moment: &Moment<'_>, found: &mut Found) -> bool {
-        let status = moment.status;
+        let status = moment.contact.status();
         match self {
             Test::Keyword { categories, phrases, speaker, at_least, span } => {
                 let lines: Vec<&Line> = match span {
@@ -271,7 +270,7 @@ impl Test {
                 }
                 _ => false,
             },
-            Test::Unanswered { ms } => match moment.contact.question_at(status, moment.at) {
+            Test::Unanswered { ms } => match moment.contact.question_at(moment.at) {
                 Some((line, since)) if moment.at - since >= *ms => {
                     found.say(line, None);
                     found.values.push(("waited_seconds".to_owned(), (moment.at - since) as f64 / 1e3));
@@ -320,11 +319,12 @@ impl Test {
     }
 
     /// When the test may come true by time alone, given the contact as it is; `None`: it does not.
-    pub(super) fn due(&self, contact: &Contact, status: &Status) -> Option<Millis> {
+    pub(super) fn due(&self, contact: &Contact) -> Option<Millis> {
+        let status = contact.status();
         match self {
             Test::Wait { ms } => Some(status.waiting_since? + ms),
             Test::Unanswered { ms } => {
-                let (_, since) = contact.question_at(status, Millis::MAX)?;
+                let (_, since) = contact.question_at(Millis::MAX)?;
                 Some(since + ms)
             }
             Test::Absence { ms, .. } => Some(status.answered_at? + ms),

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use hashbrown::hash_map::EntryRef;
 use hashbrown::{HashMap, HashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -34,16 +35,54 @@ const ON_TIME: u8 = 4;
 /// Watches contacts, complaints and promises.
 #[derive(Debug)]
 pub struct Watch {
+    judge: Judge,
+    contacts: HashMap<Arc<str>, Contact>,
+    /// Complaints and promises.
+    dossiers: HashMap<Box<str>, Dossier>,
+    timers: BinaryHeap<Reverse<(Millis, Arc<str>)>>,
+    names: Names,
+    sweep_at: Millis,
+    dossiers_at: Millis,
+}
+
+/// The rules in force.
+#[derive(Debug)]
+struct Judge {
     rules: Arc<Rules>,
     /// Rules about contacts, and on what occasions they are looked at.
     contact_rules: Vec<(Arc<Rule>, u8)>,
-    contacts: HashMap<Box<str>, Contact>,
-    /// Complaints and promises.
-    dossiers: HashMap<Box<str>, Dossier>,
-    timers: BinaryHeap<Reverse<(Millis, Box<str>)>>,
-    names: HashSet<Arc<str>>,
-    sweep_at: Millis,
-    dossiers_at: Millis,
+    /// The occasions of all of them.
+    occasions: u8,
+}
+
+/// Names that come again and again (queues, agents, departments, tiers), each once.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    /// The one shared text of this name.
+    pub(super) fn of(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = Arc::from(name);
+        self.0.insert(Arc::clone(&name));
+        name
+    }
+
+    /// Sets a name to what an event says, where it says anything.
+    fn update(&mut self, known: &mut Option<Arc<str>>, said: Option<&str>) {
+        if let Some(name) = said
+            && known.as_deref() != said
+        {
+            *known = Some(self.of(name));
+        }
+    }
+
+    /// Forgets the names that nobody has any more.
+    fn sweep(&mut self) {
+        self.0.retain(|name| Arc::strong_count(name) > 1);
+    }
 }
 
 /// A complaint or a promise.
@@ -62,48 +101,30 @@ pub(super) struct Dossier {
 impl Watch {
     /// Watches nothing yet.
     pub fn new(rules: Arc<Rules>) -> Watch {
-        let mut watch = Watch {
-            rules: Arc::clone(&rules),
-            contact_rules: Vec::new(),
+        Watch {
+            judge: Judge::new(rules),
             contacts: HashMap::new(),
             dossiers: HashMap::new(),
             timers: BinaryHeap::new(),
-            names: HashSet::new(),
+            names: Names::default(),
             sweep_at: Millis::MIN,
             dossiers_at: Millis::MIN,
-        };
-        watch.set_rules(rules);
-        watch
+        }
     }
 
     /// Goes on with other rules. What was raised stays; contacts are looked at by the new rules from their next event on.
     pub fn set_rules(&mut self, rules: Arc<Rules>) {
-        let occasions = |rule: &Rule| {
-            rule.when.tests().iter().fold(0, |occasions, test| {
-                occasions
-                    | match test {
-                        Test::Keyword { .. } | Test::Sentiment { .. } | Test::Streak { .. } => ON_LINE,
-                        Test::Wait { .. }
-                        | Test::Unanswered { .. }
-                        | Test::Absence { .. }
-                        | Test::Talk { .. } => ON_TIME,
-                        _ => ON_STEP,
-                    }
-            })
-        };
-        self.contact_rules =
-            rules.about(About::Contact).map(|rule| (Arc::clone(rule), occasions(rule))).collect();
-        self.rules = rules;
+        self.judge = Judge::new(rules);
     }
 
     /// The rules that it goes by.
     pub fn rules(&self) -> &Arc<Rules> {
-        &self.rules
+        &self.judge.rules
     }
 
     /// Whether what this event says must be read: somebody said something, and a rule looks at words.
     pub fn wants_reading(&self, event: &Event<'_>) -> bool {
-        event.kind == Kind::Message && event.text.is_some() && self.rules.reads_words
+        event.kind == Kind::Message && event.text.is_some() && self.judge.rules.reads_words
     }
 
     /// Contacts, complaints and promises that are watched.
@@ -122,35 +143,31 @@ impl Watch {
             self.take_dossier(event, signals);
             return;
         }
-        let (Some(contact_id), false) = (event.contact_id.as_deref(), self.contact_rules.is_empty()) else {
+        let Watch { judge, contacts, timers, names, .. } = self;
+        let (Some(contact_id), false) = (event.contact_id.as_deref(), judge.contact_rules.is_empty()) else {
             return;
         };
-        let (queue, agent, department, tier, customer) = (
-            self.name(event.queue.as_deref().or(event.to_queue.as_deref())),
-            self.name(event.agent_id.as_deref()),
-            self.name(event.department.as_deref()),
-            self.name(event.tier.as_deref()),
-            self.name(event.customer_id.as_deref()),
-        );
-        let mut contact = match self.contacts.remove_entry(contact_id) {
-            Some(entry) => entry,
-            None => (Box::from(contact_id), Contact::new()),
+        let of = match contacts.entry_ref(contact_id) {
+            EntryRef::Occupied(entry) => entry.into_mut(),
+            EntryRef::Vacant(entry) => entry.insert_with_key(Arc::from(contact_id), Contact::new()),
         };
-        let (key, of) = (&contact.0, &mut contact.1);
         let timer_before = of.timer;
         // What became true before this event, became true.
         while of.timer < event.time {
             let at = of.timer;
-            self.look(key, of, at, ON_TIME, None, signals);
+            judge.look(contact_id, of, at, ON_TIME, None, signals);
             of.looked = at;
-            of.timer = self.next_timer(of);
+            of.timer = judge.next_timer(of);
         }
         of.channel = event.channel.or(of.channel);
-        of.department = department.or(of.department.take());
-        of.tier = tier.or(of.tier.take());
-        of.customer = customer.or(of.customer.take());
+        names.update(&mut of.department, event.department.as_deref());
+        names.update(&mut of.tier, event.tier.as_deref());
+        // A customer's id hardly ever comes again in another contact.
+        if event.customer_id.is_some() && of.customer.as_deref() != event.customer_id.as_deref() {
+            of.customer = event.customer_id.as_deref().map(Arc::from);
+        }
         if event.to_queue.is_none() {
-            of.queue = queue.clone().or(of.queue.take());
+            names.update(&mut of.queue, event.queue.as_deref());
         }
         let late = event.time < of.newest;
         of.newest = of.newest.max(event.time);
@@ -159,22 +176,28 @@ impl Watch {
                 let at = of.add_line(line);
                 for at in at..of.lines.len() {
                     let time = of.lines[at].time;
-                    self.look(key, of, time, ON_LINE, Some(at), signals);
+                    judge.look(contact_id, of, time, ON_LINE, Some(at), signals);
                 }
             }
         } else if event.kind != Kind::ContactStarted {
+            let mut name = |name: Option<&str>| name.map(|name| names.of(name));
+            let queue = name(event.queue.as_deref().or(event.to_queue.as_deref()));
+            let agent = name(event.agent_id.as_deref());
             of.add_step(Step { time: event.time, kind: event.kind, queue, agent, by: event.by });
-            self.look(key, of, event.time, ON_STEP, None, signals);
+            judge.look(contact_id, of, event.time, ON_STEP, None, signals);
             if late {
                 of.looked = Millis::MIN;
             }
         }
-        self.clear(key, of, event.time, signals);
-        of.timer = self.next_timer(of);
-        if of.timer < Millis::MAX && of.timer != timer_before {
-            self.timers.push(Reverse((of.timer, key.clone())));
+        clear(contact_id, of, event.time, signals);
+        of.timer = judge.next_timer(of);
+        let timer = of.timer;
+        if timer < Millis::MAX
+            && timer != timer_before
+            && let Some((key, _)) = contacts.get_key_value(contact_id)
+        {
+            timers.push(Reverse((timer, Arc::clone(key))));
         }
-        self.contacts.insert(contact.0, contact.1);
     }
 
     /// Lets time pass up to `present`: what limits were reached, which contacts need no watching any more.
@@ -184,17 +207,15 @@ impl Watch {
                 break;
             }
             let Some(Reverse((at, key))) = self.timers.pop() else { break };
-            if let Some((key, mut contact)) = self.contacts.remove_entry(&key) {
-                // Only the latest timer of a contact counts.
-                if contact.timer == at {
-                    self.look(&key, &mut contact, at, ON_TIME, None, signals);
-                    contact.looked = at;
-                    contact.timer = self.next_timer(&contact);
-                    if contact.timer < Millis::MAX {
-                        self.timers.push(Reverse((contact.timer, key.clone())));
-                    }
+            // Only the latest timer of a contact counts.
+            let contact = self.contacts.get_mut(&key).filter(|contact| contact.timer == at);
+            if let Some(contact) = contact {
+                self.judge.look(&key, contact, at, ON_TIME, None, signals);
+                contact.looked = at;
+                contact.timer = self.judge.next_timer(contact);
+                if contact.timer < Millis::MAX {
+                    self.timers.push(Reverse((contact.timer, key)));
                 }
-                self.contacts.insert(key, contact);
             }
         }
         // Deadlines are far away, and there may be many.
@@ -212,114 +233,8 @@ impl Watch {
                 let last = dossier.done_at.map(|at| at + DAY).or(dossier.from.map(|at| at + DOSSIER_MAX));
                 last.is_none_or(|last| last > present)
             });
-            self.names.retain(|name| Arc::strong_count(name) > 1);
+            self.names.sweep();
         }
-    }
-
-    /// One shared text of this name.
-    fn name(&mut self, name: Option<&str>) -> Option<Arc<str>> {
-        let name = name?;
-        if let Some(known) = self.names.get(name) {
-            return Some(Arc::clone(known));
-        }
-        let name: Arc<str> = Arc::from(name);
-        self.names.insert(Arc::clone(&name));
-        Some(name)
-    }
-
-    /// Looks at a contact by all rules for this occasion.
-    fn look(
-        &self,
-        key: &str,
-        contact: &mut Contact,
-        at: Millis,
-        occasion: u8,
-        line: Option<usize>,
-        signals: &mut Vec<Signal>,
-    ) {
-        if self.contact_rules.iter().all(|(_, occasions)| occasions & occasion == 0) {
-            return;
-        }
-        let status = contact.status();
-        let mut subject: Option<Subject> = None;
-        for (rule, _) in self.contact_rules.iter().filter(|(_, occasions)| occasions & occasion != 0) {
-            // Whom the agent has spoken with cannot be helped any more.
-            if rule.notify == Notify::Agent && status.ended_at.is_some() {
-                continue;
-            }
-            let moment = Moment { contact, status: &status, at, line };
-            let mut found = Found::default();
-            if !rule.when.holds(&moment, &mut found) {
-                continue;
-            }
-            let subject = subject.get_or_insert_with(|| contact.subject(key, &status));
-            if !rule.scope.fits(subject, at, self.rules.zone) {
-                continue;
-            }
-            let cause = match (line.filter(|_| rule.each), found.cause) {
-                (Some(line), _) => contact.lines[line].id.to_string(),
-                (None, Some((Cause::Wait, since))) => since.to_string(),
-                (None, Some((Cause::Unanswered, since))) if rule.each => since.to_string(),
-                _ => String::new(),
-            };
-            let id = alert_id(&rule.name, key, &cause);
-            let hash = xxh3_64(id.as_bytes());
-            if contact.fired.contains(&hash) {
-                continue;
-            }
-            contact.fired.push(hash);
-            let for_agent = (rule.notify == Notify::Agent).then_some((Cause::Contact, at));
-            if let Some((cause, since)) = found.cause.or(for_agent) {
-                contact.open.push((id.clone(), cause, since));
-            }
-            signals.push(Signal::Raised(Box::new(Raised {
-                id,
-                rule: Arc::clone(rule),
-                subject: subject.clone(),
-                time: at,
-                evidence: found.evidence,
-                values: found.values,
-            })));
-        }
-    }
-
-    /// Tells what is over, and the end of the contact.
-    fn clear(&self, key: &str, contact: &mut Contact, at: Millis, signals: &mut Vec<Signal>) {
-        if contact.open.is_empty() && contact.end_told {
-            return;
-        }
-        let status = contact.status();
-        let mut open = std::mem::take(&mut contact.open);
-        open.retain(|(id, cause, since)| {
-            let now = match cause {
-                Cause::Wait => status.waiting_since,
-                Cause::Unanswered => contact.question_at(&status, Millis::MAX).map(|(_, since)| since),
-                Cause::Contact => status.ended_at.is_none().then_some(*since),
-            };
-            let lasts = now == Some(*since);
-            if !lasts {
-                signals.push(Signal::Cleared { id: id.clone(), time: at });
-            }
-            lasts
-        });
-        contact.open = open;
-        if let Some(ended_at) = status.ended_at.filter(|_| !contact.end_told) {
-            contact.end_told = true;
-            let subject = contact.subject(key, &status);
-            let talk_ms = contact.talk_ms();
-            signals.push(Signal::Ended { subject, time: ended_at, lowest: contact.lowest(), talk_ms });
-        }
-    }
-
-    /// When time alone may next make something true of the contact.
-    fn next_timer(&self, contact: &Contact) -> Millis {
-        if self.contact_rules.iter().all(|(_, occasions)| occasions & ON_TIME == 0) {
-            return Millis::MAX;
-        }
-        let status = contact.status();
-        let tests = self.contact_rules.iter().filter(|(_, occasions)| occasions & ON_TIME != 0);
-        let due = tests.flat_map(|(rule, _)| rule.when.tests()).filter_map(|test| test.due(contact, &status));
-        due.filter(|due| *due > contact.looked).min().unwrap_or(Millis::MAX)
     }
 
     fn take_dossier(&mut self, event: &Event<'_>, signals: &mut Vec<Signal>) {
@@ -328,7 +243,7 @@ impl Watch {
             (None, Some(id)) => (format!("p{id}"), true),
             _ => return,
         };
-        if self.rules.about(About::Dossier).next().is_none() {
+        if self.judge.rules.about(About::Dossier).next().is_none() {
             return;
         }
         let dossier = self.dossiers.entry(key.into_boxed_str()).or_default();
@@ -369,7 +284,7 @@ impl Watch {
         if self.dossiers.is_empty() {
             return;
         }
-        let Watch { rules, dossiers, .. } = self;
+        let Watch { judge: Judge { rules, .. }, dossiers, .. } = self;
         for rule in rules.about(About::Dossier) {
             let Condition::Test(test) = &rule.when else { continue };
             for dossier in dossiers.values_mut().filter(|dossier| dossier.done_at.is_none()) {
@@ -432,10 +347,10 @@ impl Watch {
         let mut watch = Watch::new(rules);
         let mut reader = Reader::new(bytes);
         for _ in 0..reader.count()? {
-            let key: Box<str> = reader.text()?.into();
+            let key: Arc<str> = reader.text()?.into();
             let mut contact = Contact::read(&mut reader, &mut watch.names)?;
             // Other rules may look for other times.
-            contact.timer = watch.next_timer(&contact);
+            contact.timer = watch.judge.next_timer(&contact);
             if contact.timer < Millis::MAX {
                 watch.timers.push(Reverse((contact.timer, key.clone())));
             }
@@ -446,6 +361,122 @@ impl Watch {
             watch.dossiers.insert(key, Dossier::read(&mut reader)?);
         }
         reader.is_at_end().then_some(watch)
+    }
+}
+
+impl Judge {
+    fn new(rules: Arc<Rules>) -> Judge {
+        let occasions = |rule: &Rule| {
+            rule.when.tests().iter().fold(0, |occasions, test| {
+                occasions
+                    | match test {
+                        Test::Keyword { .. } | Test::Sentiment { .. } | Test::Streak { .. } => ON_LINE,
+                        Test::Wait { .. }
+                        | Test::Unanswered { .. }
+                        | Test::Absence { .. }
+                        | Test::Talk { .. } => ON_TIME,
+                        _ => ON_STEP,
+                    }
+            })
+        };
+        let contact_rules: Vec<_> =
+            rules.about(About::Contact).map(|rule| (Arc::clone(rule), occasions(rule))).collect();
+        let occasions = contact_rules.iter().fold(0, |all, (_, occasions)| all | occasions);
+        Judge { rules, contact_rules, occasions }
+    }
+
+    /// Looks at a contact by all rules for this occasion.
+    fn look(
+        &self,
+        key: &str,
+        contact: &mut Contact,
+        at: Millis,
+        occasion: u8,
+        line: Option<usize>,
+        signals: &mut Vec<Signal>,
+    ) {
+        if self.occasions & occasion == 0 {
+            return;
+        }
+        let mut subject: Option<Subject> = None;
+        for (rule, _) in self.contact_rules.iter().filter(|(_, occasions)| occasions & occasion != 0) {
+            // Whom the agent has spoken with cannot be helped any more.
+            if rule.notify == Notify::Agent && contact.status().ended_at.is_some() {
+                continue;
+            }
+            let moment = Moment { contact, at, line };
+            let mut found = Found::default();
+            if !rule.when.holds(&moment, &mut found) {
+                continue;
+            }
+            let subject = subject.get_or_insert_with(|| contact.subject(key));
+            if !rule.scope.fits(subject, at, self.rules.zone) {
+                continue;
+            }
+            let cause = match (line.filter(|_| rule.each), found.cause) {
+                (Some(line), _) => contact.lines[line].id.to_string(),
+                (None, Some((Cause::Wait, since))) => since.to_string(),
+                (None, Some((Cause::Unanswered, since))) if rule.each => since.to_string(),
+                _ => String::new(),
+            };
+            let id = alert_id(&rule.name, key, &cause);
+            let hash = xxh3_64(id.as_bytes());
+            if contact.fired.contains(&hash) {
+                continue;
+            }
+            contact.fired.push(hash);
+            let for_agent = (rule.notify == Notify::Agent).then_some((Cause::Contact, at));
+            if let Some((cause, since)) = found.cause.or(for_agent) {
+                contact.open.push((id.clone(), cause, since));
+            }
+            signals.push(Signal::Raised(Box::new(Raised {
+                id,
+                rule: Arc::clone(rule),
+                subject: subject.clone(),
+                time: at,
+                evidence: found.evidence,
+                values: found.values,
+            })));
+        }
+    }
+
+    /// When time alone may next make something true of the contact.
+    fn next_timer(&self, contact: &Contact) -> Millis {
+        if self.occasions & ON_TIME == 0 {
+            return Millis::MAX;
+        }
+        let tests = self.contact_rules.iter().filter(|(_, occasions)| occasions & ON_TIME != 0);
+        let due = tests.flat_map(|(rule, _)| rule.when.tests()).filter_map(|test| test.due(contact));
+        due.filter(|due| *due > contact.looked).min().unwrap_or(Millis::MAX)
+    }
+}
+
+/// Tells what is over, and the end of the contact.
+fn clear(key: &str, contact: &mut Contact, at: Millis, signals: &mut Vec<Signal>) {
+    if contact.open.is_empty() && contact.end_told {
+        return;
+    }
+    let mut open = std::mem::take(&mut contact.open);
+    let status = contact.status();
+    open.retain(|(id, cause, since)| {
+        let now = match cause {
+            Cause::Wait => status.waiting_since,
+            Cause::Unanswered => contact.question_at(Millis::MAX).map(|(_, since)| since),
+            Cause::Contact => status.ended_at.is_none().then_some(*since),
+        };
+        let lasts = now == Some(*since);
+        if !lasts {
+            signals.push(Signal::Cleared { id: id.clone(), time: at });
+        }
+        lasts
+    });
+    let ended_at = status.ended_at;
+    contact.open = open;
+    if let Some(ended_at) = ended_at.filter(|_| !contact.end_told) {
+        contact.end_told = true;
+        let subject = contact.subject(key);
+        let talk_ms = contact.talk_ms();
+        signals.push(Signal::Ended { subject, time: ended_at, lowest: contact.lowest(), talk_ms });
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::facts::TableSet;
 use crate::query::{Cut, Error, Options, Source};
 use crate::time::{Grid, Millis};
 
@@ -23,7 +24,7 @@ struct Nothing;
 
 #[async_trait]
 impl Source for Nothing {
-    async fn cut(&self) -> Result<Cut, Error> {
+    async fn cut(&self, _wanted: TableSet) -> Result<Cut, Error> {
         Ok(Cut::empty(NOW))
     }
 }

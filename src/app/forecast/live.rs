@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
@@ -18,8 +18,12 @@ use crate::query::{self, Engine};
 use crate::rules::PlannedSlot;
 use crate::time::{Clock, DAY, Millis, SECOND};
 
-/// How often the running slot's plan is looked at: a change of the roster must be visible within 5 s.
+/// How often the running slot's plan is looked at: a change of the roster must be visible within 5 s …
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// … and more seldom where a look takes long: one part of so many of the time goes into looks …
+const LOOK_SHARE: u32 = 10;
+/// … but at least this often.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(4);
 /// What came last in a slot is read this long after it ends.
 const SETTLE: Millis = 2_000;
 /// How far ahead slots are watched: what comes then can still be mended.
@@ -52,8 +56,9 @@ pub(in crate::app) async fn run(
         provisional: None,
     };
     loop {
+        let began = Instant::now();
         let pause = match step(&board, &engine, clock.as_ref(), &options, &mut state).await {
-            Ok(()) => LOOK_EVERY,
+            Ok(()) => (began.elapsed() * LOOK_SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST),
             Err(error) => {
                 tracing::debug!(%error, "the forecast cannot be made now; it is tried again");
                 if board.is_starting() { LOOK_EVERY } else { AGAIN }

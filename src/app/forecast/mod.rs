@@ -16,7 +16,7 @@ use super::command::print;
 use super::sql::{Directory, of_query};
 use super::{Failure, duty, lexicons, settings};
 use crate::config::{Config, load_events};
-use crate::facts::{FORECASTS, SHIFTS};
+use crate::facts::{FORECASTS, SHIFTS, TableSet};
 use crate::forecast::{Plan, Rule, Step, Work, back_test};
 use crate::lake::{Append, Lake, Range};
 use crate::query::output::{Format, encode};
@@ -99,7 +99,7 @@ pub(super) async fn forecast(config: &Config, request: Request) -> Result<(), Fa
     }
     let format: Format = request.format.parse().map_err(Failure::usage)?;
     let directory = Directory::open(config, &lexicons::shelf(config)?).await?;
-    let cut = directory.cut().await.map_err(of_query)?;
+    let cut = directory.cut(TableSet::ALL).await.map_err(of_query)?;
     let engine = engine(config, cut.clone())?;
     let now = cut.now;
     let since = make::history_start(now);
@@ -231,7 +231,7 @@ struct Still(Cut);
 
 #[async_trait::async_trait]
 impl Source for Still {
-    async fn cut(&self) -> Result<Cut, query::Error> {
+    async fn cut(&self, _wanted: TableSet) -> Result<Cut, query::Error> {
         Ok(self.0.clone())
     }
 }

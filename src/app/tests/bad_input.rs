@@ -24,6 +24,7 @@ use crate::access::Access;
 use crate::app::task::{Origin, Task};
 use crate::config::{self, Config};
 use crate::decode::{Format, Source as Records};
+use crate::facts::TableSet;
 use crate::ingest::{Block, Record};
 use crate::metrics::{Metrics, Stats};
 use crate::query::{self, Cut, Engine, Source};
@@ -183,7 +184,7 @@ fn feed(source: &Records, seed: u64, records: u64, corpus: &[Vec<u8>]) -> (u64, 
         task.consume(block);
         if dice.percent(30) {
             task.settle_live();
-            drop(task.open_rows(task.newest()));
+            drop(task.open_rows(TableSet::ALL, task.newest()));
         }
         if dice.percent(5)
             && let Some(handover) = task.flush(dice.percent(20))
@@ -311,7 +312,7 @@ struct Nothing;
 
 #[async_trait::async_trait]
 impl Source for Nothing {
-    async fn cut(&self) -> Result<Cut, query::Error> {
+    async fn cut(&self, _wanted: TableSet) -> Result<Cut, query::Error> {
         Ok(Cut::empty(0))
     }
 }

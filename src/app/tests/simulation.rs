@@ -23,6 +23,7 @@ use crate::app::Failure;
 use crate::app::commit::{Committer, Outcome};
 use crate::app::task::{Origin, Rules, Task};
 use crate::correlate::{self, QueueRules};
+use crate::facts::TableSet;
 use crate::ingest::Place;
 use crate::lake::Lake;
 use crate::text::Reader;
@@ -103,7 +104,7 @@ fn told_in_peace(rules: &Arc<Rules>, partition: &Partition, upto: i64) -> Visibl
     for (table, batch) in flushed {
         committed.entry(table.name).or_default().push(batch);
     }
-    let open = task.open_rows(task.newest());
+    let open = task.open_rows(TableSet::ALL, task.newest());
     of_partition(&visible(&committed, &open), partition.number)
 }
 
@@ -446,7 +447,7 @@ impl World {
             let mut task = Task::new(name, Arc::clone(&self.rules), &[origin], Some(snapshot))
                 .expect("a snapshot can be read");
             let now = task.newest();
-            let open = task.open_rows(now);
+            let open = task.open_rows(TableSet::ALL, now);
             let mine: BTreeMap<_, _> = committed.iter().map(|(name, rows)| (*name, rows.clone())).collect();
             let seen = of_partition(&visible(&mine, &open), number);
             let partition = &self.partitions[number as usize];
@@ -486,7 +487,8 @@ impl World {
         let outcome = finish(committer.commit_these(handovers)).expect("memory writes");
         assert!(outcome.fenced.is_empty(), "seed {}: {:?}", self.seed, outcome.fenced);
         let committed = finish(committer.lake().plain_rows(None));
-        let open: Vec<_> = tasks.iter_mut().flat_map(|task| task.open_rows(task.newest())).collect();
+        let open: Vec<_> =
+            tasks.iter_mut().flat_map(|task| task.open_rows(TableSet::ALL, task.newest())).collect();
         let seen = visible(&committed, &open);
         for (partition, task) in self.partitions.iter().zip(&mut tasks) {
             let want = told_in_peace(&self.rules, partition, partition.end());

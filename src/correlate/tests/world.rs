@@ -153,7 +153,7 @@ impl World {
     pub(super) fn end(&mut self) -> Batches {
         let mut facts = self.facts.take().expect(GOES_ON);
         let written = facts.finish();
-        self.correlator.open_rows(self.correlator.newest(), &mut facts);
+        self.correlator.open_rows(crate::facts::TableSet::ALL, self.correlator.newest(), &mut facts);
         let batches = Batches { written, open: facts.finish() };
         SPARE.with_borrow_mut(|spares| spares.push(facts));
         batches

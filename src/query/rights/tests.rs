@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::access::{Audit, Door};
-use crate::facts::{ColumnType, TABLES};
+use crate::facts::{ColumnType, TABLES, TableSet};
 use crate::query::{Answer, Asking, Cut, Engine, Options, Source};
 use crate::time::{Grid, SystemClock, parse_time};
 
@@ -24,7 +24,7 @@ struct Held(Cut);
 
 #[async_trait]
 impl Source for Held {
-    async fn cut(&self) -> Result<Cut, Error> {
+    async fn cut(&self, _wanted: TableSet) -> Result<Cut, Error> {
         Ok(self.0.clone())
     }
 }

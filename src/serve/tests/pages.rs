@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::facts::{ContactRow, Facts, HandlingRow, LegRow, MessageRow};
+use crate::facts::{ContactRow, Facts, HandlingRow, LegRow, MessageRow, TableSet};
 use crate::time::SECOND;
 
 /// A name that no page loads anything from; SVG elements have it.
@@ -17,7 +17,7 @@ const WAITS: &str = "等待 100%";
 
 #[async_trait]
 impl Source for Two {
-    async fn cut(&self) -> Result<Cut, Error> {
+    async fn cut(&self, _wanted: TableSet) -> Result<Cut, Error> {
         let mut rows = Facts::default();
         let began = NOW - 300 * SECOND;
         let date = Some(Grid::new(Shanghai, 30).expect("a grid").date(began));
@@ -82,7 +82,7 @@ impl Source for Two {
             date,
             ..MessageRow::default()
         });
-        Ok(Cut { memory: rows.peek(), ..Cut::empty(NOW) })
+        Ok(Cut { memory: rows.peek(TableSet::ALL), ..Cut::empty(NOW) })
     }
 }
 
