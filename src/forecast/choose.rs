@@ -78,30 +78,30 @@ struct Origins {
     count: usize,
     first: i32,
     last: i32,
-    /// The furthest step ahead.
-    ahead: usize,
+    /// The nearest and the furthest step ahead.
+    ahead: (usize, usize),
 }
 
 impl Origins {
     fn add(&mut self, origin: i32, ahead: usize) {
         if self.count == 0 {
-            self.first = origin;
+            (self.first, self.ahead) = (origin, (ahead, ahead));
         }
         if self.count == 0 || self.last != origin {
             self.count += 1;
             self.last = origin;
         }
-        self.ahead = self.ahead.max(ahead);
+        self.ahead = (self.ahead.0.min(ahead), self.ahead.1.max(ahead));
     }
 
-    /// How many of them speak of different times: forecasts of a month ahead that were made three days apart are wrong about
-    /// nearly the same days, so that ten of them are one experience.
+    /// How many of them speak of different times: forecasts of the second half of a month that were made three days apart are
+    /// right or wrong about nearly the same days, so that five of them are one experience.
     fn independent(&self) -> f64 {
         if self.count == 0 {
             return 0.0;
         }
         let apart = (i64::from(self.last) - i64::from(self.first)) as f64;
-        (1.0 + apart / self.ahead as f64).min(self.count as f64)
+        (1.0 + apart / (self.ahead.1 - self.ahead.0 + 1) as f64).min(self.count as f64)
     }
 }
 
@@ -399,8 +399,8 @@ mod tests {
         // 60 origins over 177 days; the last ones have not seen their furthest days.
         let independent = test.independent_origins(Step::Day);
         assert_eq!(independent[0], 60.0);
-        assert!((independent[1] - (1.0 + 177.0 / 7.0)).abs() < 1e-9, "{independent:?}");
-        assert!((5.0..7.0).contains(&independent[3]), "{independent:?}");
+        assert!((independent[1] - (1.0 + 177.0 / 6.0)).abs() < 1e-9, "{independent:?}");
+        assert!((10.0..13.0).contains(&independent[3]), "{independent:?}");
         assert_eq!(BackTest::default().independent_origins(Step::Day), [0.0; 4]);
     }
 

@@ -76,7 +76,7 @@ fn table(
     if origins.iter().any(|origins| (0.5..FEW_ORIGINS).contains(origins)) {
         let _ = writeln!(
             out,
-            "\nForecasts that were made closer together than they look ahead are wrong about the same time, so that n is how many \
+            "\nForecasts of a band that were made closer together than it is wide are about the same time, so that n is how many \
              speak of different times. Below {FEW_ORIGINS:.0} a difference of a few percent between two models is chance."
         );
     }
