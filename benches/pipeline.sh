@@ -4,20 +4,21 @@
 # reads them from the beginning into an empty lake (decode, correlate, windows, metrics, Delta tables).
 #
 #   benches/pipeline.sh                   builds the release binaries first
-#   EVENTS=6000000 REPEATS=3 KEEP_EVENTS_TABLE=true benches/pipeline.sh
+#   EVENTS=6000000 REPEATS=3 KEEP_EVENTS_TABLE=true WORDS=false benches/pipeline.sh
 #
 # Printed per run: events/s, CPU-seconds (user + system, of the client process only) per million events, the ratio of the
-# two CPU figures, the most memory. KEEP_EVENTS_TABLE=false leaves the table `events` out, as `lake.events` may.
+# two CPU figures, the most memory. KEEP_EVENTS_TABLE=false leaves the table `events` out, as `lake.events` may. WORDS=true reads
+# every message by the shipped word lists and goes by the shipped alert rules; false has neither.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tests/real/lib.sh
-events=${EVENTS:-6000000} repeats=${REPEATS:-3} partitions=${PARTITIONS:-4} keep=${KEEP_EVENTS_TABLE:-true}
+events=${EVENTS:-6000000} repeats=${REPEATS:-3} partitions=${PARTITIONS:-4} keep=${KEEP_EVENTS_TABLE:-true} words=${WORDS:-false}
 target=${CARGO_TARGET_DIR:-target}
 [ -n "${BUILT:-}" ] || cargo build --release --locked --bin callpulse --bench kafka_drain
 callpulse=$target/release/callpulse
 drain=$(find "$target/release/deps" -maxdepth 1 -name 'kafka_drain-*' -type f -perm -u+x -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
 
-work=$(mktemp -d) service=
+work=$(mktemp -d) service= without=()
 clean() {
     [ -z "$service" ] || kill -KILL "$service" 2> /dev/null || true
     tests/real/kafka.sh stop "$work/kafka" || true
@@ -28,8 +29,11 @@ port=$(free_port)
 tests/real/kafka.sh start "$work/kafka" "$port"
 brokers=127.0.0.1:$port
 tests/real/kafka.sh topic "$work/kafka" bench "$partitions"
-# A contact has about 20 events.
-"$callpulse" simulate --contacts $((events / 20)) --rate 1000 --brokers "$brokers" --topic bench --partitions "$partitions"
+# A contact has about 14 events, with its part of the agents' states.
+"$callpulse" simulate --contacts $((events / 14)) --rate 1000 --brokers "$brokers" --topic bench --partitions "$partitions"
+
+: > "$work/no-rules.toml"
+[ "$words" = true ] || without=(--set 'lexicons=[]' --set "rules=\"$work/no-rules.toml\"")
 
 metric() {
     curl -fs "http://$http/metrics" | awk -v name="callpulse_$1" '
@@ -45,9 +49,9 @@ for run in $(seq "$repeats"); do
     drain_cpu=$(sed -E 's/.* ([0-9.]+) CPU-s,.*/\1/' <<< "$drained")
     http=127.0.0.1:$(free_port)
     began=$(date +%s.%N)
-    CALLPULSE_LOG=warn "$callpulse" run --data-dir "$work/lake-$run" --http "$http" --set kafka.brokers="$brokers" \
+    CALLPULSE_LOG=warn "$callpulse" run --data-dir "$work/lake-$run" --http "$http" --pg 127.0.0.1:0 --flight 127.0.0.1:0 --set kafka.brokers="$brokers" \
         --set "kafka.group=bench-$run" --set 'kafka.topics=[{name="bench"}]' --set kafka.dead_letter_topic= \
-        --set "lake.events=$keep" &
+        --set "lake.events=$keep" "${without[@]}" &
     service=$! most=
     until curl -fs -o /dev/null "http://$http/healthz"; do sleep 0.05; done
     while [ "$(metric records_consumed_total)" -lt "$total" ]; do sleep 0.2; done
@@ -64,10 +68,10 @@ for run in $(seq "$repeats"); do
     wait "$service"
     service=
     ended=$(date +%s.%N)
-    awk -v run="$run" -v n="$total" -v drain="$drain_cpu" -v used="$used" -v most="$most" -v keep="$keep" \
+    awk -v run="$run" -v n="$total" -v drain="$drain_cpu" -v used="$used" -v most="$most" -v keep="$keep" -v words="$words" \
         -v began="$began" -v consumed="$consumed" -v ended="$ended" 'BEGIN {
-        printf "run %s  callpulse: %d events consumed in %.1f s (%.0f k/s), durable after %.1f s; %.2f CPU-s per million (drain %.2f); ratio %.3f; most memory %s MiB; table events: %s\n",
-            run, n, consumed - began, n / (consumed - began) / 1e3, ended - began, used / n * 1e6, drain / n * 1e6, drain / used, most, keep }'
+        printf "run %s  callpulse: %d events consumed in %.1f s (%.0f k/s), durable after %.1f s; %.2f CPU-s per million (drain %.2f); ratio %.3f; most memory %s MiB; table events: %s, words: %s\n",
+            run, n, consumed - began, n / (consumed - began) / 1e3, ended - began, used / n * 1e6, drain / n * 1e6, drain / used, most, keep, words }'
     "$callpulse" sql --data-dir "$work/lake-$run" --format csv \
         "select sum(offered) as offered, sum(answered) as answered, sum(ledger_gap) as ledger_gap from kpi_slot"
     rm -rf "$work/lake-$run"

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What callpulse is built from.
 
-    dependencies.py check          hold it against deny.toml: licences, sources, crates that must not be there, one Arrow
-    dependencies.py sbom [FILE]    a CycloneDX 1.5 list of it (JSON; stdout without FILE)
+    dependencies.py check            hold it against deny.toml: licences, sources, crates that must not be there, one Arrow
+    dependencies.py advisories DB    hold Cargo.lock against a clone of https://github.com/rustsec/advisory-db
+    dependencies.py sbom [FILE]      a CycloneDX 1.5 list of it (JSON; stdout without FILE)
 
-Both read `cargo metadata --locked` with the default features; nothing is asked of a network where the crates are there.
-Needs Python 3.11 and cargo. Advisories are not looked at: see docs/security.md.
+`check` and `sbom` read `cargo metadata --locked` with the default features, `advisories` reads Cargo.lock, which has all of
+them; nothing is asked of a network where the crates are there. Needs Python 3.11 and cargo.
 """
 
 import json
@@ -127,6 +128,83 @@ def check():
     sys.exit(1 if faults else 0)
 
 
+def version_of(text):
+    """A version as something that can be compared: a pre-release comes before its release."""
+    text = text.split("+")[0]
+    numbers, _, pre = text.partition("-")
+    parts = [int(part) for part in numbers.split(".")]
+    before = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split(".")] if pre else [(2, 0, "")]
+    return (parts + [0, 0])[:3], before
+
+
+def within(version, requirement):
+    """Whether a version meets a requirement as Cargo writes them: comparators separated by commas."""
+    version = version_of(version)
+    for part in (part.strip() for part in requirement.split(",")):
+        if part in ("", "*"):
+            continue
+        operator, text = re.fullmatch(r"(>=|<=|>|<|=|\^|~)?\s*([0-9][^\s]*)", part).groups()
+        text = text.removesuffix(".*")
+        bound, given = version_of(text), text.split("-")[0].count(".") + 1
+        if operator in (">=", "<=", ">", "<"):
+            fits = {">=": version >= bound, "<=": version <= bound, ">": version > bound, "<": version < bound}[operator]
+        else:
+            # Up to which number nothing may change: all given ones for `=`, the first but the patch for `~`, and for `^` the
+            # first that is not 0.
+            numbers = bound[0]
+            first = next((at for at, number in enumerate(numbers[:given]) if number), given - 1)
+            fixed = {"=": given - 1, "~": min(given - 1, 1)}.get(operator, first)
+            fits = version >= bound and version[0][: fixed + 1] == numbers[: fixed + 1]
+            if operator == "=" and given == 3:
+                fits = version == bound
+        if not fits:
+            return False
+    return True
+
+
+def advisories(database):
+    # The check itself must be able to fail.
+    assert within("0.17.14", ">= 0.17.12") and not within("0.17.11", ">= 0.17.12") and not within("1.0.0-rc.1", ">=1.0.0")
+    assert within("1.4.2", "^1.2") and not within("2.0.0", "1.2") and not within("0.3.1", "^0.2.9") and within("0.2.10", "^0.2.9")
+    assert within("1.2.9", "~1.2.3") and not within("1.3.0", "~1.2.3") and within("1.5.0", ">=1.2, <2") and within("3.1.4", "*")
+    rules = tomllib.loads((ROOT / "deny.toml").read_text(encoding="utf-8"))["advisories"]
+    known = {entry["id"]: entry["reason"] for entry in rules.get("ignore", [])}
+    lock = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))
+    locked = {}
+    for entry in lock["package"]:
+        locked.setdefault(entry["name"], []).append(entry["version"])
+    files = sorted((Path(database) / "crates").glob("*/RUSTSEC-*.md"))
+    if len(files) < 500:
+        sys.exit(f"FAILED: `{database}` has {len(files)} advisories; it is no clone of https://github.com/rustsec/advisory-db")
+    newest, met, faults, unused = "", [], [], dict(known)
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        told = tomllib.loads(re.match(r"```toml\n(.*?)\n```", text, re.DOTALL).group(1))
+        advisory, fine = told["advisory"], told["versions"].get("patched", []) + told["versions"].get("unaffected", [])
+        newest = max(newest, str(advisory["date"]))
+        if "withdrawn" in advisory:
+            continue
+        for version in locked.get(advisory["package"], []):
+            if any(within(version, requirement) for requirement in fine):
+                continue
+            title = re.search(r"^# (.*)$", text, re.MULTILINE).group(1)
+            kind = advisory.get("informational", "vulnerability")
+            line = f"{advisory['id']} ({kind}): {advisory['package']} {version}: {title}"
+            if advisory["id"] in known:
+                unused.pop(advisory["id"], None)
+                met.append(f"{line}\n  decided: {known[advisory['id']]}")
+            else:
+                faults.append(line)
+    faults += [f"deny.toml ignores {name}, which nothing here has" for name in unused]
+    print(f"{len(files)} advisories, the newest of {newest}, against {len(lock['package'])} packages of Cargo.lock: "
+          f"{len(met)} decided upon, {len(faults)} not")
+    for line in met:
+        print(line)
+    for fault in faults:
+        print(f"FAILED: {fault}")
+    sys.exit(1 if faults else 0)
+
+
 def sbom(path):
     meta = metadata()
     packages, needs = shipped(meta)
@@ -182,6 +260,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["check"]:
             check()
+        case ["advisories", database]:
+            advisories(database)
         case ["sbom", *path] if len(path) < 2:
             sbom(path[0] if path else None)
         case _:

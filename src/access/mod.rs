@@ -1,4 +1,5 @@
-//! Who may come in, and what is written down about it: users, roles, passwords, tokens, the audit log.
+//! Who may come in, and what is written down about it: users, roles, passwords, tokens, tokens of a login elsewhere, the audit
+//! log.
 //!
 //! Knows no SQL and no wire: [`crate::query`] turns a role into what its rows are, the doors carry passwords and tokens
 //! here. Reads no file but the one it is told to, and only when it is told to.
@@ -7,6 +8,7 @@
 //! Invariant: without users there is one identity, the administrator on this machine, and only for clients on loopback.
 
 mod audit;
+mod oidc;
 mod scram;
 mod tls;
 mod users;
@@ -23,6 +25,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 pub use audit::{Audit, Door, Outcome, Record};
+pub use oidc::{Denied, Keys as OidcKeys, Oidc, Options as OidcOptions};
 pub use scram::{Exchange, Mistake, Seal, Secret};
 pub use tls::Tls;
 pub use users::{Fault, NewUser, User, Users};
@@ -113,6 +116,8 @@ pub struct Access {
     decoy: [u8; 32],
     /// Hashes of tokens of platforms, and the topic to which each may send.
     sources: Vec<([u8; 32], String)>,
+    /// Whose tokens of a login elsewhere count.
+    oidc: Option<Arc<Oidc>>,
 }
 
 fn hash(token: &str) -> [u8; 32] {
@@ -148,7 +153,13 @@ impl Access {
             failures: Mutex::default(),
             decoy: rand::random(),
             sources: Vec::new(),
+            oidc: None,
         }
+    }
+
+    /// The same, and tokens of this issuer count too, where there are users at all.
+    pub fn with_oidc(self, oidc: Option<Arc<Oidc>>) -> Self {
+        Self { oidc, ..self }
     }
 
     /// The same, and platforms with a token of their own may send records to one topic, and do nothing else.
@@ -221,21 +232,32 @@ impl Access {
         Secret::decoy(&self.decoy, name)
     }
 
-    /// The user with this token: one of the users file, or one that a login has given.
-    pub fn by_token(&self, token: &str) -> Option<Identity> {
-        let users = self.users()?;
+    /// The user with this token: one of the users file, one that a login has given, or one of the issuer.
+    ///
+    /// # Errors
+    /// Why nobody comes in by it.
+    pub fn by_token(&self, token: &str) -> Result<Identity, Denied> {
+        let users = self.users().ok_or(Denied::Unknown)?;
         let hash = users::token_hash(token);
         if let Some(user) = users.by_token(&hash) {
-            return Some(user.identity());
+            return Ok(user.identity());
         }
+        if let Some(user) = self.login(&hash) {
+            // The user as it is now: rights that were taken away since are gone.
+            return users.get(&user).map(User::identity).ok_or(Denied::Unknown);
+        }
+        self.oidc.as_ref().map_or(Err(Denied::Unknown), |oidc| oidc.identity(token))
+    }
+
+    /// The user to whom a login has given this token, as long as it lasts.
+    fn login(&self, hash: &[u8; 32]) -> Option<String> {
         let mut logins = self.logins.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let login = logins.get(&hash)?;
-        if login.until <= Instant::now() {
-            logins.remove(&hash);
-            return None;
+        let login = logins.get(hash)?;
+        if login.until > Instant::now() {
+            return Some(login.user.clone());
         }
-        // The user as it is now: rights that were taken away since are gone.
-        users.get(&login.user).map(User::identity)
+        logins.remove(hash);
+        None
     }
 
     /// A token for a user who has shown a password; it lasts for [`LOGIN_TIME`] or until the process ends.
@@ -311,7 +333,7 @@ mod tests {
         let there: IpAddr = "192.0.2.7".parse().expect("an address");
         assert_eq!(access.unasked(here).map(|who| who.role), Some(Role::Admin));
         assert_eq!(access.unasked(there), None);
-        assert_eq!(access.by_token("anything"), None);
+        assert_eq!(access.by_token("anything"), Err(Denied::Unknown));
         assert_eq!(access.by_password("local", ""), None);
     }
 
@@ -325,12 +347,12 @@ mod tests {
         assert_eq!(access.unasked("127.0.0.1".parse().expect("an address")), None);
         let ana = access.by_password("ana", "s3cret").expect("the right password");
         let token = access.log_in(&ana);
-        assert_eq!(access.by_token(&token), Some(ana.clone()));
+        assert_eq!(access.by_token(&token), Ok(ana.clone()));
         access.log_out(&token);
-        assert_eq!(access.by_token(&token), None);
+        assert_eq!(access.by_token(&token), Err(Denied::Unknown));
         let token = access.log_in(&ana);
         access.replace(users(""));
-        assert_eq!(access.by_token(&token), None);
+        assert_eq!(access.by_token(&token), Err(Denied::Unknown));
     }
 
     #[test]

@@ -40,8 +40,8 @@ pub(super) enum Said {
     Shift(Box<Event<'static>>),
     /// Something was done with the desk: changes to be kept, and what is to be sent for them.
     Done(Vec<Dispatch>),
-    /// Answer when everything before is kept.
-    Sync(oneshot::Sender<()>),
+    /// Answer whether everything before is kept.
+    Sync(oneshot::Sender<Result<(), String>>),
     /// Look at the files now.
     Reload,
 }
@@ -162,11 +162,15 @@ impl Alerting {
     }
 
     /// Returns when everything that was said before is in the outbox.
-    pub(super) async fn sync(&self) {
+    ///
+    /// # Errors
+    /// Why it is not: ask again.
+    pub(super) async fn sync(&self) -> Result<(), String> {
         let (reply, done) = oneshot::channel();
-        // Behind everything that was said before.
-        if self.said.send(Said::Sync(reply)).await.is_ok() {
-            let _ = done.await;
+        // Behind everything that was said before. A loop that has ended has kept what it could.
+        match self.said.send(Said::Sync(reply)).await {
+            Ok(()) => done.await.unwrap_or(Ok(())),
+            Err(_) => Ok(()),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use super::issuer::Issuer;
 use super::service::Service;
 use super::{
     Failure, backtest, convert, demo, doors, duty, follow, forecast, lexicons, replay, settings, sql, text,
@@ -381,6 +382,7 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             return Ok(());
         }
     };
+    super::memory::bound_heaps();
     start_log(&cli.common.log);
     let load = |extra: Vec<String>| load(&cli.common, extra);
     match cli.command {
@@ -404,6 +406,9 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             settings::consumer(&config)?;
             if let Some(users) = &config.users {
                 doors::read_users(std::path::Path::new(users))?;
+            }
+            if let Some(oidc) = &config.oidc {
+                Issuer::of(oidc, Arc::new(SystemClock))?;
             }
             let books = duty::read(&config).map_err(|faults| Failure::of_faults(&faults))?;
             for warning in duty::warnings(&config, &books, reader.categories(), SystemClock.now()) {
@@ -554,13 +559,13 @@ fn warn(config: &Config) {
 async fn serve(config: &Config) -> Result<(), Failure> {
     let mut service = Service::start(config, Arc::new(SystemClock)).await?;
     if let Some(address) = service.http {
-        tracing::info!("pages, metrics and SQL: http://{address}");
+        tracing::info!("pages, metrics and SQL: {}", doors::http_url(config, address));
     }
     if let Some(door) = &service.postgres {
         tracing::info!("PostgreSQL wire: postgresql://{}/callpulse", door.address);
     }
     if let Some(door) = &service.flight {
-        tracing::info!("Arrow Flight SQL: grpc://{}", door.address);
+        tracing::info!("Arrow Flight SQL: {}", doors::flight_url(config, door.address));
     }
     let failure = tokio::select! {
         () = stop_signal() => None,

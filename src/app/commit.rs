@@ -120,7 +120,9 @@ impl Committer {
         }
         // What the rules of these tasks have said is kept before their state is.
         if let Some(alerts) = &self.alerts {
-            alerts.sync().await;
+            self.persist("the outbox", || async { alerts.sync().await.map_err(Trouble::Passing) })
+                .await?
+                .map_err(Failure::of_lake)?;
         }
         let outcome = self.commit(handovers).await?;
         for (task, number, _) in &outcome.done {

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use chrono::{Datelike, TimeZone, Timelike, Weekday};
 use futures::StreamExt;
 
-use super::Failure;
 use super::board::Board;
 use super::command::stop_signal;
 use super::service::Service;
 use super::telling::Telling;
+use super::{Failure, doors};
 use crate::config::Config;
 use crate::ingest::{EmbeddedBroker, Feeder, create_topic, retention};
 use crate::query::Engine;
@@ -124,7 +124,7 @@ pub(super) async fn demo(config: &Config, demo: Demo) -> Result<(), Failure> {
     }
 
     let mut service = Service::start(&config, Arc::clone(&clock)).await?;
-    let address = service.http.map(|http| format!("http://{http}")).unwrap_or_default();
+    let address = service.http.map(|http| doors::http_url(&config, http)).unwrap_or_default();
     let sql = [&service.postgres, &service.flight].map(|door| door.as_ref().map(|door| door.address));
     greet(&config, &address, sql, broker.as_ref(), present);
 
@@ -205,7 +205,7 @@ fn greet(
          \x20 curl -s {address}/api/v1/sql -H 'content-type: application/json' -d '{{\"sql\":\"select * from live_queues\"}}'\n\
          \x20 curl -s {address}/metrics | grep callpulse_rolling\n\
          \x20 psql {postgres} -c \"select * from live_queues\"\n",
-        flight = flight.map_or("off".to_owned(), |address| format!("grpc://{address}")),
+        flight = flight.map_or("off".to_owned(), |address| doors::flight_url(config, address)),
         postgres = postgres.map_or("off".to_owned(), |address| format!("postgresql://{address}/callpulse")),
         program = program(),
         zone = config.timezone.name(),

@@ -1,8 +1,10 @@
 //! The loop of the desk: takes what tasks and figures say, keeps the outbox, hands deliveries on.
 //!
-//! One loop owns the order: a change is in the outbox before anything is sent for it.
+//! One loop owns the order: a change is in the outbox before anything is sent for it. Where the outbox cannot be written,
+//! people are told all the same, since alerts are for now; the change waits to be written, and whoever asks whether all is
+//! kept is told no, so that no task's state is committed ahead of its alerts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,10 @@ struct Loop {
     board: Arc<Board>,
     post: Post,
     outbox: Option<Outbox>,
+    /// What the outbox does not have, by alert, each as it is now.
+    unwritten: BTreeMap<String, Alert>,
+    /// Why it could not be written last.
+    outbox_fails: Option<String>,
     config: Config,
     fleet: Fleet,
     plan: PlanWatch,
@@ -82,6 +88,8 @@ pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, 
         board,
         post,
         outbox,
+        unwritten: BTreeMap::new(),
+        outbox_fails: None,
         config,
     };
     let unsent = looped.alerting.desk().unsent();
@@ -117,6 +125,7 @@ pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, 
                 if files_at.elapsed() >= FILES {
                     files_at = Instant::now();
                     looped.look_at_files();
+                    looped.write().await;
                 }
                 if again_at.elapsed() >= AGAIN {
                     again_at = Instant::now();
@@ -168,8 +177,15 @@ impl Loop {
             }
         }
         self.keep_and_send(sends).await;
+        if !synced.is_empty() {
+            self.write().await;
+        }
         for reply in synced {
-            let _ = reply.send(());
+            let kept = match &self.outbox_fails {
+                Some(why) => Err(format!("the outbox of alerts cannot be written: {why}")),
+                None => Ok(()),
+            };
+            let _ = reply.send(kept);
         }
         if reload {
             self.look_at_files();
@@ -216,41 +232,57 @@ impl Loop {
         let changed = self.alerting.desk().take_changes();
         if !changed.is_empty() {
             self.alerting.wait_for_commit(&changed);
-            self.write(changed).await;
+            self.unwritten.extend(changed.into_iter().map(|alert| (alert.id().to_owned(), alert)));
+            self.write().await;
         }
         self.mark_committed();
         self.send(sends);
     }
 
-    async fn write(&mut self, changed: Vec<Alert>) {
+    /// Writes into the outbox what it does not have; what cannot be written waits for the next time.
+    async fn write(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
+        }
         self.to_mark = true;
         let Some(mut outbox) = self.outbox.take() else { return };
+        let changed: Vec<Alert> = self.unwritten.values().cloned().collect();
         let rewrite = outbox.is_long().then(|| {
             let all: Vec<Alert> = self.alerting.desk().alerts().cloned().collect();
             (all, self.alerting.to_commit())
         });
         let written = tokio::task::spawn_blocking(move || {
             let result = outbox.append(&changed);
-            let result = match rewrite {
-                Some((all, uncommitted)) => result.and_then(|()| outbox.rewrite(&all, &uncommitted)),
-                None => result,
-            };
+            if let (Ok(()), Some((all, uncommitted))) = (&result, rewrite)
+                && let Err(error) = outbox.rewrite(&all, &uncommitted)
+            {
+                tracing::warn!(%error, "the outbox cannot be written anew; it grows");
+            }
             (outbox, result)
         });
-        match written.await {
+        let fails = match written.await {
             Ok((outbox, result)) => {
                 self.outbox = Some(outbox);
-                if let Err(error) = result {
-                    tracing::error!(%error, "the outbox cannot be written: alerts would not outlive a crash");
-                }
+                result.err().map(|error| error.to_string())
             }
-            Err(error) => tracing::error!(%error, "the outbox is gone: alerts would not outlive a crash"),
+            Err(error) => Some(error.to_string()),
+        };
+        match &fails {
+            None => self.unwritten.clear(),
+            Some(error) if self.outbox_fails.is_none() => {
+                tracing::error!(error, "the outbox cannot be written: alerts would not outlive a crash");
+            }
+            Some(_) => {}
         }
+        if fails.is_none() && self.outbox_fails.is_some() {
+            tracing::info!("the outbox is written again");
+        }
+        self.outbox_fails = fails;
     }
 
     /// Notes in the outbox when the lake has everything.
     fn mark_committed(&mut self) {
-        if self.to_mark && self.alerting.uncommitted().is_empty() {
+        if self.to_mark && self.unwritten.is_empty() && self.alerting.uncommitted().is_empty() {
             self.to_mark = false;
             if let Some(outbox) = &mut self.outbox
                 && let Err(error) = outbox.committed()

@@ -1,4 +1,4 @@
-//! Who may come in, and by which doors: users, certificate, audit log, and the listeners of SQL clients.
+//! Who may come in, and by which doors: users, a login elsewhere, certificate, audit log, and the listeners of SQL clients.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
+use super::issuer::Issuer;
 use crate::access::{Access, Audit, Tls, Users};
 use crate::config::Config;
 use crate::flight;
@@ -26,6 +27,7 @@ pub(super) struct Keys {
     pub(super) audit: Arc<Audit>,
     pub(super) tls: Option<Tls>,
     users: Option<PathBuf>,
+    issuer: Option<Issuer>,
 }
 
 impl Keys {
@@ -39,9 +41,11 @@ impl Keys {
             Some(path) => Access::of(read_users(path)?),
             None => Access::local_only(),
         };
+        let issuer = config.oidc.as_ref().map(|oidc| Issuer::of(oidc, Arc::new(SystemClock))).transpose()?;
         let topics = config.kafka.topics.iter();
         let access =
             access
+                .with_oidc(issuer.as_ref().map(|issuer| Arc::clone(&issuer.oidc)))
                 .with_sources(topics.flat_map(|topic| {
                     topic.tokens.0.iter().map(|token| (token.clone(), topic.name.clone()))
                 }));
@@ -66,7 +70,7 @@ impl Keys {
             })?,
             None => Audit::to_log(clock),
         };
-        Ok(Keys { access: Arc::new(access), audit: Arc::new(audit), tls, users })
+        Ok(Keys { access: Arc::new(access), audit: Arc::new(audit), tls, users, issuer })
     }
 
     /// The engine that writes down what is asked.
@@ -76,8 +80,12 @@ impl Keys {
         engine.with_audit(Arc::clone(&self.audit)).with_pseudonym_key(key)
     }
 
-    /// Looks at the users file from time to time; a changed one takes force, or is refused whole.
+    /// Looks at the users file and at the keys of a login elsewhere from time to time; what has changed takes force, or is
+    /// refused whole.
     pub(super) fn watch(&self, stop: CancellationToken) {
+        if let Some(issuer) = self.issuer.clone() {
+            tokio::spawn(issuer.keep_fresh(stop.clone()));
+        }
         let Some(path) = self.users.clone() else { return };
         let access = Arc::clone(&self.access);
         tokio::spawn(async move {
@@ -104,7 +112,7 @@ impl Keys {
     }
 }
 
-fn changed_at(path: &Path) -> Option<(SystemTime, u64)> {
+pub(super) fn changed_at(path: &Path) -> Option<(SystemTime, u64)> {
     let found = std::fs::metadata(path).ok()?;
     Some((found.modified().ok()?, found.len()))
 }
@@ -179,6 +187,18 @@ pub(super) fn open_postgres(
         tls: keys.tls.as_ref().map(|tls| tls.acceptor(&["postgresql"])),
     };
     Some(Open { address, task: tokio::spawn(postgres::run(listener, wire, stop.child_token())) })
+}
+
+/// The pages at `address`, as a browser asks for them.
+pub(super) fn http_url(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{address}")
+}
+
+/// Arrow Flight SQL at `address`, as its clients write it.
+pub(super) fn flight_url(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "grpc+tls" } else { "grpc" };
+    format!("{scheme}://{address}")
 }
 
 /// Opens Arrow Flight SQL.

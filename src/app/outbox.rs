@@ -31,9 +31,12 @@ const COMMITTED: &str = "committed";
 pub(super) struct Outbox {
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines.
     bytes: u64,
     /// Bytes when it was last written anew.
     needed: u64,
+    /// A write failed: what it left behind the whole lines is cut off before the next one.
+    torn: bool,
     /// Locked as long as it is open, so that no other instance takes the same outbox; a process that ends lets it go.
     _lock: File,
 }
@@ -86,7 +89,7 @@ impl Outbox {
         };
         // Written anew, so that it holds each alert once and ends with a whole line.
         let (file, bytes) = write_new(&path, &kept.alerts, &kept.uncommitted)?;
-        Ok((Outbox { path, file, bytes, needed: bytes, _lock: lock }, kept))
+        Ok((Outbox { path, file, bytes, needed: bytes, torn: false, _lock: lock }, kept))
     }
 
     /// Adds alerts as they are now; they are on the disk when this returns.
@@ -98,10 +101,8 @@ impl Outbox {
         for alert in alerts {
             write_line(&mut lines, alert);
         }
-        self.file.write_all(&lines)?;
-        self.file.sync_data()?;
-        self.bytes += lines.len() as u64;
-        Ok(())
+        self.write(&lines)?;
+        self.file.sync_data()
     }
 
     /// Notes that everything so far is in the lake.
@@ -109,9 +110,18 @@ impl Outbox {
     /// # Errors
     /// The system's words.
     pub(super) fn committed(&mut self) -> std::io::Result<()> {
-        let line = format!("\"{COMMITTED}\"\n");
-        self.file.write_all(line.as_bytes())?;
-        self.bytes += line.len() as u64;
+        self.write(format!("\"{COMMITTED}\"\n").as_bytes())
+    }
+
+    /// Adds whole lines, all or none: the half of a line would spoil the next one.
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.bytes)?;
+        }
+        self.torn = true;
+        self.file.write_all(lines)?;
+        self.torn = false;
+        self.bytes += lines.len() as u64;
         Ok(())
     }
 
@@ -127,6 +137,7 @@ impl Outbox {
     pub(super) fn rewrite(&mut self, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::Result<()> {
         (self.file, self.bytes) = write_new(&self.path, alerts, uncommitted)?;
         self.needed = self.bytes;
+        self.torn = false;
         Ok(())
     }
 }
@@ -229,6 +240,31 @@ mod tests {
         });
         // Both are held open here, so that the second is another than the first.
         assert_eq!(ids.collect::<Vec<_>>(), [vec!["a".to_owned()], vec!["b".to_owned()]]);
+    }
+
+    #[test]
+    fn what_a_full_disk_cut_off_does_not_spoil_what_comes_next() {
+        let grid = Grid::new(chrono_tz::Tz::UTC, 30).expect("half an hour");
+        let mut desk = Desk::new(Options::new(grid), vec![]);
+        for id in ["a", "b"] {
+            let cause = Cause { id: id.to_owned(), ..Cause::default() };
+            desk.raise(cause, &Roster::empty(chrono_tz::Tz::UTC), 0);
+        }
+        let alerts = desk.take_changes();
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut outbox, _) = Outbox::open(dir.path()).expect("an outbox");
+        outbox.append(&alerts[..1]).expect("it can be written");
+        // What a write leaves for which there was no room: half of its line, and an error.
+        let good =
+            std::mem::replace(&mut outbox.file, File::open(dir.path().join(ALERTS)).expect("it is there"));
+        outbox.append(&alerts[1..]).expect_err("it cannot be written");
+        outbox.file = good;
+        outbox.file.write_all(b"{\"id\":\"b\",\"ru").expect("it can be written");
+        outbox.append(&alerts[1..]).expect("there is room again");
+        drop(outbox);
+        let (_, kept) = Outbox::open(dir.path()).expect("an outbox");
+        assert_eq!(kept.alerts.iter().map(Alert::id).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(kept.uncommitted.len(), 2);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Service {
         let listens = listener.as_ref().and_then(|listener| listener.local_addr().ok());
         let fleet = Fleet::of(config, listens)?;
         let base_url = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-        let base_url = base_url.map(|address| format!("http://{address}")).unwrap_or_default();
+        let base_url = base_url.map(|address| doors::http_url(config, address)).unwrap_or_default();
         let (alerting, ends) = Alerting::open(config, &base_url, Arc::clone(&clock))?;
         let full = Arc::new(Notify::new());
         let split = Arc::default();
@@ -179,6 +179,7 @@ impl Service {
             tokio::spawn(speak(Arc::clone(&board), fleet, stop.child_token()));
         }
         tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
+        tokio::spawn(super::memory::give_back(stop.child_token()));
         tokio::spawn(reload_on_signal(Arc::clone(&alerting), stop.child_token()));
         tokio::spawn(super::surges::run(Arc::clone(&alerting), Arc::clone(&engine), stop.child_token()));
         tokio::spawn(super::forecast::live::run(
@@ -534,6 +535,10 @@ impl Sink for Gate {
 
     fn lag(&self, lags: &[Lag]) {
         self.board.note_lags(lags);
+        let now = self.board.clock.now();
+        for Lag { place, .. } in lags.iter().filter(|lag| lag.position >= lag.high) {
+            self.worker(place).note_end(&task_of(place, self.co_partitioned), place, now);
+        }
     }
 
     fn failed(&self, error: crate::ingest::Error) {

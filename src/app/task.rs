@@ -18,7 +18,7 @@ use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
 use crate::decode::{self, Decoder, write_event};
 use crate::event::{AgentStateName, Event, Kind, Place, Reject, RejectReason};
 use crate::facts::{Facts, RejectRow, Table, TableSet};
-use crate::ingest::{Block, DeadLetter, Record};
+use crate::ingest::{self, Block, DeadLetter, Record};
 use crate::lake::{Positions, Range, Snapshot};
 use crate::metrics::{PartitionStats, Stats};
 use crate::privacy::mask_event;
@@ -90,6 +90,8 @@ struct Source {
     counted_to: i64,
     /// Blocks that wait for the other sources of the task to reach a stored position.
     held: VecDeque<Block>,
+    /// When Kafka last had nothing of it that was not taken.
+    at_end: Option<Millis>,
     kinds: [u64; Kind::ALL.len()],
     rejects: [u64; RejectReason::ALL.len()],
     consumed: u64,
@@ -310,6 +312,7 @@ impl Task {
             flushed: next,
             counted_to: 0,
             held: VecDeque::new(),
+            at_end: None,
             kinds: [0; Kind::ALL.len()],
             rejects: [0; RejectReason::ALL.len()],
             consumed: 0,
@@ -802,7 +805,16 @@ impl Task {
         self.correlator.take_sample()
     }
 
-    /// Lets time pass for the rules: event time as far as it has come, and from there with the clock.
+    /// Notes that at this time Kafka had nothing of a source that was not taken.
+    pub(super) fn note_end(&mut self, (topic, partition): &ingest::Place, at: Millis) {
+        let source = self.sources.iter_mut().find(|s| s.partition == *partition && s.topic == *topic);
+        if let Some(source) = source {
+            source.at_end = Some(at);
+        }
+    }
+
+    /// Lets time pass for the rules: event time as far as it has come, and from there with the clock, as long as it is known
+    /// that there is nothing to read. What waits to be read may tell that somebody was answered in time.
     pub(super) fn watch_time(&mut self, now: Millis) {
         let newest = self.correlator.newest();
         let Some(watch) = &mut self.watch else { return };
@@ -812,7 +824,9 @@ impl Task {
         if newest > self.newest_seen.0 {
             self.newest_seen = (newest, now);
         }
-        let present = newest.saturating_add((now - self.newest_seen.1).max(0));
+        let at_end = self.sources.iter().map(|source| source.at_end.unwrap_or(Millis::MIN)).min();
+        let idle = at_end.unwrap_or(Millis::MIN).min(now).saturating_sub(self.newest_seen.1).max(0);
+        let present = newest.saturating_add(idle);
         watch.tick(present, &mut self.signals);
     }
 

@@ -3,7 +3,7 @@
 //! Each task lives on one worker, so its state needs no lock. Every channel has a bound; a full one
 //! slows reading down.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -97,6 +97,21 @@ pub(super) enum Ask {
     Stop,
 }
 
+/// What comes in of Kafka.
+enum Offered {
+    /// Records for a task, and when they came.
+    Block(String, Block, Instant),
+    /// Everything that Kafka had of a task's partition at this time stands before this.
+    End(String, Place, Millis),
+}
+
+impl Offered {
+    fn task(&self) -> &str {
+        let (Offered::Block(task, ..) | Offered::End(task, ..)) = self;
+        task
+    }
+}
+
 /// What a worker shows to whoever looks, without being asked.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
@@ -163,7 +178,7 @@ impl SplitWatch {
 /// The handle of a worker.
 pub(super) struct Worker {
     asks: Sender<Ask>,
-    blocks: Sender<(String, Block, Instant)>,
+    blocks: Sender<Offered>,
     shown: Arc<ArcSwap<Shown>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -189,6 +204,7 @@ impl Worker {
                 gone_counters: Summary::default(),
                 counted: HashMap::new(),
                 leaving: HashSet::new(),
+                early: VecDeque::new(),
                 answered: None,
                 latency: Stats::default(),
                 arrived: Vec::new(),
@@ -203,10 +219,19 @@ impl Worker {
     /// # Errors
     /// The block.
     pub(super) fn offer(&self, task: &str, block: Block) -> Result<(), Block> {
-        match self.blocks.try_send((task.to_owned(), block, Instant::now())) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full((_, block, _)) | TrySendError::Disconnected((_, block, _))) => Err(block),
+        match self.blocks.try_send(Offered::Block(task.to_owned(), block, Instant::now())) {
+            Err(
+                TrySendError::Full(Offered::Block(_, block, _))
+                | TrySendError::Disconnected(Offered::Block(_, block, _)),
+            ) => Err(block),
+            _ => Ok(()),
         }
+    }
+
+    /// Tells that Kafka had nothing of this partition, at this time, that was not offered. Who has enough to do need not
+    /// hear it: it is behind.
+    pub(super) fn note_end(&self, task: &str, place: &Place, at: Millis) {
+        let _ = self.blocks.try_send(Offered::End(task.to_owned(), place.clone(), at));
     }
 
     /// Asks; waits while the worker has too many questions already.
@@ -256,6 +281,8 @@ struct Room {
     counted: HashMap<Place, i64>,
     /// Tasks that are about to be given away.
     leaving: HashSet<String>,
+    /// What came of tasks before they were adopted: the two channels have no common order.
+    early: VecDeque<Offered>,
     /// The rows that were last asked for, beside which commits, and when.
     answered: Option<Answered>,
     latency: Stats,
@@ -264,7 +291,7 @@ struct Room {
 }
 
 impl Room {
-    fn run(mut self, asked: &Receiver<Ask>, offered: &Receiver<(String, Block, Instant)>) {
+    fn run(mut self, asked: &Receiver<Ask>, offered: &Receiver<Offered>) {
         let mut unsettled = 0;
         loop {
             let closed = never();
@@ -276,17 +303,12 @@ impl Room {
                     Ok(Ask::Stop) | Err(_) => return,
                     Ok(ask) => self.answer(ask, offered),
                 },
-                recv(blocks) -> block => {
-                    if let Ok((task, block, arrived)) = block {
-                        // A task is adopted before its first block is offered, but through the other channel.
-                        while let Ok(ask) = asked.try_recv() {
-                            if matches!(ask, Ask::Stop) {
-                                return;
-                            }
-                            self.answer(ask, offered);
+                recv(blocks) -> offered_now => {
+                    if let Ok(what) = offered_now {
+                        if let Offered::Block(_, block, _) = &what {
+                            unsettled += block.len();
                         }
-                        unsettled += block.len();
-                        self.take(&task, block, arrived);
+                        self.take(what);
                     }
                 }
                 default(if unsettled > 0 { IDLE } else { SHOW_EVERY }) => idle = true,
@@ -309,27 +331,49 @@ impl Room {
         self.tasks.values().map(Task::waiting_rows).sum::<usize>() >= self.options.commit_rows * 4
     }
 
-    fn take(&mut self, name: &str, block: Block, arrived: Instant) {
-        if let Some(task) = self.tasks.get_mut(name).filter(|_| !self.leaving.contains(name)) {
-            self.arrived.push(arrived);
-            task.consume(block);
-            tell(task, &self.options, arrived);
-            if task.waiting_rows() >= self.options.commit_rows {
-                self.options.full.notify_one();
+    fn take(&mut self, what: Offered) {
+        let name = what.task();
+        if self.leaving.contains(name) {
+            return;
+        }
+        let Some(task) = self.tasks.get_mut(name) else {
+            self.early.push_back(what);
+            return;
+        };
+        match what {
+            Offered::Block(_, block, arrived) => {
+                self.arrived.push(arrived);
+                task.consume(block);
+                tell(task, &self.options, arrived);
+                if task.waiting_rows() >= self.options.commit_rows {
+                    self.options.full.notify_one();
+                }
             }
+            Offered::End(_, place, at) => task.note_end(&place, at),
         }
     }
 
-    fn answer(&mut self, ask: Ask, offered: &Receiver<(String, Block, Instant)>) {
+    fn answer(&mut self, ask: Ask, offered: &Receiver<Offered>) {
         match ask {
             Ask::Adopt(mut task) => {
                 task.counted_to(|topic, partition| {
                     self.counted.get(&(Arc::clone(topic), partition)).copied().unwrap_or(0)
                 });
-                self.leaving.remove(task.name());
-                self.tasks.insert(task.name().to_owned(), *task);
+                let name = task.name().to_owned();
+                self.leaving.remove(&name);
+                self.tasks.insert(name.clone(), *task);
+                let (of_task, others) = self.early.drain(..).partition(|what| what.task() == name);
+                self.early = others;
+                let of_task: VecDeque<Offered> = of_task;
+                of_task.into_iter().for_each(|what| self.take(what));
             }
             Ask::Flush { only, snapshot, reply } => {
+                // The consumer waits for this answer, so what it has offered before is all there is of these tasks.
+                while only.is_some()
+                    && let Ok(what) = offered.try_recv()
+                {
+                    self.take(what);
+                }
                 let wanted = |name: &str| only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
                 self.leaving.extend(only.iter().flatten().cloned());
                 let small = self.options.small_state_bytes;
@@ -349,9 +393,10 @@ impl Room {
             Ask::Release(names, reply) => {
                 // The consumer waits for this answer, so nothing is offered meanwhile. What is still in the
                 // channel of these tasks is read again by their next owner, from where they stopped.
-                while let Ok((task, block, arrived)) = offered.try_recv() {
-                    if !names.contains(&task) {
-                        self.take(&task, block, arrived);
+                self.early.retain(|what| !names.iter().any(|name| name == what.task()));
+                while let Ok(what) = offered.try_recv() {
+                    if !names.iter().any(|name| name == what.task()) {
+                        self.take(what);
                     }
                 }
                 for name in names {

@@ -18,6 +18,7 @@ use super::DEFAULTS;
 use super::alerting::{Alerts, Notify, read_alerts, read_notify, texts};
 use super::fault::{Fault, nearest};
 use super::mapping::{load_mapping, load_names};
+use super::oidc::{Oidc, read_oidc};
 use super::raw::Layers;
 use super::section::Section;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub listeners: Listeners,
     /// The file with the users; `None`: there are none, and only clients on this machine are served.
     pub users: Option<String>,
+    /// Whose bearer tokens count beside those of the users; `None`: nobody's.
+    pub oidc: Option<Oidc>,
     /// Encryption of every listener; `None`: none.
     pub tls: Option<TlsFiles>,
     /// The directory of the audit log; `None`: beside the tables.
@@ -381,6 +384,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
             root.refuse("schema_registry", message, hint);
         }
     }
+    let oidc = read_oidc(root.section("access"), users.is_some(), keys);
     let tls = {
         let mut section = root.section("tls");
         let files = (filled(section.text("certificate")), filled(section.text("key")));
@@ -491,6 +495,7 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         listeners,
         users,
         schema_registry,
+        oidc,
         tls,
         audit_dir,
         sql,

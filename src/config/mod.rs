@@ -10,6 +10,7 @@ mod alerting;
 mod checked;
 mod fault;
 mod mapping;
+mod oidc;
 mod raw;
 mod section;
 
@@ -20,6 +21,7 @@ pub use checked::{
 };
 pub use fault::Fault;
 pub use mapping::{load_mapping, load_names};
+pub use oidc::{Jwks, Oidc};
 
 /// The compiled-in defaults: every key with its default, unit and reason.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");

@@ -413,3 +413,36 @@ proptest! {
         read(Section::root(&layers.merged, &faults), &[]);
     }
 }
+
+#[test]
+fn a_login_elsewhere_is_whole_or_refused() {
+    assert_eq!(good("", &[], &[]).oidc, None);
+    let whole = "users = \"u.toml\"\n[access.oidc]\nissuer = \"https://login.example\"\naudience = \"callpulse\"\n\
+                 jwks = \"https://login.example/keys\"\nroles = [{ value = \"a\", role = \"admin\" }]\n";
+    let oidc = good(whole, &[], &[]).oidc.expect("it is on");
+    assert_eq!(oidc.jwks, Jwks::Address("https://login.example/keys".to_owned()));
+    assert_eq!(oidc.options.roles, [("a".to_owned(), Role::Admin)]);
+    assert_eq!(oidc.options.user_claim, "sub");
+    let jwks =
+        |text: &str| good(&whole.replace("https://login.example/keys", text), &[], &[]).oidc.map(|o| o.jwks);
+    assert_eq!(jwks("/etc/keys.json"), Some(Jwks::File("/etc/keys.json".to_owned())));
+    assert_eq!(jwks("http://127.0.0.1:9/keys"), Some(Jwks::Address("http://127.0.0.1:9/keys".to_owned())));
+    let wrong = [
+        (
+            whole.replace("https://login.example/keys", "http://login.example/keys"),
+            "must be a file or an https address",
+        ),
+        (
+            whole.replace("https://login.example/keys", "http://localhost.example/keys"),
+            "must be a file or an https",
+        ),
+        (whole.replace("\"callpulse\"", "\"\""), "`access.oidc.audience` is empty"),
+        (whole.replace("users = \"u.toml\"\n", ""), "need `users`"),
+        (whole.replace("\"admin\"", "\"boss\""), "unknown role `boss`"),
+        (whole.replace("issuer", "issue"), "unknown key `access.oidc.issue`"),
+    ];
+    for (text, want) in wrong {
+        let said = faults(&text).join("\n");
+        assert!(said.contains(want), "{want}: {said}");
+    }
+}

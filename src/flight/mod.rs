@@ -55,6 +55,9 @@ pub async fn run(listener: TcpListener, flight: Flight, stop: CancellationToken)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)));
     if let Some(tls) = &flight.tls {
+        // The library takes the cryptography of the process. There are two in it, between which it does not choose; one that
+        // somebody has chosen before is as good.
+        let _chosen_before = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let (certificate, key) = tls.pem();
         let config = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
         server = server.tls_config(config).map_err(io::Error::other)?;

@@ -34,7 +34,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::Flight;
 use super::prepared::Store;
-use crate::access::{Door, Identity, Outcome, Record};
+use crate::access::{Denied, Door, Identity, Outcome, Record};
 use crate::query::functions::SERVER_VERSION;
 use crate::query::{Asking, CATALOG, Error, ErrorKind, Question, SCHEMA};
 
@@ -117,26 +117,27 @@ impl Service {
                 "too many wrong passwords or tokens from this address; wait a minute",
             ));
         }
-        let value = metadata.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (word, secret) = value.split_once(' ').unwrap_or((value, ""));
-        let found = if word.eq_ignore_ascii_case("bearer") {
-            access.by_token(secret.trim())
+        let (word, secret) = authorization(metadata);
+        let found = if let Some(token) = bearer(metadata) {
+            access.by_token(token)
         } else if word.eq_ignore_ascii_case("basic") {
             let text = STANDARD.decode(secret.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
             text.as_deref()
                 .and_then(|text| text.split_once(':'))
                 .and_then(|(user, password)| access.by_password(user, password))
+                .ok_or(Denied::Unknown)
         } else {
             return Err(Status::unauthenticated(
                 "send `authorization: Bearer TOKEN`, or log in by a handshake",
             ));
         };
-        found.ok_or_else(|| {
-            if let Some(peer) = peer {
+        found.map_err(|denied| {
+            // Whoever shows what the issuer has signed does not guess.
+            if let (Some(peer), Denied::Unknown) = (peer, denied) {
                 access.note_failure(peer.ip());
             }
-            self.note(None, peer, "login", Outcome::Refused, Some("the token or password is wrong"));
-            Status::unauthenticated("the token or password is wrong")
+            self.note(None, peer, "login", Outcome::Refused, Some(denied.reason()));
+            Status::unauthenticated(denied.reason())
         })
     }
 
@@ -228,6 +229,18 @@ fn keys_schema() -> SchemaRef {
     ]))
 }
 
+/// How somebody wants to come in, and by which secret.
+fn authorization(metadata: &MetadataMap) -> (&str, &str) {
+    let value = metadata.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split_once(' ').unwrap_or((value, ""))
+}
+
+/// The token that somebody shows.
+fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let (word, secret) = authorization(metadata);
+    word.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
 #[tonic::async_trait]
 impl FlightSqlService for Service {
     type FlightService = Service;
@@ -246,7 +259,11 @@ impl FlightSqlService for Service {
             true => {
                 let who = self.identify(request.metadata(), peer)?;
                 self.note(Some(&who), peer, "login", Outcome::LoggedIn, None);
-                self.flight.access.log_in(&who)
+                // A token lasts as long as it lasts; only a password is changed for one.
+                match bearer(request.metadata()) {
+                    Some(token) => token.to_owned(),
+                    None => self.flight.access.log_in(&who),
+                }
             }
         };
         let answer = HandshakeResponse { protocol_version: 0, payload: token.clone().into() };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
@@ -71,6 +71,21 @@ impl Trouble {
 
 impl ClientContext for Trouble {}
 
+/// What librdkafka tells the reading side beside what it reads: trouble, and the end of a partition with each word, which is
+/// none.
+#[derive(Default)]
+struct Hearing(Trouble);
+
+impl ClientContext for Hearing {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            self.0.say("trouble with the fleet's topic", &format_args!("{error}: {reason}"));
+        }
+    }
+}
+
+impl ConsumerContext for Hearing {}
+
 impl ProducerContext for Trouble {
     type DeliveryOpaque = ();
 
@@ -110,7 +125,8 @@ impl Bulletin {
         let mut config = settings::consumer(brokers, "callpulse-fleet", false, properties)?;
         config.remove("partition.assignment.strategy");
         config.set("auto.offset.reset", "earliest");
-        let consumer: BaseConsumer = config.create().map_err(|error| settings::refused(&error))?;
+        let consumer: BaseConsumer<Hearing> =
+            config.create_with_context(Hearing::default()).map_err(|error| settings::refused(&error))?;
         let stop = Arc::new(AtomicBool::new(false));
         let reading = Reading {
             consumer,
@@ -157,7 +173,7 @@ impl Drop for Bulletin {
 
 /// The reading side.
 struct Reading {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Hearing>,
     brokers: String,
     properties: BTreeMap<String, String>,
     topic: String,

@@ -609,10 +609,13 @@ impl Reader {
 
     fn tell_lag(&self) {
         let mut lags = Vec::with_capacity(self.readings.len());
-        for Reading { place, position, .. } in &self.readings {
+        for Reading { place, position, waiting, .. } in &self.readings {
             if let Some((low, high)) = self.native.watermarks_seen(&place.0, place.1) {
+                // What the sink has not taken is still to be read.
+                let first = waiting.front().and_then(|block| block.records.first());
+                let taken = first.map_or(*position, |record| record.offset);
                 // The end may have been seen before the fetch that brought the last messages.
-                lags.push(Lag { place: place.clone(), position: *position, low, high: high.max(*position) });
+                lags.push(Lag { place: place.clone(), position: taken, low, high: high.max(*position) });
             }
         }
         self.sink.lag(&lags);

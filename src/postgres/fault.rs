@@ -87,7 +87,12 @@ fn sql_code(message: &str) -> &'static str {
         "42883"
     } else if has("unrecognized configuration parameter") {
         "42704"
-    } else if has("cast error") || has("cannot cast string") || has("error parsing") || has("cannot parse") {
+    } else if has("cast error")
+        || has("cannot cast string")
+        || has("error parsing")
+        || has("cannot parse")
+        || has("malformed array literal")
+    {
         "22P02"
     } else if has("overflow") || has("out of range") {
         "22003"
@@ -129,6 +134,7 @@ mod tests {
             ("no field named x", "42703"),
             ("Invalid function 'nope'", "42883"),
             ("Divide by zero error", "22012"),
+            ("malformed array literal: `a`: a list stands in `{` and `}`", "22P02"),
             ("Expected: an expression, found: FROM", "42601"),
             ("Cannot cast string 'x' to value of Int64 type", "22P02"),
         ];

@@ -3,9 +3,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field, FieldRef};
 use async_trait::async_trait;
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::parser::Statement;
 use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
@@ -40,7 +42,8 @@ use tokio_util::sync::CancellationToken;
 use super::parse::{self, Command};
 use super::rows::{self, Rows};
 use super::session::Session;
-use super::{Wire, fault};
+use super::{Wire, fault, lists};
+use crate::query::functions::wanted_list;
 use crate::query::{Asking, Question};
 
 /// Answers the commands of all connections.
@@ -372,7 +375,7 @@ impl QueryParser for Reader {
 
     fn get_parameter_types(&self, prepared: &Prepared) -> PgWireResult<Vec<Type>> {
         match &prepared.plan {
-            Some(plan) => Ok(parameters(plan)?.into_iter().map(|(wire, _)| wire).collect()),
+            Some(plan) => Ok(parameters(plan)?.into_iter().map(|parameter| parameter.wire).collect()),
             None => Ok(Vec::new()),
         }
     }
@@ -393,9 +396,16 @@ impl QueryParser for Reader {
     }
 }
 
-/// The parameters of a plan in their order: the type on the wire, and the type in the plan where it is known.
-fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<(Type, Option<arrow::datatypes::DataType>)>> {
-    use arrow::datatypes::{DataType, FieldRef};
+/// A parameter of a plan.
+struct Parameter {
+    /// The type on the wire.
+    wire: Type,
+    /// The type in the plan, where it is known.
+    kind: Option<DataType>,
+}
+
+/// The parameters of a plan in their order.
+fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<Parameter>> {
     let mut found: Vec<Option<FieldRef>> = Vec::new();
     let mut note = |id: &str, field: Option<FieldRef>| {
         let at = id.trim_start_matches('$').parse::<usize>().ok().and_then(|number| number.checked_sub(1));
@@ -410,18 +420,26 @@ fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<(Type, Option<arrow::datat
     };
     // A type that a cast beside the parameter names comes first, then what it is compared with.
     plan.apply_with_subqueries(|node| {
+        let schema = merge_schema(&node.inputs());
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let Expr::Cast(cast) = expr
-                    && let Expr::Placeholder(parameter) = cast.expr.as_ref()
-                {
-                    note(
-                        &parameter.id,
-                        Some(parameter.field.clone().unwrap_or_else(|| Arc::clone(&cast.field))),
-                    );
-                }
-                if let Expr::Placeholder(parameter) = expr {
-                    note(&parameter.id, parameter.field.clone());
+                match expr {
+                    Expr::Cast(cast) => {
+                        if let Expr::Placeholder(parameter) = cast.expr.as_ref() {
+                            let field = parameter.field.clone().unwrap_or_else(|| Arc::clone(&cast.field));
+                            note(&parameter.id, Some(field));
+                        }
+                    }
+                    Expr::ScalarFunction(call) => {
+                        if let Some(Expr::Placeholder(parameter)) = call.args.get(1)
+                            && parameter.field.is_none()
+                            && let Some(kind) = wanted_list(call, &schema)
+                        {
+                            note(&parameter.id, Some(Arc::new(Field::new("list", kind, true))));
+                        }
+                    }
+                    Expr::Placeholder(parameter) => note(&parameter.id, parameter.field.clone()),
+                    _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -431,14 +449,16 @@ fn parameters(plan: &LogicalPlan) -> PgWireResult<Vec<(Type, Option<arrow::datat
     found
         .into_iter()
         .map(|field| {
-            let Some(field) = field else { return Ok((Type::TEXT, None)) };
-            if field.data_type() == &DataType::Int32
+            let Some(field) = field else { return Ok(Parameter { wire: Type::TEXT, kind: None }) };
+            let wire = if field.data_type() == &DataType::Int32
                 && let Some(kind) = field.metadata().get(PG_OID_ALIAS_KEY)
                 && let Some(wire) = pg_type_for_alias_kind(kind)
             {
-                return Ok((wire, Some(DataType::Int32)));
-            }
-            Ok((into_pg_type(field.data_type())?, Some(field.data_type().clone())))
+                wire
+            } else {
+                into_pg_type(field.data_type())?
+            };
+            Ok(Parameter { wire, kind: Some(field.data_type().clone()) })
         })
         .collect()
 }
@@ -678,8 +698,29 @@ fn values(plan: &LogicalPlan, portal: &Portal<Prepared>) -> PgWireResult<Option<
     if wanted.is_empty() {
         return Ok(None);
     }
-    let kinds: Vec<Option<&arrow::datatypes::DataType>> =
-        wanted.iter().map(|(_, kind)| kind.as_ref()).collect();
-    let wires: Vec<Option<&Type>> = wanted.iter().map(|(wire, _)| Some(wire)).collect();
-    deserialize_parameters_with_server_types(portal, &kinds, &wires).map(Some)
+    let kinds_of = wanted.iter().map(|parameter| (&parameter.wire, parameter.kind.as_ref()));
+    let lists = lists::bound(portal, &kinds_of.collect::<Vec<_>>())?;
+    let kinds: Vec<Option<&DataType>> = wanted.iter().map(|parameter| parameter.kind.as_ref()).collect();
+    let wires: Vec<Option<&Type>> = wanted.iter().map(|parameter| Some(&parameter.wire)).collect();
+    if lists.is_empty() {
+        return deserialize_parameters_with_server_types(portal, &kinds, &wires).map(Some);
+    }
+    // The library reads the others.
+    let mut others = Portal::<()>::default();
+    others.parameter_format = portal.parameter_format.clone();
+    others.parameters.clone_from(&portal.parameters);
+    let mut types = portal.statement.parameter_types.clone();
+    types.resize(wanted.len(), None);
+    for at in lists.keys() {
+        others.parameters[*at] = None;
+        types[*at] = Some(Type::TEXT);
+    }
+    others.statement = Arc::new(StoredStatement::new(String::new(), (), types));
+    let mut values = deserialize_parameters_with_server_types(&others, &kinds, &wires)?;
+    if let ParamValues::List(values) = &mut values {
+        for (at, list) in lists {
+            values[at] = list.into();
+        }
+    }
+    Ok(Some(values))
 }

@@ -11,6 +11,7 @@ mod clients;
 mod fault;
 mod handle;
 mod listen;
+mod lists;
 mod login;
 mod parse;
 mod rows;

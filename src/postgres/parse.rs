@@ -5,15 +5,16 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, CastKind, CloseCursor, DataType as SqlType, DeclareType, ExactNumberInfo, Expr,
-    FetchDirection, Reset, Set, Statement as Ast, Value, ValueWithSpan, visit_expressions_mut,
+    FetchDirection, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Reset, Set, Statement as Ast, Value, ValueWithSpan, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_postgres::pgwire::api::Type;
 use datafusion_postgres::pgwire::error::PgWireResult;
 
-use super::{clients, fault};
+use super::{clients, fault, lists};
 use crate::query::Error;
 
 /// The longest text, in bytes.
@@ -64,15 +65,18 @@ pub(super) fn commands(parser: &PostgresCompatibilityParser, sql: &str) -> PgWir
     let known = clients::replaced(sql);
     let text = known.as_deref().unwrap_or(sql);
     let parsed = if known.is_some() || asks_the_catalogue(text) {
-        // Knows whole questions of clients; places are lost on the way.
-        parser.parse(text)
+        // Knows whole questions of clients, word by word; places are lost on the way.
+        let with_lists = read(text)
+            .ok()
+            .filter(|(_, changed)| *changed)
+            .map(|(statements, _)| statements.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        parser.parse(with_lists.as_deref().unwrap_or(text))
     } else {
-        let parsed = Parser::new(&PostgreSqlDialect {})
-            .try_with_sql(text)
-            .and_then(|mut parser| parser.parse_statements());
-        parsed.map(|statements| statements.into_iter().map(|statement| parser.rewrite(statement)).collect())
+        read(text).map(|(statements, _)| {
+            statements.into_iter().map(|statement| parser.rewrite(statement)).collect()
+        })
     };
-    let statements = match parsed {
+    let mut statements = match parsed {
         Ok(statements) => statements,
         Err(error) => {
             if let Some(word) = changing(sql) {
@@ -82,10 +86,43 @@ pub(super) fn commands(parser: &PostgresCompatibilityParser, sql: &str) -> PgWir
             return Err(fault::of_query(&Error::from(error), sql));
         }
     };
+    statements.iter_mut().for_each(clients::plannable);
     if statements.len() > STATEMENTS_MAX {
         return Err(fault::error("54000", format!("more than {STATEMENTS_MAX} statements in one text")));
     }
     statements.into_iter().map(command).collect()
+}
+
+/// A call of a function.
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// What `expr` is cast to.
+pub(super) fn cast(expr: Expr, data_type: SqlType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+/// The statements of a text, and whether lists in them were written in another way.
+fn read(text: &str) -> Result<(Vec<Ast>, bool), ParserError> {
+    let mut statements = Parser::new(&PostgreSqlDialect {}).try_with_sql(text)?.parse_statements()?;
+    let changed =
+        statements.iter_mut().fold(false, |changed, statement| lists::rewritten(statement) || changed);
+    Ok((statements, changed))
 }
 
 /// Whether a text asks about the catalogue, as clients do before they ask for rows.
@@ -212,7 +249,7 @@ fn command(ast: Ast) -> PgWireResult<Command> {
 }
 
 /// A name as PostgreSQL reads it: in small letters, where it is not quoted.
-fn ident(name: &datafusion::sql::sqlparser::ast::Ident) -> String {
+fn ident(name: &Ident) -> String {
     if name.quote_style.is_some() { name.value.clone() } else { name.value.to_ascii_lowercase() }
 }
 
@@ -304,13 +341,7 @@ pub(super) fn cast_arrays(statement: &mut Statement, types: &[Option<Type>]) {
         let declared = at.and_then(|at| types.get(at)).and_then(Option::as_ref);
         let Some(element) = declared.and_then(element) else { return ControlFlow::Continue(()) };
         let array = SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None));
-        *expr = Expr::Cast {
-            kind: CastKind::Cast,
-            expr: Box::new(expr.clone()),
-            data_type: array,
-            array: false,
-            format: None,
-        };
+        *expr = cast(expr.clone(), array);
         ControlFlow::Continue(())
     });
 }

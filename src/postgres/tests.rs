@@ -284,6 +284,151 @@ async fn a_portal_hands_out_rows_piece_by_piece() {
     assert!(answer.iter().any(|(letter, _)| *letter == b't'), "the parameters are described");
 }
 
+/// Parse with these types, describe, bind with these texts, execute, sync.
+fn extended(sql: &str, types: &[u32], values: &[&str]) -> Vec<u8> {
+    let count = |length: usize| u16::try_from(length).expect("a few").to_be_bytes();
+    let mut parse = text(&["", sql]);
+    parse.extend(count(types.len()));
+    parse.extend(types.iter().flat_map(|oid| oid.to_be_bytes()));
+    let mut bind = text(&["", ""]);
+    bind.extend([0, 0]);
+    bind.extend(count(values.len()));
+    for value in values {
+        bind.extend(u32::try_from(value.len()).expect("short").to_be_bytes());
+        bind.extend(value.bytes());
+    }
+    bind.extend([0, 0]);
+    [
+        framed(Some(b'P'), &parse),
+        framed(Some(b'D'), &text(&["S"])),
+        framed(Some(b'B'), &bind),
+        framed(Some(b'E'), &text(&[""]).into_iter().chain([0; 4]).collect::<Vec<_>>()),
+        framed(Some(b'S'), &[]),
+    ]
+    .concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_may_be_one_parameter() {
+    const TEXTS: u32 = 1009;
+    const NUMBERS: u32 = 1016;
+    let running = start(Access::local_only()).await;
+    let mut client = entered(&running).await;
+    let numbers = "select value from generate_series(1, 5) where value";
+    let texts = "select x from (values ('a'), ('b,c'), ('退款'), ('d \"e\"')) as v (x) where x";
+    let some: &[&str] = &["2", "4"];
+    let cases: &[(&str, &str, &str, u32, &[&str])] = &[
+        (numbers, "= any($1)", "{2, 4,9}", NUMBERS, some),
+        (numbers, "= any($1::int8[])", "{2,4,9}", NUMBERS, some),
+        (numbers, "<> all($1)", "{1,3,5}", NUMBERS, some),
+        (numbers, "> all($1)", "{1,3}", NUMBERS, &["4", "5"]),
+        (numbers, "< some($1)", "{3,NULL}", NUMBERS, &["1", "2"]),
+        (numbers, "<> all($1)", "{1,NULL}", NUMBERS, &[]),
+        (numbers, "= any($1)", "{}", NUMBERS, &[]),
+        (texts, "= any($1)", "{\"b,c\",退款,NULL,\"x\"}", TEXTS, &["b,c", "退款"]),
+        (texts, "= any($1)", r#"{"d \"e\""}"#, TEXTS, &["d \"e\""]),
+        (texts, "<> all($1)", "{a,\"d \\\"e\\\"\"}", TEXTS, &["b,c", "退款"]),
+    ];
+    for (from, condition, list, kind, wanted) in cases {
+        let sql = format!("{from} {condition} order by 1");
+        // Of no type, as psycopg and asyncpg send it, and as the type that is told.
+        for types in [&[][..], &[0], &[*kind]] {
+            client.send(&extended(&sql, types, &[list])).await;
+            let answer = client.until_ready().await;
+            assert_eq!(
+                (code(&answer), firsts(&answer)),
+                (None, wanted.iter().map(|one| (*one).to_owned()).collect()),
+                "{sql} {types:?}"
+            );
+            let described =
+                answer.iter().find(|(letter, _)| *letter == b't').map(|(_, content)| content.clone());
+            let wanted = [&[0, 1][..], &kind.to_be_bytes()].concat();
+            assert_eq!(described, Some(wanted), "{sql}");
+        }
+        let literal = sql.replace("$1", &format!("'{list}'"));
+        let answer = client.ask(&literal).await;
+        assert_eq!(
+            (code(&answer), firsts(&answer)),
+            (None, wanted.iter().map(|one| (*one).to_owned()).collect()),
+            "{literal}"
+        );
+    }
+    let sql = format!("{numbers} = any($1)");
+    for wrong in ["{2", "2", "{a}", "{{1}}"] {
+        client.send(&extended(&sql, &[0], &[wrong])).await;
+        assert_eq!(code(&client.until_ready().await).as_deref(), Some("22P02"), "{wrong}");
+        let literal = sql.replace("$1", &format!("'{wrong}'"));
+        assert_eq!(code(&client.ask(&literal).await).as_deref(), Some("22P02"), "{literal}");
+    }
+    // Questions about the catalogue take another way.
+    client
+        .send(&extended("select relname from pg_class where relname = any($1)", &[0], &["{legs,\"a,b\"}"]))
+        .await;
+    let answer = client.until_ready().await;
+    assert_eq!((code(&answer), firsts(&answer)), (None, vec!["legs".to_owned()]));
+    let answer = client.ask("select relname from pg_class where relname = any('{legs,\"a,b\"}')").await;
+    assert_eq!((code(&answer), firsts(&answer)), (None, vec!["legs".to_owned()]));
+}
+
+/// As SQLAlchemy 2.1 asks for the columns of a table, with values in place of parameters.
+const COLUMNS: &str = "SELECT pg_catalog.pg_attribute.attname AS name, \
+pg_catalog.format_type(pg_catalog.pg_attribute.atttypid, pg_catalog.pg_attribute.atttypmod) AS format_type, \
+CASE WHEN pg_catalog.pg_attribute.atthasdef THEN (SELECT pg_catalog.pg_get_expr(pg_catalog.pg_attrdef.adbin, \
+pg_catalog.pg_attrdef.adrelid) AS pg_get_expr_1 FROM pg_catalog.pg_attrdef WHERE pg_catalog.pg_attribute.atthasdef \
+AND pg_catalog.pg_attrdef.adrelid = pg_catalog.pg_attribute.attrelid \
+AND pg_catalog.pg_attrdef.adnum = pg_catalog.pg_attribute.attnum) ELSE NULL END AS \"default\", \
+pg_catalog.pg_attribute.attnotnull AS not_null, pg_catalog.pg_class.relname AS table_name, \
+pg_catalog.pg_description.description AS comment, pg_catalog.pg_attribute.attgenerated AS generated, \
+CASE WHEN (pg_catalog.pg_attribute.attidentity != '') THEN (SELECT json_build_object('always', \
+pg_catalog.pg_attribute.attidentity = 'a', 'start', pg_catalog.pg_sequence.seqstart) AS json_build_object_1 \
+FROM pg_catalog.pg_sequence WHERE pg_catalog.pg_attribute.attidentity != '' AND pg_catalog.pg_sequence.seqrelid = \
+CAST(CAST(pg_catalog.pg_get_serial_sequence(CAST(CAST(pg_catalog.pg_attribute.attrelid AS REGCLASS) AS TEXT), \
+pg_catalog.pg_attribute.attname) AS REGCLASS) AS OID)) ELSE NULL END AS identity_options, \
+CASE WHEN (pg_catalog.pg_attribute.attcollation != 0 AND (SELECT pg_catalog.pg_type.typcollation FROM pg_catalog.pg_type \
+WHERE pg_catalog.pg_type.oid = pg_catalog.pg_attribute.atttypid) != pg_catalog.pg_attribute.attcollation) \
+THEN (SELECT json_build_object('name', pg_catalog.pg_collation.collname, 'schema', \
+CASE WHEN pg_catalog.pg_collation_is_visible(pg_catalog.pg_collation.oid) THEN NULL \
+ELSE pg_catalog.pg_namespace.nspname END) AS json_build_object_9 FROM pg_catalog.pg_collation \
+JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_collation.collnamespace \
+WHERE pg_catalog.pg_collation.oid = pg_catalog.pg_attribute.attcollation) ELSE NULL END AS collation \
+FROM pg_catalog.pg_class LEFT OUTER JOIN pg_catalog.pg_attribute \
+ON pg_catalog.pg_class.oid = pg_catalog.pg_attribute.attrelid AND pg_catalog.pg_attribute.attnum > 0 \
+AND NOT pg_catalog.pg_attribute.attisdropped LEFT OUTER JOIN pg_catalog.pg_description \
+ON pg_catalog.pg_description.objoid = pg_catalog.pg_attribute.attrelid \
+AND pg_catalog.pg_description.objsubid = pg_catalog.pg_attribute.attnum JOIN pg_catalog.pg_namespace \
+ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace \
+WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) \
+AND pg_catalog.pg_namespace.nspname != 'pg_catalog' AND pg_catalog.pg_class.relname IN ('legs') \
+ORDER BY pg_catalog.pg_class.relname, pg_catalog.pg_attribute.attnum";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subselects_of_questions_about_the_catalogue_are_answered() {
+    let running = start(Access::local_only()).await;
+    let mut client = entered(&running).await;
+    let simple = client.ask(COLUMNS).await;
+    assert_eq!(code(&simple), None, "{simple:?}");
+    let names = firsts(&simple);
+    assert_eq!(names.first().map(String::as_str), Some("contact_id"), "{names:?}");
+    assert!(names.contains(&"queued_at".to_owned()), "{names:?}");
+    client.send(&extended(COLUMNS, &[], &[])).await;
+    let answer = client.until_ready().await;
+    assert_eq!((code(&answer), firsts(&answer)), (None, names));
+    for table in clients::EMPTY {
+        assert_eq!(
+            firsts(&client.ask(&format!("select count(*) from pg_catalog.{table}")).await),
+            ["0"],
+            "{table}"
+        );
+    }
+    // Where there are rows, the answer is theirs.
+    let kinds = "select attname, case when true then (select t.typname from pg_type t where t.oid = a.atttypid) end \
+                 from pg_attribute a where a.attname = 'queued_at'";
+    let kinds = client.ask(kinds).await;
+    assert_eq!(code(&kinds), None, "{kinds:?}");
+    let shown = kinds.iter().any(|(letter, content)| *letter == b'D' && content.ends_with(b"timestamptz"));
+    assert!(shown, "{kinds:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_users_a_password_is_proven_and_the_role_holds() {
     let secret = Secret::new("s3cret-words", b"a salt of the test", 4096);

@@ -275,6 +275,53 @@ fn complaints_are_due_on_the_next_working_day_where_these_count() {
     }
 }
 
+/// As when a backlog is read: event time jumps, and nobody looks at it in between.
+#[test]
+fn a_deadline_between_two_events_has_passed_before_the_second() {
+    let text = "[[rule]]\nname = \"call_back\"\nwhen = { complaint = { days = 1, at = \"17:00\", before_secs = 3600 } }\n\
+                [[rule]]\nname = \"promise\"\nwhen = { promise = { before_secs = 600 } }";
+    let mut watch = Watch::new(rules(text));
+    let mut signals = Vec::new();
+    let mut dossier = |kind, secs, due| {
+        let mut event = event(kind, secs);
+        let is_promise = matches!(kind, Kind::PromiseMade | Kind::PromiseKept);
+        (event.promise_id, event.complaint_id) = match is_promise {
+            true => (Some("p1".into()), None),
+            false => (None, Some("k1".into())),
+        };
+        event.due = due;
+        watch.event(&event, None, &mut signals);
+    };
+    dossier(Kind::ComplaintOpened, 0, None);
+    dossier(Kind::PromiseMade, 0, Some(START + HOUR));
+    dossier(Kind::PromiseKept, 2 * 3600, None);
+    dossier(Kind::ComplaintContacted, 40 * 3600, None);
+    let found: Vec<_> = raised(&signals).iter().map(|raised| (&*raised.rule.name, raised.time)).collect();
+    assert_eq!(found, [("promise", START + 50 * MINUTE), ("call_back", START + 30 * HOUR)]);
+    assert_eq!(signals.len(), 4, "each is over with the event that came too late: {signals:?}");
+}
+
+#[test]
+fn whether_a_late_utterance_belongs_to_a_contact_does_not_depend_on_who_looked_when() {
+    let text = "[[rule]]\nname = \"twice\"\n\
+        when = { keyword = { category = \"complaint\", speaker = \"customer\", in = \"contact\", at_least = 2 } }";
+    for (late, want) in [(9 * 60, 1), (11 * 60, 0)] {
+        for ticks in [vec![], vec![late - 1], vec![8 * 60, 30 * 60], vec![3 * 3600]] {
+            let mut watch = Watch::new(rules(text));
+            let mut signals = Vec::new();
+            watch.event(&said(Speaker::Customer, 10, "投诉"), reading(0.0, &["complaint"]), &mut signals);
+            watch.event(&event(Kind::Ended, 100), None, &mut signals);
+            // Far ahead at most as much as the clock goes on while a transcript is on its way.
+            for tick in ticks.iter().filter(|tick| **tick < late + 8 * 60) {
+                watch.tick(START + (100 + tick) * SECOND, &mut signals);
+            }
+            let more = said(Speaker::Customer, 100 + late, "又投诉");
+            watch.event(&more, reading(0.0, &["complaint"]), &mut signals);
+            assert_eq!(raised(&signals).len(), want, "{late} s after the end, time looked at {ticks:?}");
+        }
+    }
+}
+
 fn figures<'f>(now: Millis, totals: &'f Totals, waiting: i64) -> Figures<'f> {
     let series = SeriesFigures {
         queue: "cards",

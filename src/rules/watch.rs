@@ -23,6 +23,9 @@ use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND};
 const AFTER_END: Millis = 10 * MINUTE;
 /// How long a contact without news is watched; longer than any wait that rules ask for.
 const QUIET_MAX: Millis = 26 * HOUR;
+/// How much longer than that a contact is kept: whether an event still belongs to it is decided by the event's own time, so
+/// that it does not matter how far time had come when the event arrived.
+const SLACK: Millis = 10 * MINUTE;
 /// How long complaints and promises are watched.
 const DOSSIER_MAX: Millis = 30 * DAY;
 /// Bytes of an utterance that are kept for people to read.
@@ -151,6 +154,9 @@ impl Watch {
             EntryRef::Occupied(entry) => entry.into_mut(),
             EntryRef::Vacant(entry) => entry.insert_with_key(Arc::from(contact_id), Contact::new()),
         };
+        if watched_until(of) <= event.time {
+            *of = Contact::new();
+        }
         let timer_before = of.timer;
         // What became true before this event, became true.
         while of.timer < event.time {
@@ -225,10 +231,7 @@ impl Watch {
         }
         if present >= self.sweep_at {
             self.sweep_at = present.saturating_add(MINUTE);
-            self.contacts.retain(|_, contact| {
-                let keep = if contact.end_told { AFTER_END } else { QUIET_MAX };
-                contact.newest.saturating_add(keep) > present
-            });
+            self.contacts.retain(|_, contact| watched_until(contact).saturating_add(SLACK) > present);
             self.dossiers.retain(|_, dossier| {
                 let last = dossier.done_at.map(|at| at + DAY).or(dossier.from.map(|at| at + DOSSIER_MAX));
                 last.is_none_or(|last| last > present)
@@ -247,6 +250,8 @@ impl Watch {
             return;
         }
         let dossier = self.dossiers.entry(key.into_boxed_str()).or_default();
+        // A deadline that lies before this event had passed before it.
+        look_at_dossier(&self.judge.rules, dossier, event.time.saturating_sub(1), signals);
         dossier.promise = promise;
         let subject = &mut dossier.subject;
         let id = event.complaint_id.as_deref().or(event.promise_id.as_deref());
@@ -281,43 +286,9 @@ impl Watch {
     }
 
     fn look_at_dossiers(&mut self, present: Millis, signals: &mut Vec<Signal>) {
-        if self.dossiers.is_empty() {
-            return;
-        }
         let Watch { judge: Judge { rules, .. }, dossiers, .. } = self;
-        for rule in rules.about(About::Dossier) {
-            let Condition::Test(test) = &rule.when else { continue };
-            for dossier in dossiers.values_mut().filter(|dossier| dossier.done_at.is_none()) {
-                let Some(from) = dossier.from else { continue };
-                let (due, before_ms) = match test {
-                    Test::Complaint { days, minute, before_ms } if !dossier.promise => (
-                        rules.deadlines.due(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY),
-                        *before_ms,
-                    ),
-                    Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
-                    _ => continue,
-                };
-                // A complaint that is opened within that time is told at once.
-                let at = if dossier.promise { due - before_ms } else { (due - before_ms).max(from) };
-                if at > present || !rule.scope.fits(&dossier.subject, at, rules.zone) {
-                    continue;
-                }
-                let id = alert_id(&rule.name, &dossier.subject.dossier, &from.to_string());
-                let hash = xxh3_64(id.as_bytes());
-                if dossier.fired.contains(&hash) {
-                    continue;
-                }
-                dossier.fired.push(hash);
-                dossier.open.push(id.clone());
-                signals.push(Signal::Raised(Box::new(Raised {
-                    id,
-                    rule: Arc::clone(rule),
-                    subject: dossier.subject.clone(),
-                    time: at,
-                    evidence: Vec::new(),
-                    values: vec![("due_in_seconds".to_owned(), (due - at) as f64 / 1e3)],
-                })));
-            }
+        for dossier in dossiers.values_mut() {
+            look_at_dossier(rules, dossier, present, signals);
         }
     }
 
@@ -477,6 +448,47 @@ fn clear(key: &str, contact: &mut Contact, at: Millis, signals: &mut Vec<Signal>
         let subject = contact.subject(key);
         let talk_ms = contact.talk_ms();
         signals.push(Signal::Ended { subject, time: ended_at, lowest: contact.lowest(), talk_ms });
+    }
+}
+
+/// Up to which time events belong to a contact as it is known; a later one finds it as if it were new.
+fn watched_until(contact: &Contact) -> Millis {
+    contact.newest.saturating_add(if contact.end_told { AFTER_END } else { QUIET_MAX })
+}
+
+/// Raises what has become true of a complaint or promise up to `present`.
+fn look_at_dossier(rules: &Rules, dossier: &mut Dossier, present: Millis, signals: &mut Vec<Signal>) {
+    let Some(from) = dossier.from.filter(|_| dossier.done_at.is_none()) else { return };
+    for rule in rules.about(About::Dossier) {
+        let Condition::Test(test) = &rule.when else { continue };
+        let (due, before_ms) = match test {
+            Test::Complaint { days, minute, before_ms } if !dossier.promise => (
+                rules.deadlines.due(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY),
+                *before_ms,
+            ),
+            Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
+            _ => continue,
+        };
+        // A complaint that is opened within that time is told at once.
+        let at = if dossier.promise { due - before_ms } else { (due - before_ms).max(from) };
+        if at > present || !rule.scope.fits(&dossier.subject, at, rules.zone) {
+            continue;
+        }
+        let id = alert_id(&rule.name, &dossier.subject.dossier, &from.to_string());
+        let hash = xxh3_64(id.as_bytes());
+        if dossier.fired.contains(&hash) {
+            continue;
+        }
+        dossier.fired.push(hash);
+        dossier.open.push(id.clone());
+        signals.push(Signal::Raised(Box::new(Raised {
+            id,
+            rule: Arc::clone(rule),
+            subject: dossier.subject.clone(),
+            time: at,
+            evidence: Vec::new(),
+            values: vec![("due_in_seconds".to_owned(), (due - at) as f64 / 1e3)],
+        })));
     }
 }
 

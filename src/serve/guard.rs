@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::problem;
-use crate::access::{Access, Audit, Door, Identity, Outcome, Record, Role};
+use crate::access::{Access, Audit, Denied, Door, Identity, Outcome, Record, Role};
 
 /// The name of the cookie that a login gives.
 pub(super) const COOKIE: &str = "callpulse";
@@ -211,12 +211,16 @@ impl Guard {
             text.as_deref()
                 .and_then(|text| text.split_once(':'))
                 .and_then(|(user, password)| self.access.by_password(user, password))
+                .ok_or(Denied::Unknown)
         } else {
             return Err(Refusal::unknown(format!("`{word}` is not a way to come in; Bearer and Basic are")));
         };
-        found.ok_or_else(|| {
-            self.access.note_failure(peer.ip());
-            Refusal::unknown("the token or password is wrong")
+        found.map_err(|denied| {
+            // Whoever shows what the issuer has signed does not guess.
+            if denied == Denied::Unknown {
+                self.access.note_failure(peer.ip());
+            }
+            Refusal::unknown(denied.reason())
         })
     }
 

@@ -91,6 +91,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv", &["roster", "decode", "app", "calendar"]),
     ("lettre", &["deliver"]),
     ("hmac", &["deliver", "access", "query"]),
+    ("ring", &["access"]),
     ("augurs", &["forecast"]),
 ];
 

@@ -71,6 +71,13 @@ public class SqlClient {
                     hold(s.executeQuery().next(), "a prepared statement");
                 }
             }
+            try (PreparedStatement s = c.prepareStatement("select count(*) from legs where queue = any(?) or leg = any(?)")) {
+                s.setArray(1, c.createArrayOf("text", new String[] {"none", "with \"quotes\", and more"}));
+                s.setArray(2, c.createArrayOf("bigint", new Long[] {1L, 2L}));
+                try (ResultSet rows = s.executeQuery()) {
+                    hold(rows.next() && rows.getLong(1) > 0, "lists");
+                }
+            }
             c.setAutoCommit(false);
             try (Statement s = c.createStatement()) {
                 s.setFetchSize(50);
@@ -89,6 +96,6 @@ public class SqlClient {
                 hold("25006".equals(refused.getSQLState()), refused.getSQLState() + " " + refused.getMessage());
             }
         }
-        System.out.println("JDBC: tables, views, columns, keys, prepared statements, fetch size, refusal");
+        System.out.println("JDBC: tables, views, columns, keys, prepared statements, lists, fetch size, refusal");
     }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Two instances of one consumer group on one lake, killed (`kill -9`) at random moments while a producer writes a known set
 # of events. In the end either answers for both, and `legs`, `handlings`, `contacts`, `messages` and `kpi_slot` equal those of
-# a replay without faults, byte for byte.
+# a replay without faults, byte for byte; `alerts` of contacts, complaints and promises agree with those of a service that reads
+# the same topic without faults, in rule, cause (the id follows from both) and event time.
 #
 #   kills.sh BINARY [KILLS]    KILLS: 100 unless said otherwise
 #   environment: CONTACTS (default 4000), SEED (5), CHANCE (seed of the moments; printed), KEEP=1 keeps the directory
@@ -13,7 +14,7 @@ kills=${2:-100}
 contacts=${CONTACTS:-4000} seed=${SEED:-5} chance=${CHANCE:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$((chance % 32768))
 work=$(mktemp -d)
-services=("" "") https=("" "") producer=
+services=("" "" "") https=("" "" "") producer=
 clean() {
     local code=$?
     [ "$code" -eq 0 ] || tail -n 12 "$work"/*.log >&2 || true
@@ -26,7 +27,7 @@ trap clean EXIT
 "$callpulse" simulate --contacts "$contacts" --seed "$seed" --out - > "$work/events.jsonl"
 events=$(wc -l < "$work/events.jsonl")
 say "$contacts contacts, $events events, $kills kills, CHANCE=$chance"
-"$callpulse" replay --data-dir "$work/peace.lake" "$work/events.jsonl" 2> "$work/replay.log" || fail "replay"
+"$callpulse" replay --data-dir "$work/files.lake" "$work/events.jsonl" 2> "$work/replay.log" || fail "replay"
 
 declare -A order=(
     [legs]=contact_id,leg [handlings]=contact_id,handling [contacts]=contact_id [messages]=contact_id,id
@@ -44,7 +45,7 @@ tables() {
         [ "$(wc -l < "$dir/$table.csv")" -gt 1 ] || fail "$table has no rows, so nothing would be compared"
     done
 }
-tables "$work/want" --data-dir "$work/peace.lake"
+tables "$work/want" --data-dir "$work/files.lake"
 
 port=$(free_port)
 "$here/kafka.sh" start "$work/kafka" "$port"
@@ -52,17 +53,17 @@ brokers=127.0.0.1:$port
 "$here/kafka.sh" topic "$work/kafka" calls 6
 key_events "$work/events.jsonl" > "$work/keyed"
 
-start_instance() { # NUMBER
-    local n=$1
+start_instance() { # NUMBER [NAME FLEET_TOPIC]: one of the two, or a third of a group and a lake of its own
+    local n=$1 name=${2:-kills} fleet=${3-fleet}
     https[n]=127.0.0.1:$(free_port)
     cat > "$work/$n.toml" <<TOML
-data_dir = "$work/lake"
+data_dir = "$work/$name.lake"
 [kafka]
 brokers = "$brokers"
-group = "kills"
+group = "$name"
 topics = [{ name = "calls" }]
 dead_letter_topic = ""
-fleet_topic = "fleet"
+fleet_topic = "$fleet"
 # A dead member is noticed as soon as the broker allows.
 properties = { "session.timeout.ms" = "6000", "heartbeat.interval.ms" = "1000" }
 [http]
@@ -146,7 +147,7 @@ caught_up() { # Both are ready, nothing lags, and every partition is somebody's.
 wait_for 180 "caught up after $done_kills kills" caught_up
 # While both still run, another program reads the directory: every row is there once, whatever the moment.
 sleep 2
-twice=$(sql_number "select count(*) - count(distinct contact_id) from contacts" --data-dir "$work/lake" 2> "$work/sql.log")
+twice=$(sql_number "select count(*) - count(distinct contact_id) from contacts" --data-dir "$work/kills.lake" 2> "$work/sql.log")
 [ "$twice" = 0 ] || fail "$twice contacts are there twice for a reader beside two writers"
 # Each of the two answers for both, and neither says that anything is missing.
 answers_for_both() {
@@ -154,7 +155,7 @@ answers_for_both() {
     for n in 0 1; do
         for query in "select count(*) from events" "select count(*) from legs" "select sum(messages) from contacts"; do
             [ "$(sql_number "$query" --url "http://${https[n]}" 2> "$work/sql.log")" = \
-                "$(sql_number "$query" --data-dir "$work/peace.lake" 2> "$work/sql2.log")" ] || return 1
+                "$(sql_number "$query" --data-dir "$work/files.lake" 2> "$work/sql2.log")" ] || return 1
             ! grep -q warning "$work/sql.log" || return 1
         done
     done
@@ -171,7 +172,7 @@ for n in 0 1; do
     [ "$code" -eq 0 ] || fail "instance $n ended with $code"
     services[n]=
 done
-tables "$work/got" --data-dir "$work/lake"
+tables "$work/got" --data-dir "$work/kills.lake"
 for table in "${!order[@]}"; do
     if ! cmp -s "$work/want/$table.csv" "$work/got/$table.csv"; then
         diff "$work/want/$table.csv" "$work/got/$table.csv" | head -n 20 >&2
@@ -179,5 +180,29 @@ for table in "${!order[@]}"; do
     fi
     say "$table: $(($(wc -l < "$work/got/$table.csv") - 1)) rows, the same bytes"
 done
+# Alerts, against those of one service that is left in peace. What comes after the last event of a partition is told by the
+# clock, as long as a service goes on: only what came true before is compared.
+alerts() { # DIR
+    "$callpulse" sql --data-dir "$1" --format csv "select rule, alert_id, contact_id, dossier, event_time from alerts
+        where (coalesce(contact_id, '') <> '' or coalesce(dossier, '') <> '') and event_time <= (select min(newest)
+            from (select partition, max(time) as newest from events group by partition))
+        order by rule, alert_id" 2> "$work/alerts.err" || { cat "$work/alerts.err" >&2; fail "sql cannot answer for alerts"; }
+}
+start_instance 2 peace ""
+all_read() { [ "$(metric 2 records_consumed_total)" -eq "$events" ] && curl -fs -o "$work/readyz" "http://${https[2]}/readyz"; }
+wait_for 300 "the service in peace has read everything" all_read
+sleep 5
+kill -TERM "${services[2]}"
+wait "${services[2]}" || fail "the service in peace ended with $?"
+services[2]=
+alerts "$work/peace.lake" > "$work/want/alerts.csv"
+alerts "$work/kills.lake" > "$work/got/alerts.csv"
+rules=$(tail -n +2 "$work/want/alerts.csv" | cut -d, -f1 | sort | uniq -c | awk '{ printf "%s%s %d", sep, $2, $1; sep = ", " }')
+[ "$(wc -l < "$work/want/alerts.csv")" -gt 20 ] || fail "hardly an alert ($rules), so nothing would be compared"
+if ! cmp -s "$work/want/alerts.csv" "$work/got/alerts.csv"; then
+    diff "$work/want/alerts.csv" "$work/got/alerts.csv" | head -n 20 >&2
+    fail "the alerts differ from those without faults (CHANCE=$chance)"
+fi
+say "alerts: $(($(wc -l < "$work/got/alerts.csv") - 1)), the same in rule, cause and event time: $rules"
 fenced=$(cat "$work"/[01].log | grep -c "given up, and taken on anew" || true)
 say "fenced and begun again: $fenced times; gaps: $(cat "$work"/[01].log | grep -c 'are gone from Kafka' || true)"

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -57,13 +58,50 @@ def http(url, sql, token=None, accept="application/json", context=None):
         return answer.read()
 
 
-def psycopg_checks(dsn):
+def idle(pid, after):
+    """Holds that the server's CPU time in 3 s does not grow by that of a query."""
+
+    def ticks():
+        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    time.sleep(1)
+    before = ticks()
+    time.sleep(3)
+    spent = ticks() - before
+    assert spent < 220, f"the server is busy after {after}: {spent} ticks in 3 s"
+
+
+# A client that asks by the extended protocol, and is killed.
+ASKING = f"""
+import psycopg, sys
+with psycopg.connect(sys.argv[1], autocommit=True) as c:
+    print("asks", flush=True)
+    c.execute({BIG!r}, (0,))
+"""
+
+
+def killed(dsn, pid):
+    client = subprocess.Popen([sys.executable, "-c", ASKING, dsn], stdout=subprocess.PIPE)
+    assert client.stdout.readline() == b"asks\n"
+    time.sleep(2)
+    assert client.poll() is None, "the query is over before its client is killed"
+    client.kill()
+    client.wait()
+    time.sleep(2)
+    idle(pid, "a client of the extended protocol was killed")
+
+
+def psycopg_checks(dsn, pid):
     with psycopg.connect(dsn, autocommit=True) as c:
         rows = c.execute("select queue, sum(offered) from kpi_slot where offered > %s group by 1", (0,)).fetchall()
         assert rows, "no rows by a parameter"
         since = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
         assert c.execute("select count(*) from legs where queued_at > %s", (since,)).fetchone()[0] > 0
         assert c.execute("select count(*) from legs where queue in (%s, %s)", (rows[0][0], "none")).fetchone()[0] > 0
+        queues = [row[0] for row in rows]
+        one_list(c.cursor(), queues)
+        one_list(psycopg.ClientCursor(c), queues)
         text = c.execute("select queued_at, wait_ms, in_time, date from legs order by contact_id, leg limit 5").fetchall()
         binary = c.cursor(binary=True)
         binary.execute("select queued_at, wait_ms, in_time, date from legs order by contact_id, leg limit 5")
@@ -86,10 +124,13 @@ def psycopg_checks(dsn):
         refused("57014", "timeout of the extended protocol", lambda: c.execute(BIG, (0,)))
         said(f"statement_timeout of 1 s by the extended protocol: refused after {time.monotonic() - began:.1f} s")
         c.execute("reset statement_timeout")
+        idle(pid, "statement_timeout of the extended protocol")
         refused("53200", "more memory than a query may have", lambda: c.execute(GREEDY, prepare=True))
         assert c.execute("select 1").fetchone() == (1,), "the connection lives on"
         threading.Timer(1.5, c.cancel).start()
         refused("57014", "cancel of the extended protocol", lambda: c.execute(BIG, (0,)))
+        idle(pid, "cancel of the extended protocol")
+        killed(dsn, pid)
         assert sum(1 for _ in c.cursor().stream("select * from generate_series(1, 20000)")) == 20000
         c.execute("set time zone 'Asia/Shanghai'")
         at = c.execute("select timestamptz '2026-01-01 00:00:00Z'").fetchone()[0]
@@ -106,7 +147,28 @@ def psycopg_checks(dsn):
         refused("25P02", "a failed transaction", lambda: c.execute("select 1"))
         c.rollback()
         assert c.execute("select 2").fetchone() == (2,)
-    said("psycopg: parameters, binary, arrays, refusals, timeout, cancel, stream, cursor, transactions")
+    said("psycopg: parameters, lists, binary, refusals, timeout, cancel, disconnect, stream, cursor, transactions")
+
+
+def one_list(cursor, queues):
+    """A list as one parameter is as its elements one by one. A ClientCursor writes it into the statement, as a text."""
+    one, other = (queues * 2)[:2]
+    times = [datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc), None]
+    odd = ["a \"quoted\", {odd} \\ name", "NULL", "", "退款"]
+    cursor.execute(
+        """select count(*) filter (where queue = any(%s)), count(*) filter (where queue in (%s, %s)),
+                  count(*) filter (where queue <> all(%s)), count(*) filter (where queue not in (%s, %s)),
+                  count(*) filter (where leg = any(%s)), count(*) filter (where leg in (1, 2)),
+                  count(*) filter (where wait_ms > all(%s)), count(*) filter (where wait_ms > 1000),
+                  count(*) filter (where queue = any(%s)), 0 as none,
+                  count(*) filter (where queue <> all(%s)), 0 as unknown,
+                  count(*) filter (where queued_at = any(%s)), 0 as then from legs""",
+        ([one, other, *odd], one, other, [one, other, *odd], one, other, [1, 2], [1000, -1], [], [one, None], times),
+    )
+    row = cursor.fetchone()
+    assert row[0::2] == row[1::2] and row[0] > 0 and row[4] > 0, row
+    cursor.execute("select x from (values (1, '%s'), (2, 'NULL'), (3, ''), (4, '退款')) as v (n, x) where x = any(%%s) order by n" % odd[0], (odd,))
+    assert [row[0] for row in cursor.fetchall()] == odd
 
 
 def grafana_checks(dsn):
@@ -131,22 +193,35 @@ def grafana_checks(dsn):
 
 
 def sqlalchemy_checks(port):
-    engine = sqlalchemy.create_engine(f"postgresql+psycopg2://ana@127.0.0.1:{port}/callpulse")
-    assert len(pandas.read_sql("select * from legs limit 3", engine)) == 3
-    inspector = sqlalchemy.inspect(engine)
-    assert "legs" in inspector.get_table_names() and "kpi_slot" in inspector.get_view_names()
-    columns = inspector.get_columns("legs")
-    assert any(column["name"] == "queued_at" for column in columns), columns
-    assert inspector.get_table_comment("legs")["text"]
-    said("SQLAlchemy and pandas: read_sql, names, columns, comments")
+    for driver in ["psycopg2", "psycopg"]:
+        engine = sqlalchemy.create_engine(f"postgresql+{driver}://ana@127.0.0.1:{port}/callpulse")
+        assert len(pandas.read_sql("select * from legs limit 3", engine)) == 3
+        some = sqlalchemy.text("select count(*) as n from legs where queue = any(:queues)")
+        assert pandas.read_sql(some, engine, params={"queues": ["none", "no, ne"]})["n"][0] == 0
+        inspector = sqlalchemy.inspect(engine)
+        assert "public" in inspector.get_schema_names()
+        assert "legs" in inspector.get_table_names() and "kpi_slot" in inspector.get_view_names()
+        columns = {column["name"]: column for column in inspector.get_columns("legs")}
+        assert columns["queued_at"]["type"].timezone and columns["queued_at"]["comment"], columns
+        assert isinstance(columns["wait_ms"]["type"], sqlalchemy.BIGINT) and columns["wait_ms"]["default"] is None, columns
+        assert inspector.get_table_comment("legs")["text"]
+        assert inspector.get_pk_constraint("legs")["constrained_columns"] == ["contact_id", "leg"]
+        assert inspector.get_indexes("legs") == inspector.get_foreign_keys("legs") == inspector.get_unique_constraints("legs") == []
+        legs = sqlalchemy.Table("legs", sqlalchemy.MetaData(), autoload_with=engine)
+        with engine.connect() as c:
+            assert c.execute(sqlalchemy.select(legs.c.queue, sqlalchemy.func.count()).group_by(legs.c.queue)).fetchall()
+        engine.dispose()
+    said("SQLAlchemy by two drivers and pandas: read_sql, lists, schemas, tables, columns, comments, keys, tables from the catalogue")
 
 
 async def asyncpg_check(port):
     c = await asyncpg.connect(host="127.0.0.1", port=int(port), user="ana", database="callpulse")
     rows = await c.fetch("select queue, count(*) from legs where wait_ms >= $1 group by 1", 0)
+    queues = [row["queue"] for row in rows]
+    assert await c.fetchval("select count(*) from legs where queue = any($1)", queues) > 0
     await c.close()
     assert rows
-    said("asyncpg: prepared statements")
+    said("asyncpg: prepared statements, lists")
 
 
 def adbc_checks(uri, options):
@@ -298,7 +373,7 @@ def streams(flight, port, url, pid):
 
 def local(port, flight, url, pid):
     dsn = f"host=127.0.0.1 port={port} user=ana dbname=callpulse"
-    psycopg_checks(dsn)
+    psycopg_checks(dsn, pid)
     grafana_checks(dsn)
     sqlalchemy_checks(port)
     asyncio.run(asyncpg_check(port))
@@ -345,7 +420,8 @@ def roles(port, flight, url, certificate, department, agent):
             for relation in relations:
                 by_flight = by_pg = None
                 try:
-                    answer = c.execute(f"select * from {relation} limit 2000")
+                    # The simple and the extended protocol in turn.
+                    answer = c.execute(f"select * from {relation} limit 2000", prepare=checked % 4 == 0)
                     names = [column.name for column in answer.description]
                     by_pg = answer.fetchall()
                 except psycopg.Error as error:
@@ -369,7 +445,9 @@ def roles(port, flight, url, certificate, department, agent):
                     if role == "analyst" and row.get("customer_id") is not None:
                         assert row["customer_id"].startswith("p_"), (user, relation, row["customer_id"])
             if role in ("lead", "agent"):
-                refused("42501", "EXPLAIN ANALYZE", lambda: c.execute("explain analyze select * from contacts"))
+                for prepare in [False, True]:
+                    explain = "explain analyze select * from contacts"
+                    refused("42501", "EXPLAIN ANALYZE", lambda: c.execute(explain, prepare=prepare))
                 listed = c.execute("select count(*) from information_schema.tables where table_name = 'rejects'").fetchone()
                 assert listed == (0,), listed
     said(f"roles: {checked} answers of {len(relations)} tables and views by two doors, five roles")

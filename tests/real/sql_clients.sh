@@ -50,8 +50,8 @@ idle() { # WHAT: the CPU time of the demo must not grow by that of a query in 3 
 
 # --- the administrator on this machine -------------------------------------------------------------------------------------
 scheme=http
-# Queries may hold little, so that one that wants too much is known soon.
-start --data-dir "$work/lake" --set sql.memory_mib=256
+# Queries may hold little, so that one that wants too much is known soon; the time that a busy machine takes is no fault.
+start --data-dir "$work/lake" --set sql.memory_mib=256 --set sql.timeout_secs=600
 dsn="host=127.0.0.1 port=${pg#*:} user=ana dbname=callpulse"
 loaded() { [ "$(psql "$dsn" -XAtc 'select count(*) > 200 from legs')" = t ]; }
 wait_for 180 "legs in SQL" loaded
@@ -115,7 +115,7 @@ driver=$(jar org/postgresql/postgresql 42.7.7)
 arrow=$(jar org/apache/arrow/flight-sql-jdbc-driver 18.3.0)
 [ -n "$driver" ] || say "JDBC: ignored (no java, mvn or driver)"
 [ -n "$arrow" ] || say "JDBC of Flight SQL: ignored (no java, mvn or driver)"
-[ -z "$driver" ] || java -cp "$driver" "$here/SqlClient.java" "jdbc:postgresql://127.0.0.1:${pg#*:}/callpulse?user=ana" || fail JDBC
+[ -z "$driver" ] || java -cp "$driver" "$here/SqlClient.java" "jdbc:postgresql://127.0.0.1:${pg#*:}/callpulse?user=ana&connectTimeout=120" || fail JDBC
 stop
 
 # --- users, roles, encryption ----------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ by_psql() {
 by_psql & asking=("$!")
 clients=(psql)
 if [ -n "$driver" ]; then
-    java -cp "$driver" "$here/SqlClient.java" "jdbc:postgresql://127.0.0.1:${pg#*:}/callpulse?user=ana" "$work/questions" jdbc & asking+=("$!")
+    java -cp "$driver" "$here/SqlClient.java" "jdbc:postgresql://127.0.0.1:${pg#*:}/callpulse?user=ana&connectTimeout=120" "$work/questions" jdbc & asking+=("$!")
     clients+=(jdbc)
 fi
 if [ -n "$arrow" ]; then

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod dice;
+mod hand_over;
 mod records;
 mod simulation;
 mod store;

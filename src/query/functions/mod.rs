@@ -4,12 +4,14 @@
 
 mod cover;
 mod erlang;
+mod lists;
 mod local_time;
 pub(super) mod postgres;
 mod sketch;
 mod to_char;
 mod words;
 
+pub use lists::{elements, over_list, wanted_list};
 pub use postgres::{SERVER_VERSION, setting};
 
 use std::sync::Arc;
@@ -159,6 +161,7 @@ pub(super) fn register(state: &mut SessionState, options: &Options) -> Result<()
         .chain(erlang::all())
         .chain(postgres::all())
         .chain(words::all(options.reader.clone()))
+        .chain(lists::all())
     {
         state.register_udf(Arc::new(function))?;
     }

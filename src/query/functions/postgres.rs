@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
-use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Float64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
@@ -70,6 +70,12 @@ pub(in crate::query) fn all() -> Vec<ScalarUDF> {
         constant("pg_table_size", &[1], Int64, ScalarValue::Int64(Some(0))),
         constant("pg_indexes_size", &[1], Int64, ScalarValue::Int64(Some(0))),
         constant("pg_database_size", &[1], Int64, ScalarValue::Int64(Some(0))),
+        made("to_regtype", &[1], Int32, |args| {
+            let arrays = ColumnarValue::values_to_arrays(&args[..1])?;
+            let names = cast(&arrays[0], &Utf8)?;
+            let oids: Int32Array = names.as_string::<i32>().iter().map(|name| type_oid(name?)).collect();
+            Ok(back(Arc::new(oids), args))
+        }),
         made("set_config", &[3], Utf8, |args| Ok(args[1].clone())),
         made("to_char", &[2], Utf8, to_char_of),
         made("time_bucket", &[2, 3], instants(), time_bucket),
@@ -198,6 +204,31 @@ fn made(name: &str, counts: &[usize], returns: DataType, work: Work) -> ScalarUD
         returns,
         Arc::new(work),
     ))
+}
+
+/// The number of a type by the name that `postgres_type` gives, or by an alias of it; `None` where there is none of that name.
+fn type_oid(name: &str) -> Option<i32> {
+    Some(match name.trim().to_ascii_lowercase().as_str() {
+        "boolean" | "bool" => 16,
+        "bytea" => 17,
+        "bigint" | "int8" => 20,
+        "smallint" | "int2" => 21,
+        "integer" | "int" | "int4" => 23,
+        "text" => 25,
+        "json" => 114,
+        "real" | "float4" => 700,
+        "double precision" | "float8" => 701,
+        "character varying" | "varchar" => 1043,
+        "date" => 1082,
+        "time without time zone" | "time" => 1083,
+        "timestamp without time zone" | "timestamp" => 1114,
+        "timestamp with time zone" | "timestamptz" => 1184,
+        "interval" => 1186,
+        "numeric" | "decimal" => 1700,
+        "uuid" => 2950,
+        "jsonb" => 3802,
+        _ => return None,
+    })
 }
 
 fn of_texts(
@@ -450,6 +481,24 @@ mod tests {
         }
         let offset = Width::of_text("1h").expect("a width").start(at, Some(micros("2026-03-04T00:30:00Z")));
         assert_eq!(offset, Some(micros("2026-03-04T10:30:00Z")));
+    }
+
+    #[test]
+    fn every_type_that_is_told_has_a_number() {
+        let kinds = [
+            DataType::Boolean,
+            DataType::Int64,
+            DataType::Float64,
+            DataType::Utf8,
+            DataType::Date32,
+            instants(),
+        ];
+        for kind in kinds {
+            let (standard, short) = postgres_type(&kind);
+            assert!(type_oid(standard).is_some(), "{standard}");
+            assert_eq!(type_oid(standard), type_oid(short), "{standard}");
+        }
+        assert_eq!(type_oid("hstore"), None);
     }
 
     #[test]
