@@ -8,6 +8,7 @@
 //! contact, by the correlator's own count and by resident memory. At most 1 KiB each is what we promise.
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
+use callpulse::calendar::Deadlines;
 use callpulse::correlate::{Applied, Correlator, Observer, Options, Quality, QueueRules, Rows};
 use callpulse::decode::{Decoder, Format};
 use callpulse::event::{AgentStateName, Channel, Event, Kind, Place, Speaker};
@@ -38,7 +39,12 @@ fn options() -> Options {
         contact_timeout_ms: [4 * HOUR, DAY, 30 * DAY, 30 * DAY, 4 * HOUR, 7 * DAY],
         queues: Default::default(),
         defaults: QueueRules { target_wait_ms: 20 * SECOND, short_abandon_ms: 5 * SECOND, department: None },
-        quality: Quality { answer_ms: MINUTE, greeting_ms: 30 * SECOND, self_service_queues: Vec::new() },
+        quality: Quality {
+            answer_ms: MINUTE,
+            greeting_ms: 30 * SECOND,
+            self_service_queues: Vec::new(),
+            deadlines: Deadlines::of_every_day(),
+        },
         keep_events: false,
         unordered: false,
     }

@@ -4,7 +4,7 @@
 //! - `serde_json`: our typed reader on serde_json, the reference of the tests
 //! - `plain`: our typed reader as it runs, one pass over the plain form
 //!
-//! and what converting a platform's record costs, for each format.
+//! and, as a table, what converting a record to events costs in each format (mapped records as JSON, as CSV and as Avro by a registry).
 //!
 //! ```text
 //! cargo bench --bench decode [-- RECORDS]
@@ -22,6 +22,7 @@ use callpulse::decode::{
 use callpulse::event::Kind;
 use callpulse::mimic::Mimic;
 use callpulse::simulate::{Centre, Emitted, Options};
+use callpulse::time::format_time;
 
 const RECORDS: usize = 200_000;
 /// Each way is measured so often; the best counts, since others use the machine too.
@@ -37,7 +38,12 @@ fn main() {
         bytes.extend_from_slice(event.payload.as_bytes());
         ends.push(bytes.len());
     }
-    println!("{} simulated events, {} bytes each on average", ends.len(), bytes.len() / ends.len().max(1));
+    println!(
+        "{} simulated events, {} bytes each on average; CPU time of one thread, best of {ROUNDS} rounds\n",
+        ends.len(),
+        bytes.len() / ends.len().max(1)
+    );
+    println!("1. Canonical records, three ways to the same fields");
 
     let tree = best(|| {
         each(&bytes, &ends, |record| {
@@ -66,10 +72,19 @@ fn main() {
         );
     }
     println!("plain typed is {:.2} times serde_json typed", reference / ours);
+    println!(
+        "\n2. Conversion to events, for each format\n\n{:22} {:>8} {:>12} {:>16} {:>15} {:>13}",
+        "format", "records", "bytes/record", "records/CPU-s", "events/CPU-s", "MB/CPU-s"
+    );
+    row("callpulse", ends.len(), ends.len(), bytes.len(), ours);
     for name in Mimic::NAMES {
         platform(name, records / 4);
     }
-    for (name, layout) in [("mapped json", Layout::Json), ("mapped avro", Layout::Registry)] {
+    let columns = std::iter::once("time").chain(FIELDS).map(str::to_owned).collect();
+    let csv = Layout::Csv { delimiter: b',', columns };
+    for (name, layout) in
+        [("mapped json", Layout::Json), ("mapped csv", csv), ("mapped avro", Layout::Registry)]
+    {
         mapped(name, layout, records / 4);
     }
 }
@@ -142,7 +157,11 @@ fn mapped(name: &str, layout: Layout, events: usize) {
                     }
                 }
             }
-            _ => {
+            Layout::Csv { .. } => {
+                let values = values.map(Option::unwrap_or_default).join(",");
+                record.extend_from_slice(format!("{},{values}", format_time(event.time)).as_bytes());
+            }
+            Layout::Json => {
                 let members = FIELDS.iter().zip(values);
                 let members = members.filter_map(|(name, value)| Some(format!("\"{name}\":\"{}\"", value?)));
                 let members: Vec<String> = members.collect();
@@ -165,9 +184,16 @@ fn mapped(name: &str, layout: Layout, events: usize) {
             black_box(&decoder.read(record, None).expect("records of one's own"));
         }
     });
+    row(name, told.len(), told.len(), bytes, secs);
+}
+
+/// A line of the table of conversions.
+fn row(name: &str, records: usize, events: usize, bytes: usize, secs: f64) {
     println!(
-        "{name:22} {:>9.0} records per CPU-s {:>6.0} MB per CPU-s",
-        told.len() as f64 / secs,
+        "{name:22} {records:>8} {:>12} {:>16.0} {:>15.0} {:>13.1}",
+        bytes / records.max(1),
+        records as f64 / secs,
+        events as f64 / secs,
         bytes as f64 / secs / 1e6
     );
 }
@@ -208,12 +234,7 @@ fn platform(name: &str, events: usize) {
             black_box(&events);
         }
     });
-    println!(
-        "{name:22} {:>9.0} records per CPU-s {:>9.0} events per CPU-s {:>6.0} MB per CPU-s",
-        spoken.len() as f64 / secs,
-        made as f64 / secs,
-        bytes as f64 / secs / 1e6
-    );
+    row(name, spoken.len(), made, bytes, secs);
 }
 
 fn each(bytes: &[u8], ends: &[usize], mut read: impl FnMut(&[u8])) {

@@ -5,6 +5,7 @@
 pub mod access; // who may come in: users, roles, passwords, tokens, and the log of what they asked
 pub mod alert; // the life of alerts: raised, delivered, acknowledged, resolved; who is told, and who next
 pub mod app; // the only place where rooms meet
+pub mod calendar; // which days are worked, and what is due by a time of day of a later one
 pub mod config; // the file as written, and what the rooms need
 pub mod correlate; // joins the events of one contact into legs and handlings, in any order
 pub mod decode; // bytes of one record to one event, or a reject with its reason

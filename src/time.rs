@@ -235,6 +235,11 @@ impl SlotCache {
     }
 }
 
+/// The date that clocks of the zone show at `t`, in days since 1970-01-01; `None` beyond what a calendar has.
+pub fn local_date(zone: Tz, t: Millis) -> Option<i32> {
+    Some(zone.timestamp_millis_opt(t).single()?.date_naive().to_epoch_days())
+}
+
 /// The instant at which clocks of the zone show `minutes` after midnight, `days` after the local date of `t`; where they
 /// skip that time, the first instant after the gap; where they show it twice, the first. `None` beyond what a calendar has.
 pub fn local_clock(zone: Tz, t: Millis, days: i64, minutes: i64) -> Option<Millis> {

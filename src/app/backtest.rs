@@ -55,8 +55,8 @@ struct Set {
 impl Set {
     fn new(path: &Path, config: &Config) -> Result<Set, Failure> {
         let path = path.to_string_lossy().into_owned();
-        let rules = duty::read_rule_files(&[path], &[], config.timezone)
-            .map_err(|faults| Failure::of_faults(&faults))?;
+        let rules =
+            duty::read_rule_files(&[path], &[], config).map_err(|faults| Failure::of_faults(&faults))?;
         Ok(Set {
             watch: Watch::new(Arc::clone(&rules)),
             fleet: Fleet::new(Arc::clone(&rules), Vec::new()),

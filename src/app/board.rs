@@ -222,6 +222,24 @@ impl Board {
         places.iter().map(|place| lags.get(place).map(|lag| (lag.high - lag.position).max(0))).sum()
     }
 
+    /// How many records have been read, while some of before `since` are still to come: a partition has unread ones and is
+    /// complete up to an earlier time only, or nothing that was read is newer. `None` where reading has caught up.
+    pub(super) fn behind(&self, since: Millis) -> Option<i64> {
+        let (assigned, stats) = (self.assigned(), self.stats());
+        let of = |(topic, partition): &Place| stats.partitions.get(&(topic.to_string(), *partition));
+        let newest = assigned.iter().filter_map(|place| of(place)?.watermark).max();
+        let is_behind = |place: &Place| {
+            of(place).is_none_or(|partition| {
+                partition.lag.is_none_or(|lag| lag > 0)
+                    && partition.watermark.is_none_or(|watermark| watermark < since)
+            })
+        };
+        let replays = self.workers.iter().any(|worker| worker.shown().replays);
+        let behind = replays || newest.is_none_or(|newest| newest < since) || assigned.iter().any(is_behind);
+        let lags = self.lags.lock().expect("no holder of this lock can panic");
+        (behind && !assigned.is_empty()).then(|| lags.values().map(|lag| lag.position).sum())
+    }
+
     /// Next offsets to be read of a topic's partitions.
     pub(super) fn positions(&self, topic: &str) -> Vec<(i32, i64)> {
         let lags = self.lags.lock().expect("no holder of this lock can panic");

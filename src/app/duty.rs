@@ -130,14 +130,14 @@ fn text(path: &str, key: &str) -> Result<String, Vec<Fault>> {
 }
 
 pub(super) fn read_rules(config: &Config) -> Result<Arc<Rules>, Vec<Fault>> {
-    read_rule_files(&config.rules, &config.advice, config.timezone)
+    read_rule_files(&config.rules, &config.advice, config)
 }
 
 /// The rules of these files (of none: the shipped ones), with this advice.
 pub(super) fn read_rule_files(
     paths: &[String],
     advice: &[String],
-    zone: chrono_tz::Tz,
+    config: &Config,
 ) -> Result<Arc<Rules>, Vec<Fault>> {
     let mut files = Vec::new();
     let mut faults = Vec::new();
@@ -154,7 +154,9 @@ pub(super) fn read_rule_files(
     if !faults.is_empty() {
         return Err(faults);
     }
-    rules::read(&files, zone).map(Arc::new).map_err(|faults| {
+    let read = rules::read(&files, config.timezone);
+    let deadlines = || config.quality.deadlines.clone();
+    read.map(|rules| Arc::new(rules.with_deadlines(deadlines()))).map_err(|faults| {
         let fault = |fault: rules::Fault| Fault {
             file: fault.file,
             line: Some(fault.line),

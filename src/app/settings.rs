@@ -86,6 +86,7 @@ pub(super) fn correlate(config: &Config, unordered: bool) -> correlate::Options 
             answer_ms: config.quality.answer_secs * SECOND,
             greeting_ms: config.quality.greeting_secs * SECOND,
             self_service_queues: config.quality.self_service_queues.clone(),
+            deadlines: config.quality.deadlines.clone(),
         },
         keep_events: config.lake.events,
         unordered,
@@ -187,6 +188,7 @@ pub(super) fn query(config: &Config, reader: Option<&Shelf>) -> query::Options {
     options.reader = reader.map(Arc::clone);
     options.timeout = Duration::from_secs(u64::try_from(config.sql.timeout_secs).unwrap_or(60));
     options.memory_limit_bytes = usize::try_from(config.sql.memory_mib).unwrap_or(1024) << 20;
+    options.deadlines = config.quality.deadlines.clone();
     options.max_concurrent = usize::try_from(config.sql.max_concurrent).unwrap_or(4);
     options.service_level = config.queue_defaults.service_level_formula;
     options.queues = config

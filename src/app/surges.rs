@@ -1,4 +1,4 @@
-//! Surges, as the views `surges` and `keyword_surges` tell them: looked at now and then for the rules that ask for them.
+//! Surges, as the views `surges` and `theme_surges` tell them: looked at now and then for the rules that ask for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +42,8 @@ pub(super) async fn look(engine: &Engine, condition: &str) -> Result<Vec<(i64, i
          FROM surges WHERE {condition} \
          UNION ALL \
          SELECT CAST(arrow_cast(start, 'Int64') AS DOUBLE), CAST(arrow_cast(until, 'Int64') AS DOUBLE), \
-             CAST('' AS VARCHAR), category, CAST('' AS VARCHAR), CAST(contacts AS DOUBLE), expected, deviations \
-         FROM keyword_surges WHERE {condition}"
+             CAST('' AS VARCHAR), theme, CAST('' AS VARCHAR), CAST(contacts AS DOUBLE), expected, deviations \
+         FROM theme_surges WHERE kind = 'category' AND {condition}"
     );
     let mut found = Vec::new();
     for batch in engine.query(&sql).await?.collect().await? {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
+use crate::calendar::{Calendar, Country, Deadlines, OwnEvent, read_events};
 use crate::decode::{Format, Layout, Mapping, Names};
 use crate::kpi::ServiceLevel;
 use crate::time::Grid;
@@ -203,6 +204,8 @@ pub struct Quality {
     pub greeting_secs: i64,
     /// Queues of machines, to which agents must not pass customers.
     pub self_service_queues: Vec<String>,
+    /// By when complaints must be called back about.
+    pub deadlines: Deadlines,
 }
 
 /// What holds for queues that do not say otherwise.
@@ -244,10 +247,8 @@ pub struct Forecast {
     pub chat_concurrency: i64,
     /// Mean patience of customers.
     pub patience_secs: i64,
-    /// Whose holidays hold: `cn` or `none`.
-    pub calendar: String,
-    /// The CSV of own events.
-    pub events: Option<String>,
+    /// Whose holidays hold, and own events.
+    pub calendar: Calendar,
 }
 
 /// How rows are written.
@@ -425,17 +426,30 @@ fn read(mut root: Section<'_>, keys: &[String]) -> Config {
         defaults
     };
     let queues = read_queues(root.sections("queue"), queue_defaults, keys);
+    let forecast = read_forecast(root.section("forecast"), keys);
     let quality = {
         let mut section = root.section("quality");
+        let deadlines = match section.text("call_back_by").as_str() {
+            "next_working_day" => Deadlines::of_working_days(forecast.calendar.clone()),
+            "next_day" => Deadlines::of_every_day(),
+            _ => {
+                if section.has_text("call_back_by") {
+                    let message = format!("unknown kind of day: `{}`", section.written("call_back_by"));
+                    let hint = "known are `next_day` and `next_working_day`".to_owned();
+                    section.refuse("call_back_by", message, Some(hint));
+                }
+                Deadlines::of_every_day()
+            }
+        };
         let quality = Quality {
             answer_secs: section.integer("answer_secs", 1..=SECS_MAX),
             greeting_secs: section.integer("greeting_secs", 0..=SECS_MAX),
             self_service_queues: texts(section.text_list("self_service_queues")),
+            deadlines,
         };
         section.finish(keys);
         quality
     };
-    let forecast = read_forecast(root.section("forecast"), keys);
     let lake = read_lake(root.section("lake"), keys);
     let lexicons = root.text_list("lexicons");
     let fleet = {
@@ -753,6 +767,18 @@ fn formula(section: &Section<'_>, id: &str) -> Option<ServiceLevel> {
 }
 
 fn read_forecast(mut section: Section<'_>, keys: &[String]) -> Forecast {
+    let country = section.text("calendar");
+    let known = Country::from_name(&country);
+    if section.has_text("calendar") && known.is_none() {
+        let message = format!("unknown calendar: `{}`", section.written("calendar"));
+        section.refuse("calendar", message, Some("known are `cn` and `none`".to_owned()));
+    }
+    let path = section.text("events");
+    let events = if path.is_empty() { Ok(Vec::new()) } else { load_events(Path::new(&path)) };
+    let events = events.unwrap_or_else(|fault| {
+        section.pass_on(fault);
+        Vec::new()
+    });
     let forecast = Forecast {
         horizon_days: section.integer("horizon_days", 1..=366),
         service_level_percent: section.integer("service_level_percent", 1..=99),
@@ -760,15 +786,22 @@ fn read_forecast(mut section: Section<'_>, keys: &[String]) -> Forecast {
         shrinkage_percent: section.integer("shrinkage_percent", 0..=90),
         chat_concurrency: section.integer("chat_concurrency", 1..=100),
         patience_secs: section.integer("patience_secs", 0..=SECS_MAX),
-        calendar: section.text("calendar"),
-        events: Some(section.text("events")).filter(|path| !path.is_empty()),
+        calendar: Calendar::new(known.unwrap_or_default(), events),
     };
-    if section.has_text("calendar") && !matches!(forecast.calendar.as_str(), "cn" | "none") {
-        let message = format!("unknown calendar: `{}`", section.written("calendar"));
-        section.refuse("calendar", message, Some("known are `cn` and `none`".to_owned()));
-    }
     section.finish(keys);
     forecast
+}
+
+/// Reads a file of own events, a CSV with the columns `start`, `end` and `kind`.
+///
+/// # Errors
+/// A file that cannot be read, or its first line that is wrong.
+pub fn load_events(path: &Path) -> Result<Vec<OwnEvent>, Fault> {
+    let file = path.display().to_string();
+    let fault = |line, message, hint| Fault { file: file.clone(), line, message, hint };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| fault(None, format!("cannot read the file of own events: {error}"), None))?;
+    read_events(&text).map_err(|wrong| fault(Some(wrong.line), wrong.message, Some(wrong.hint)))
 }
 
 fn read_lake(mut section: Section<'_>, keys: &[String]) -> Lake {

@@ -418,7 +418,7 @@ impl Correlator {
         for (about, key) in std::mem::take(&mut self.dirty_dossiers) {
             if let Some(dossier) = self.dossiers.get_mut(&(about, key.clone())) {
                 dossier.write(about, &key, &mut self.slots, facts);
-                if let Some((_, due, false)) = dossier.due(about, self.slots.grid()) {
+                if let Some((_, due, false)) = dossier.due(about, &self.options) {
                     self.due.push(Reverse((due, about, key)));
                 }
             }
@@ -435,7 +435,7 @@ impl Correlator {
             let Some(Reverse((at, about, key))) = self.due.pop() else { break };
             let Some(dossier) = self.dossiers.get_mut(&(about, key)) else { continue };
             // What has been put off, or seen to in time after all, is another matter.
-            let due = dossier.due(about, self.slots.grid());
+            let due = dossier.due(about, &self.options);
             if let Some((rule, due, false)) = due
                 && due == at
                 && !std::mem::replace(&mut dossier.told, true)
@@ -449,7 +449,7 @@ impl Correlator {
     pub(super) fn note_due(&mut self) {
         let watermark = self.watermark();
         for ((about, key), dossier) in &mut self.dossiers {
-            let Some((_, due, false)) = dossier.due(*about, self.slots.grid()) else { continue };
+            let Some((_, due, false)) = dossier.due(*about, &self.options) else { continue };
             dossier.told = due < watermark;
             if !dossier.told {
                 self.due.push(Reverse((due, *about, key.clone())));

@@ -6,10 +6,11 @@
 
 use std::cmp::Ordering;
 
+use super::Options;
 use super::findings::ServiceRule;
 use crate::event::{Event, Kind, Text, Verdict};
 use crate::facts::{ComplaintRow, Facts, PromiseRow, ShiftRow, SurveyRow};
-use crate::time::{Grid, Millis, SlotCache};
+use crate::time::{Millis, SlotCache};
 
 /// What a dossier is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,9 +52,6 @@ pub(super) struct Dossier {
     /// That it is overdue has been told.
     pub(super) told: bool,
 }
-
-/// Days after its opening, and the minute of that day, by which the team lead calls back about a complaint.
-const CALL_BACK: (i64, i64) = (1, 17 * 60);
 
 /// The order of a dossier's events. Of events with one id the whole content decides at last, so that it is the same
 /// one that counts in whatever order they came.
@@ -112,7 +110,7 @@ impl Dossier {
 
     /// When a promise is due, or a complaint must have been called back about; and whether that was done in time. `None`
     /// where nothing is due.
-    pub(super) fn due(&self, about: About, grid: &Grid) -> Option<(ServiceRule, Millis, bool)> {
+    pub(super) fn due(&self, about: About, options: &Options) -> Option<(ServiceRule, Millis, bool)> {
         let in_time = |kinds: &[Kind], due| {
             let done = kinds.iter().filter_map(|kind| self.first_of(*kind)).min();
             done.is_some_and(|done| done <= due)
@@ -123,7 +121,8 @@ impl Dossier {
                 Some((ServiceRule::PromiseBroken, due, in_time(&[Kind::PromiseKept], due)))
             }
             About::Complaint => {
-                let due = grid.clock(self.first_of(Kind::ComplaintOpened)?, CALL_BACK.0, CALL_BACK.1)?;
+                let opened = self.first_of(Kind::ComplaintOpened)?;
+                let due = options.quality.deadlines.call_back(options.grid.zone(), opened)?;
                 let done = [Kind::ComplaintContacted, Kind::ComplaintWithdrawn];
                 Some((ServiceRule::ComplaintLate, due, in_time(&done, due)))
             }

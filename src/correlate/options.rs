@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use crate::calendar::Deadlines;
 use crate::event::Channel;
 use crate::time::{Grid, Millis};
 
@@ -25,6 +26,8 @@ pub struct Quality {
     pub greeting_ms: Millis,
     /// Queues of machines, to which agents must not pass customers.
     pub self_service_queues: Vec<String>,
+    /// By when complaints must be called back about.
+    pub deadlines: Deadlines,
 }
 
 /// The rules of the correlator.

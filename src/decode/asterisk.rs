@@ -223,7 +223,11 @@ fn finish(event: &mut Event<'static>, line: &Line<'_>) {
             event.reason = owned(line.name);
         }
         Kind::Transferred => {
-            event.to_queue = line.parameters.first().and_then(|extension| owned(*extension));
+            // A blind transfer names the extension. An attended one begins with how it was done (BRIDGE, APP, LINK), which is no
+            // place to go to.
+            if line.name != "ATTENDEDTRANSFER" {
+                event.to_queue = line.parameters.first().and_then(|extension| owned(*extension));
+            }
         }
         Kind::Queued => event.customer_id = line.parameters.get(1).and_then(|caller| owned(*caller)),
         _ => {}
@@ -280,6 +284,8 @@ impl Adapter for QueueLog {
                 let Some(agent) = line.agent else { return Ok(()) };
                 let state = match line.name {
                     "PAUSE" | "PAUSEALL" => AgentStateName::Break,
+                    // A member may come paused, also when realtime members are read again.
+                    "ADDMEMBER" if line.parameters.first() == Some(&"PAUSED") => AgentStateName::Break,
                     "AGENTLOGOFF" | "AGENTCALLBACKLOGOFF" | "REMOVEMEMBER" => AgentStateName::Offline,
                     _ => AgentStateName::Available,
                 };
@@ -291,9 +297,9 @@ impl Adapter for QueueLog {
                 agent_state(&line, line.time, agent, state, out);
                 Ok(())
             }
-            // What changes neither a call nor an agent.
-            "CONFIGRELOAD" | "PENALTY" | "RINGINUSE" | "MEMBERSTATUS" | "DID" | "QUEUEURL" | "INFO"
-            | "URL" => Ok(()),
+            // What changes neither a call nor an agent; OUTCALL is a report of a call that no other line tells of.
+            "CONFIGRELOAD" | "OUTCALL" | "PENALTY" | "RINGINUSE" | "MEMBERSTATUS" | "DID" | "QUEUEURL"
+            | "INFO" | "URL" => Ok(()),
             other => Err(unknown_type("event", other)),
         }
     }
@@ -358,6 +364,35 @@ mod tests {
             (Kind::Wrapped, 150_000, eight),
         ];
         assert_eq!(read(&mut QueueLog::default(), &lines), want);
+    }
+
+    #[test]
+    fn a_member_may_come_paused() {
+        let mut log = QueueLog::default();
+        let mut states = |line: &str| {
+            let mut out = Out::default();
+            log.read(line, None, &mut out).expect("a known line");
+            let of = out.events.into_iter().filter(|event| event.kind == Kind::AgentState);
+            of.filter_map(|event| event.state).collect::<Vec<_>>()
+        };
+        assert_eq!(states("1|MANAGER|q|SIP/7|ADDMEMBER|"), [AgentStateName::Available]);
+        assert_eq!(states("2|REALTIME|q|SIP/8|ADDMEMBER|PAUSED"), [AgentStateName::Break]);
+        // Its call does not make it available.
+        assert_eq!(states("9|c1|q|SIP/8|COMPLETECALLER|2|3|1"), [AgentStateName::Break]);
+        assert_eq!(states("10|NONE|q|SIP/8|UNPAUSE|"), [AgentStateName::Available]);
+        assert_eq!(states("11|c2|q|SIP/8|OUTCALL|ANSWER|30|40,5551"), []);
+    }
+
+    #[test]
+    fn a_transfer_goes_where_it_says() {
+        let to = |line: &str| {
+            let mut out = Out::default();
+            QueueLog::default().read(line, None, &mut out).expect("a known line");
+            let of = out.events.into_iter().find(|event| event.kind == Kind::Transferred);
+            of.expect("a transfer").to_queue.map(|to| to.into_owned())
+        };
+        assert_eq!(to("9|c1|q|SIP/8|BLINDTRANSFER|8001|internal|2|3|1"), Some("8001".to_owned()));
+        assert_eq!(to("9|c1|q|SIP/8|ATTENDEDTRANSFER|BRIDGE|8a-1|2|3|1"), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Twilio: TaskRouter's event callbacks (form or JSON), the same through Event Streams (CloudEvents, alone or in a list), and
-//! the webhooks of Conversations.
+//! Twilio: TaskRouter's event callbacks (form or JSON) and the webhooks of Conversations, both also through Event Streams
+//! (CloudEvents, alone or in a list).
 //!
 //! A contact is a task, or the conversation that the task's attributes name (`conversationSid`), so that messages join it.
 //! Everything in a callback is text, attributes are JSON inside a text, and events of one instant may be stamped some
@@ -145,10 +145,18 @@ fn one(value: &Value, out: &mut Out) -> Result<(), Reject> {
     else {
         return callback(record, None, out);
     };
+    let data = || record.get("data").and_then(Value::as_object).ok_or_else(|| missing("data"));
+    if let Some(name) = kind.strip_prefix("com.twilio.conversations.") {
+        // Only what was said matters; a stream tells it by the webhook's names, but for the text.
+        return match name {
+            "message.added" => message(&Fields::of(data()?), out),
+            _ => Ok(()),
+        };
+    }
     let Some(name) = kind.strip_prefix("com.twilio.taskrouter.") else {
         return Err(unknown_type("type", kind));
     };
-    let data = record.get("data").and_then(Value::as_object).ok_or_else(|| missing("data"))?;
+    let data = data()?;
     let payload = data.get("payload").and_then(Value::as_object).unwrap_or(data);
     callback(payload, Some(name), out)
 }
@@ -386,10 +394,15 @@ fn conversation(name: &str, fields: &Fields, out: &mut Out) -> Result<(), Reject
         | "onUserUpdated" => return Ok(()),
         other => return Err(unknown_type("EventType", other)),
     }
+    message(fields, out)
+}
+
+/// A message of a conversation.
+fn message(fields: &Fields, out: &mut Out) -> Result<(), Reject> {
     let time = fields.time()?;
     let contact = fields.text("conversationsid").ok_or_else(|| missing("ConversationSid"))?;
     let id = fields.text("messagesid").ok_or_else(|| missing("MessageSid"))?;
-    let Some(body) = fields.text("body") else { return Ok(()) };
+    let Some(body) = fields.text("body").or_else(|| fields.text("messagebody")) else { return Ok(()) };
     let author = fields.text("author").unwrap_or_default();
     let source = fields.text("source").unwrap_or_default().to_ascii_lowercase();
     let told = fields.attributes("attributes").get("from").and_then(text);
@@ -481,6 +494,21 @@ mod tests {
             says("Author=visitor7&Source=SDK&Attributes=%7B%22from%22%3A%22customer%22%7D"),
             Some(Speaker::Customer)
         );
+    }
+
+    #[test]
+    fn a_stream_tells_messages_too() {
+        let stream = |kind: &str| {
+            format!(
+                r#"{{"specversion":"1.0","type":"com.twilio.conversations.{kind}","id":"NO1","data":{{"Author":"whatsapp:+15551",
+                "ParticipantSid":"MB1","ConversationSid":"CH1","MessageSid":"IM1","Index":10,"MessageBody":"hi",
+                "DateCreated":"2026-03-02T01:00:00.000Z"}}}}"#
+            )
+        };
+        let form = "EventType=onMessageAdded&ConversationSid=CH1&MessageSid=IM1&DateCreated=2026-03-02T01:00:00Z&Body=hi\
+                    &Author=whatsapp%3A%2B15551";
+        assert_eq!(read(&stream("message.added")), read(form));
+        assert_eq!(read(&stream("participant.added")), Ok(vec![]));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::accuracy::{Accuracy, quantile};
-use super::calendar::Calendar;
 use super::contenders::{Model, Step, predict};
 use super::profile::Daily;
+use crate::calendar::Calendar;
 
 /// How far ahead a forecast looks, in bands that are judged apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,7 @@ pub fn band_of(step: Step, ahead: usize) -> usize {
 const WEIGHT_POWER: f64 = 8.0;
 /// Steps after which an older error counts half, but for the next step: what a model was good at a season ago says less than what it did of late.
 const ERROR_HALF_LIFE: f64 = 45.0;
-/// Origins in a band from which on they say as much as all bands together.
+/// Independent origins in a band from which on they say as much as all bands together.
 const ORIGINS_HALF: f64 = 10.0;
 
 /// One forecast of the past, beside what came.
@@ -70,6 +70,39 @@ pub struct Tried {
 pub struct BackTest {
     /// Every forecast and what came.
     pub tried: Vec<Tried>,
+}
+
+/// Origins of forecasts in a band, as they are met in order.
+#[derive(Debug, Clone, Copy, Default)]
+struct Origins {
+    count: usize,
+    first: i32,
+    last: i32,
+    /// The nearest and the furthest step ahead.
+    ahead: (usize, usize),
+}
+
+impl Origins {
+    fn add(&mut self, origin: i32, ahead: usize) {
+        if self.count == 0 {
+            (self.first, self.ahead) = (origin, (ahead, ahead));
+        }
+        if self.count == 0 || self.last != origin {
+            self.count += 1;
+            self.last = origin;
+        }
+        self.ahead = (self.ahead.0.min(ahead), self.ahead.1.max(ahead));
+    }
+
+    /// How many of them speak of different times: forecasts of the second half of a month that were made three days apart are
+    /// right or wrong about nearly the same days, so that five of them are one experience.
+    fn independent(&self) -> f64 {
+        if self.count == 0 {
+            return 0.0;
+        }
+        let apart = (i64::from(self.last) - i64::from(self.first)) as f64;
+        (1.0 + apart / (self.ahead.1 - self.ahead.0 + 1) as f64).min(self.count as f64)
+    }
 }
 
 /// Sums of weighted errors and of their weights.
@@ -158,10 +191,11 @@ impl BackTest {
         by_model.into_iter().collect()
     }
 
-    /// Errors of each model in each band as known at an origin, newer ones weighing more, and how many origins are behind them.
-    fn known(&self, step: Step, origin: i32) -> ([Errors; 4], [usize; 4]) {
+    /// Errors of each model in each band as known at an origin, newer ones weighing more, and how many
+    /// independent origins are behind them.
+    fn known(&self, step: Step, origin: i32) -> ([Errors; 4], [f64; 4]) {
         let mut sums: [Errors; 4] = Default::default();
-        let mut origins: [Vec<i32>; 4] = Default::default();
+        let mut origins = [Origins::default(); 4];
         for tried in &self.tried {
             let target = tried.origin.saturating_add(i32::try_from(tried.ahead).unwrap_or(i32::MAX) - 1);
             if target < origin && tried.model != Model::Blend {
@@ -172,12 +206,10 @@ impl BackTest {
                 let (error, weights) = sums[band].entry(tried.model).or_default();
                 *error += weight * (tried.forecast - tried.actual).abs();
                 *weights += weight;
-                if origins[band].last() != Some(&tried.origin) {
-                    origins[band].push(tried.origin);
-                }
+                origins[band].add(tried.origin, tried.ahead);
             }
         }
-        (sums, origins.map(|of_band| of_band.len()))
+        (sums, origins.map(|of_band| of_band.independent()))
     }
 
     /// The choice at an origin, by the errors that were known there: in each band the weighted median of the models, where
@@ -204,6 +236,15 @@ impl BackTest {
             chosen.values.push(weighted_median(&mut values));
         }
         chosen
+    }
+
+    /// Independent origins behind the figures of each band: with few of them nobody can tell which model is the better one.
+    pub fn independent_origins(&self, step: Step) -> [f64; 4] {
+        [0, 1, 2, 3].map(|band| {
+            let mut origins = Origins::default();
+            self.chosen(step, band).for_each(|tried| origins.add(tried.origin, tried.ahead));
+            origins.independent()
+        })
     }
 
     /// The bounds in which 80 % of the truth lay, as factors of the chosen forecast, in a band; wide ones where little is
@@ -241,12 +282,12 @@ impl BackTest {
 fn weigh(
     errors: &[Errors; 4],
     band: usize,
-    origins: usize,
+    origins: f64,
     singles: &[(Model, Vec<f64>)],
 ) -> Vec<(Model, f64)> {
     let own = relative(|of: usize| of == band, errors, singles);
     let pooled = relative(|_| true, errors, singles);
-    let known = origins as f64 / (origins as f64 + ORIGINS_HALF);
+    let known = origins / (origins + ORIGINS_HALF);
     let logs: Vec<Option<f64>> = own
         .iter()
         .zip(&pooled)
@@ -313,8 +354,8 @@ fn weighted_median(values: &mut [(f64, f64)]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::{Country, date_of};
     use super::*;
+    use crate::calendar::{Country, date_of};
 
     fn calendar() -> Calendar {
         Calendar::new(Country::None, vec![])
@@ -349,6 +390,18 @@ mod tests {
             assert!(wape(Model::Blend) <= best * 1.02, "{band}: {} {best}", wape(Model::Blend));
             assert!(wape(Model::Blend) < wape(Model::SeasonalNaive), "{band}");
         }
+    }
+
+    #[test]
+    fn origins_whose_forecasts_overlap_are_few() {
+        let plan = Plan { horizon: 31, origins: 60, every: 3, known: 28 };
+        let test = back_test(&wandering(300), Step::Day, &calendar(), plan);
+        // 60 origins over 177 days; the last ones have not seen their furthest days.
+        let independent = test.independent_origins(Step::Day);
+        assert_eq!(independent[0], 60.0);
+        assert!((independent[1] - (1.0 + 177.0 / 6.0)).abs() < 1e-9, "{independent:?}");
+        assert!((10.0..13.0).contains(&independent[3]), "{independent:?}");
+        assert_eq!(BackTest::default().independent_origins(Step::Day), [0.0; 4]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The models side by side: each gives the next days or months of a series, or nothing.
 
-use super::calendar::Calendar;
 use super::profile::{Daily, Profile};
 use super::{hand, library};
+use crate::calendar::Calendar;
 
 /// What a series counts by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,8 +216,8 @@ fn last_year(daily: &Daily, profile: &Profile, level: f64, horizon: usize) -> Op
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::{Country, date_of};
     use super::*;
+    use crate::calendar::{Country, date_of};
 
     #[test]
     fn a_steady_week_is_carried_on_by_every_model() {

@@ -91,8 +91,8 @@ fn dates(end: i32, horizon: usize) -> impl Iterator<Item = i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::{Calendar, Country, date_of, month_start};
     use super::*;
+    use crate::calendar::{Calendar, Country, date_of, month_start};
 
     #[test]
     fn the_formula_is_the_hand_calculation() {
@@ -126,7 +126,7 @@ mod tests {
         // Every day of August 100, of September 110, of October 120; the first half of November 130.
         let first = date_of(2026, 8, 1).expect("a day of the test");
         let end = date_of(2026, 11, 16).expect("a day of the test");
-        let value = |date: i32| match super::super::calendar::civil(date).1 {
+        let value = |date: i32| match crate::calendar::civil(date).1 {
             8 => 100.0,
             9 => 110.0,
             10 => 120.0,

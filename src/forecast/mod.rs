@@ -5,7 +5,6 @@
 //! Invariant: a forecast uses nothing from its origin on; a back-test chooses by what was known at each of its origins.
 
 mod accuracy;
-mod calendar;
 mod choose;
 mod contenders;
 mod erlang;
@@ -16,7 +15,6 @@ mod slots;
 mod staff;
 
 pub use accuracy::{Accuracy, median, poisson_floor, quantile};
-pub use calendar::{Calendar, Country, DayKind, OwnEvent, civil, date_of, month_of, month_start, weekday};
 pub use choose::{BackTest, Band, Chosen, Plan, Tried, back_test, band_of, bands};
 pub use contenders::{Model, Step, predict};
 pub use erlang::{erlang_a_abandon, erlang_c_agents, erlang_c_asa, erlang_c_service_level};

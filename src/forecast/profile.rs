@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::accuracy::median;
-use super::calendar::{Calendar, DayKind, civil, month_of, month_start, weekday};
+use crate::calendar::{Calendar, DayKind, civil, month_of, month_start, weekday};
 
 /// Days back from which weekdays are learned.
 const WEEKDAY_DAYS: i32 = 182;
@@ -311,8 +311,8 @@ fn part_of_month(date: i32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::{Country, OwnEvent, date_of};
     use super::*;
+    use crate::calendar::{Country, OwnEvent, date_of};
 
     /// Monday, 2 March 2026.
     fn monday() -> i32 {

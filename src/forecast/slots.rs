@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::accuracy::{Accuracy, poisson_floor};
-use super::calendar::{Calendar, DayKind, weekday};
 use super::choose::{BackTest, Chosen, Plan, back_test, band_of};
 use super::contenders::{Model, Step, predict};
 use super::profile::Daily;
+use crate::calendar::{Calendar, DayKind, weekday};
 
 /// Whole days below which nothing can be learned of weekdays: the cold start.
 const DAYS_MIN: usize = 7;
@@ -157,7 +157,7 @@ pub fn learn(history: &History, calendar: &Calendar, today: i32, plan: Plan) -> 
         predict(&daily, Step::Day, calendar, plan.horizon)
     };
     if singles.is_empty() {
-        learned.cold = Some(Cold::learn(history, today, plan.horizon));
+        learned.cold = Some(Cold::learn(history, calendar, today, plan.horizon));
     } else {
         learned.back_test = back_test(&daily, Step::Day, calendar, plan);
         learned.chosen = learned.back_test.choose(Step::Day, today, &singles, plan.horizon);
@@ -331,22 +331,25 @@ struct Cold {
     weight: f64,
     /// The first slot of the history, where it is today.
     first_today: usize,
-    /// Contacts by slot of the day that were seen.
-    seen: Vec<f64>,
+    /// Contacts by slot of the day that were seen before today, and how many assumed days each slot was there.
+    seen: Vec<(f64, f64)>,
     horizon: usize,
 }
 
 impl Cold {
-    fn learn(history: &History, today: i32, horizon: usize) -> Cold {
+    fn learn(history: &History, calendar: &Calendar, today: i32, horizon: usize) -> Cold {
         let slots = history.slots_per_day;
-        let mut cold = Cold { came: 0.0, weight: 0.0, first_today: 0, seen: vec![0.0; slots], horizon };
+        let mut cold =
+            Cold { came: 0.0, weight: 0.0, first_today: 0, seen: vec![(0.0, 0.0); slots], horizon };
         let Some((first, first_slot)) = history.first else { return cold };
         for date in first..today {
             let from = if date == first { first_slot } else { 0 };
             for (slot, cell) in history.day(date).unwrap_or_default().iter().enumerate().skip(from) {
+                let day = cold_day(calendar, date);
                 cold.came += cell.contacts;
-                cold.weight += COLD_WEEK[weekday(date)] * cold_share(slot, slots);
-                cold.seen[slot] += cell.contacts;
+                cold.weight += day * cold_share(slot, slots);
+                cold.seen[slot].0 += cell.contacts;
+                cold.seen[slot].1 += day;
             }
         }
         if first == today {
@@ -357,27 +360,25 @@ impl Cold {
 
     fn slots(&self, learned: &Learned, came_today: f64, over: usize) -> Vec<SlotForecast> {
         let slots = self.seen.len();
-        let day = COLD_WEEK[weekday(learned.today)];
+        let day = cold_day(&learned.calendar, learned.today);
         let today: f64 = (self.first_today..over).map(|slot| day * cold_share(slot, slots)).sum();
         let (came, weight) = (self.came + came_today, self.weight + today);
         if weight <= 0.0 || came <= 0.0 {
             return Vec::new();
         }
         let level = came / weight;
-        let blended: Vec<f64> =
-            (0..slots).map(|slot| self.seen[slot] + COLD_SHRINK * cold_share(slot, slots)).collect();
-        let shape = normal(&blended);
+        // What a slot had against what the assumed shape gave it: slots that were not there yet say nothing of themselves.
+        let share = |slot: usize| {
+            let (assumed, (seen, days)) = (cold_share(slot, slots), self.seen[slot]);
+            assumed * (seen + COLD_SHRINK * assumed) / (level * days * assumed + COLD_SHRINK * assumed)
+        };
+        let shape: Vec<f64> = (0..slots).map(share).collect();
         let mut all = Vec::new();
         for ahead in 0..self.horizon {
             let date = learned.today + ahead as i32;
             let from = if ahead == 0 { over } else { 0 };
             for (slot, share) in shape.iter().enumerate().skip(from) {
-                let contacts = match learned.calendar.day(date) {
-                    DayKind::Closed => 0.0,
-                    DayKind::Holiday(_) => level * COLD_WEEK[6] * share,
-                    DayKind::MovedWorkingDay => level * share,
-                    DayKind::Ordinary => level * COLD_WEEK[weekday(date)] * share,
-                };
+                let contacts = level * cold_day(&learned.calendar, date) * share;
                 all.push(SlotForecast {
                     date,
                     slot,
@@ -390,6 +391,16 @@ impl Cold {
             }
         }
         all
+    }
+}
+
+/// The assumed size of a day, an ordinary Monday being 1.
+fn cold_day(calendar: &Calendar, date: i32) -> f64 {
+    match calendar.day(date) {
+        DayKind::Closed => 0.0,
+        DayKind::Holiday(_) => COLD_WEEK[6],
+        DayKind::MovedWorkingDay => COLD_WEEK[0],
+        DayKind::Ordinary => COLD_WEEK[weekday(date)],
     }
 }
 
@@ -439,8 +450,8 @@ pub fn slot_errors(
 
 #[cfg(test)]
 mod tests {
-    use super::super::calendar::{Country, date_of};
     use super::*;
+    use crate::calendar::{Country, date_of};
 
     const SLOTS: usize = 48;
 
@@ -530,6 +541,22 @@ mod tests {
         assert_eq!(slots[0].aht_seconds, Some(240.0));
         assert!(slots[0].high > 1.9 * slots[0].contacts && slots[0].low < 0.6 * slots[0].contacts);
         assert!(learn(&History::new(SLOTS), &calendar(), monday(), plan()).slots(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_afternoon_of_history_says_nothing_against_mornings() {
+        let mut history = History::new(SLOTS);
+        // From half past three on a Monday on, as many as a day of 1,000 has by the assumed shape, but for a slot that has thrice that.
+        for slot in 31..SLOTS {
+            let times = if slot == 40 { 3.0 } else { 1.0 };
+            history.add(monday(), slot, cell(1_000.0 * cold_share(slot, SLOTS) * times, 240.0));
+        }
+        let slots = learn(&history, &calendar(), monday() + 1, plan()).slots(&[]);
+        let ratio = |slot: usize| slots[slot].contacts / (1_000.0 * cold_share(slot, SLOTS));
+        assert!((1.0..1.2).contains(&ratio(20)), "{}", ratio(20));
+        // What was seen of a slot moves it, as far as it was seen often.
+        assert!(ratio(40) > 1.15 * ratio(20) && ratio(40) < 3.0, "{}", ratio(40));
+        assert!(ratio(32) < ratio(20), "{}", ratio(32));
     }
 
     #[test]

@@ -122,11 +122,11 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_table_factories(Default::default())
             .build();
-        functions::register(&mut template, options.grid, options.reader.clone())?;
+        functions::register(&mut template, &options)?;
         let told = Told::default();
         // What `pg_catalog` brings along comes first, so that what we have of the same name holds.
         let mut template = pg_catalog::prepare(template, &told.words)?;
-        functions::register(&mut template, options.grid, options.reader.clone())?;
+        functions::register(&mut template, &options)?;
 
         let turns = options.max_concurrent.clamp(1, Semaphore::MAX_PERMITS / WAITING_PER_RUNNING);
         Ok(Self {

@@ -37,6 +37,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 
+use crate::calendar::Deadlines;
 use crate::facts;
 use crate::kpi::ServiceLevel;
 use crate::text::Reader;
@@ -105,6 +106,8 @@ pub struct Options {
     pub partitions: usize,
     /// What `sentiment` and `keywords` read by; without it, the lists that are compiled in.
     pub reader: Option<Arc<ArcSwap<Reader>>>,
+    /// By when complaints must be called back about.
+    pub deadlines: Deadlines,
 }
 
 impl Options {
@@ -119,6 +122,7 @@ impl Options {
             max_concurrent: 4,
             partitions: 2,
             reader: None,
+            deadlines: Deadlines::of_every_day(),
         }
     }
 }

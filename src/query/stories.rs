@@ -359,7 +359,7 @@ async fn customers_who_may_leave_are_named_with_reasons() {
     assert_eq!((&row["customer_id"], &row["tier"]), (&json!("chen"), &json!("gold")));
     // A complaint 3, open 2, came back 1, sentiment 3 · 0.4; gold counts one and a half.
     near(&row["risk"], (3.0 + 2.0 + 1.0 + 1.2) * 1.5);
-    assert_eq!(row["reasons"], "1 complaints; 1 of them open; came back 1 times; sentiment -0.4");
+    assert_eq!(row["reasons"], "1 complaint; 1 of them open; came back 1 time; sentiment -0.4");
 }
 
 #[tokio::test]
@@ -383,7 +383,7 @@ async fn a_surge_is_seen_with_its_size() {
     let mut kept = Facts::default();
     let keyed = |id, keywords| ContactRow { keywords: Some(keywords), ..met(id, "x", "li", 1, None) };
     kept.contacts.push(&keyed("k1", "fault:断网;mood:生气"));
-    kept.contacts.push(&keyed("k2", "fault:断网"));
+    kept.contacts.push(&keyed("k2", "fault:断网;greeting:您好"));
     rows.contacts = kept.contacts;
     rows.forecasts.push(&told("sales", 60, 600, 20.0, 3));
     rows.forecasts.push(&told("sales", 90, 600, 20.0, 3));
@@ -438,7 +438,12 @@ async fn what_the_bot_could_not_settle() {
         keywords,
         ..row
     };
-    rows.contacts.push(&bot(met("1", "a", "li", 0, None), "handover", "bill", Some("fee:乱扣费")));
+    rows.contacts.push(&bot(
+        met("1", "a", "li", 0, None),
+        "handover",
+        "bill",
+        Some("empathy:非常抱歉;fee:乱扣费"),
+    ));
     rows.contacts.push(&bot(met("2", "b", "li", 1, None), "contained", "bill", None));
     rows.contacts.push(&bot(met("3", "c", "li", 2, None), "contained", "bill", Some("fee:乱扣费")));
     rows.contacts.push(&bot(met("4", "d", "li", 3, None), "abandoned", "sim", None));
@@ -552,16 +557,21 @@ async fn words_that_many_say_at_once_are_a_surge() {
     say("20", 9, Some("crisis:大面积断网;anger:气死了"));
     say("20", 1, Some("anger:气死了"));
     let engine = engine(cut(said, Facts::default(), "2026-11-20T01:20:00Z"));
-    let rows = ask(
-        &engine,
-        "SELECT category, contacts, expected, times, lasts FROM keyword_surges ORDER BY category",
-    )
-    .await;
+    let sql = "SELECT kind, theme, contacts, expected, times, lasts, queues FROM theme_surges ORDER BY kind, contacts DESC";
+    let rows = ask(&engine, sql).await;
+    let surge = |kind: &str, theme: &str, contacts: i64, expected: f64, times: Value| {
+        json!({ "kind": kind, "theme": theme, "contacts": contacts, "expected": expected, "times": times,
+                "lasts": true, "queues": null })
+    };
     assert_eq!(
         rows,
         [
-            json!({ "category": "anger", "contacts": 10, "expected": 0.0, "times": null, "lasts": true }),
-            json!({ "category": "crisis", "contacts": 9, "expected": 1.0, "times": 9.0, "lasts": true }),
+            surge("category", "anger", 10, 0.0, Value::Null),
+            surge("category", "crisis", 9, 1.0, json!(9.0)),
+            surge("phrase", "气死了", 10, 0.0, Value::Null),
+            surge("phrase", "大面积断网", 9, 1.0, json!(9.0)),
         ]
     );
+    let until = ask(&engine, "SELECT DISTINCT start, until FROM theme_surges").await;
+    assert_eq!(until, [json!({ "start": "2026-11-20T01:00:00.000Z", "until": "2026-11-20T01:30:00.000Z" })]);
 }

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use super::output::{Format, encode};
 use super::*;
+use crate::calendar::{CALL_BACKS, Calendar};
 use crate::facts::*;
 use crate::kpi::Sum;
-use crate::time::{MINUTE, SECOND, parse_time};
+use crate::time::{MINUTE, SECOND, format_time, parse_time};
 
 fn at(text: &str) -> Millis {
     parse_time(text).expect("a time of the test")
@@ -647,6 +648,42 @@ async fn complaints_are_called_back_by_five_of_the_next_day() {
         );
         assert_eq!((&day["contacted_in_time"], &day["decided"]), (&json!(1), &json!(decided)));
     }
+}
+
+#[tokio::test]
+async fn complaints_are_called_back_by_the_next_working_day_where_these_count() {
+    let mut rows = Facts::default();
+    let ids: Vec<String> = (0..CALL_BACKS.len()).map(|i| i.to_string()).collect();
+    for (id, (opened, _)) in ids.iter().zip(CALL_BACKS) {
+        rows.complaints.push(&ComplaintRow {
+            complaint_id: Some(id),
+            opened_at: Some(at(opened)),
+            revision: Some(1),
+            ..ComplaintRow::default()
+        });
+    }
+    let mut options = Options::new(grid("Asia/Shanghai"));
+    options.deadlines = Deadlines::of_working_days(Calendar::default());
+    let engine = engine_with(options, cut(Facts::default(), rows, "2026-11-30T09:00:00.001Z"));
+    let sql = "SELECT deadline_at, in_time FROM complaint_deadlines ORDER BY CAST(complaint_id AS INT)";
+    let rows = ask(&engine, sql).await;
+    let want: Vec<Value> = CALL_BACKS
+        .iter()
+        .map(|(_, due)| json!({ "deadline_at": format_time(at(due)), "in_time": false }))
+        .collect();
+    assert_eq!(rows, want);
+    // What is late is a finding.
+    let found = ask(&engine, "SELECT COUNT(*) AS n FROM findings WHERE rule = 'complaint_late'").await;
+    assert_eq!(found, [json!({ "n": CALL_BACKS.len() })]);
+}
+
+#[tokio::test]
+async fn the_centres_clock_is_told_as_it_shows() {
+    let engine = engine(cut(Facts::default(), Facts::default(), NINE));
+    let sql = "SELECT local_date(t) AS d, local_time(t) AS w FROM (VALUES (TIMESTAMP '2026-11-20T16:30:00Z'), (NULL)) AS v (t)";
+    let rows = ask(&engine, sql).await;
+    let told = json!({ "d": "2026-11-21", "w": "2026-11-21 00:30" });
+    assert_eq!(rows, [told, json!({ "d": null, "w": null })]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use super::fleet::{GAUGES, QUEUE_GAUGES};
 use super::rule::{About, Advice, Notify, Rule, Rules, Scope, Severity, Text};
 use super::test::{Bound, Condition, Mood, Span, Test};
 use super::tree::{Fault, Node, Table, Value, nearest, parse};
+use crate::calendar::CALL_BACK;
 use crate::event::{Channel, EndedBy, Role, Speaker};
 use crate::kpi::{CATALOGUE, Measure};
 use crate::time::{DAY, SECOND};
@@ -510,14 +511,15 @@ fn fill(name: &str, table: &mut Table<'_>, faults: &mut Vec<Fault>) -> Option<Te
             within_ms: table.number("within_secs", (1.0, (DAY / SECOND) as f64), faults).map(ms),
         },
         "complaint" => {
-            let at = table.text("at", faults).unwrap_or_else(|| "17:00".to_owned());
-            let Some(minute) = minute(&at) else {
+            let at = table.text("at", faults);
+            let Some(minute) = at.as_deref().map_or(Some(CALL_BACK.1), minute) else {
+                let at = at.unwrap_or_default();
                 let hint = Some("write `17:00`".to_owned());
                 faults.push(table.fault(table.line_of("at"), format!("`{at}` is no time of day"), hint));
                 return None;
             };
             Test::Complaint {
-                days: table.number("days", (0.0, 366.0), faults).unwrap_or(1.0) as i64,
+                days: table.number("days", (0.0, 366.0), faults).unwrap_or(CALL_BACK.0 as f64) as i64,
                 minute,
                 before_ms: ms(table.number("before_secs", SECS, faults).unwrap_or(0.0)),
             }

@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 
 use super::Subject;
 use super::test::{Condition, Test};
+use crate::calendar::Deadlines;
 use crate::event::Role;
 use crate::time::Millis;
 
@@ -176,6 +177,8 @@ pub struct Advice {
 pub struct Rules {
     /// The centre's zone, for times of day.
     pub zone: Tz,
+    /// Which days count for what is due on a later day.
+    pub deadlines: Deadlines,
     /// In the order of the files.
     pub rules: Vec<Arc<Rule>>,
     /// Advice, in the order of the files; the first that fits is given.
@@ -188,7 +191,14 @@ impl Rules {
     /// Rules of these, in a zone.
     pub fn new(zone: Tz, rules: Vec<Rule>) -> Rules {
         let reads_words = rules.iter().any(|rule| rule.when.reads_words());
-        Rules { zone, rules: rules.into_iter().map(Arc::new).collect(), advice: Vec::new(), reads_words }
+        let rules = rules.into_iter().map(Arc::new).collect();
+        Rules { zone, deadlines: Deadlines::of_every_day(), rules, advice: Vec::new(), reads_words }
+    }
+
+    /// The same rules, where other days count.
+    #[must_use]
+    pub fn with_deadlines(self, deadlines: Deadlines) -> Rules {
+        Rules { deadlines, ..self }
     }
 
     /// What the centre advises where this rule comes true.

@@ -10,6 +10,7 @@ use super::{
     Figures, Fleet, Hit, Opened, Raised, Reading, Rules, SHIPPED, SeriesFigures, Severity, Signal, Surging,
     Watch, read,
 };
+use crate::calendar::{CALL_BACKS, Calendar, Deadlines};
 use crate::event::{EndedBy, Event, Kind, Speaker};
 use crate::kpi::{ServiceLevel, Totals};
 use crate::time::{HOUR, MINUTE, Millis, SECOND, parse_time};
@@ -250,6 +251,28 @@ fn complaints_and_promises_have_deadlines() {
     contacted.complaint_id = Some("k1".into());
     watch.event(&contacted, None, &mut signals);
     assert!(matches!(signals.last(), Some(Signal::Cleared { .. })));
+}
+
+#[test]
+fn complaints_are_due_on_the_next_working_day_where_these_count() {
+    let text = "[[rule]]\nname = \"late\"\nwhen = { complaint = {} }";
+    let files = [("rules.toml".to_owned(), text.to_owned())];
+    let rules = read(&files, Tz::Asia__Shanghai).expect("rules");
+    let rules = Arc::new(rules.with_deadlines(Deadlines::of_working_days(Calendar::default())));
+    for (opened, due) in CALL_BACKS {
+        let (opened, due) = (parse_time(opened).expect("a time"), parse_time(due).expect("a time"));
+        let mut watch = Watch::new(Arc::clone(&rules));
+        let mut signals = Vec::new();
+        let mut event = Event::new("k", Kind::ComplaintOpened, opened);
+        event.complaint_id = Some("k1".into());
+        watch.event(&event, None, &mut signals);
+        // Complaints are looked at once a second.
+        watch.tick(due - SECOND, &mut signals);
+        assert_eq!(names(&signals), Vec::<&str>::new());
+        watch.tick(due, &mut signals);
+        assert_eq!(names(&signals), ["late"]);
+        assert_eq!(raised(&signals)[0].time, due);
+    }
 }
 
 /// As when a backlog is read: event time jumps, and nobody looks at it in between.

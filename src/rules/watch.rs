@@ -17,7 +17,7 @@ use super::rule::{About, Notify, Rule, Rules};
 use super::test::{Cause, Condition, Found, Moment, Test};
 use super::{Raised, Reading, Signal, Subject, alert_id};
 use crate::event::{Channel, Event, Kind};
-use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND, local_clock};
+use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND};
 
 /// How long a contact is watched after its end: transcripts come late.
 const AFTER_END: Millis = 10 * MINUTE;
@@ -462,9 +462,10 @@ fn look_at_dossier(rules: &Rules, dossier: &mut Dossier, present: Millis, signal
     for rule in rules.about(About::Dossier) {
         let Condition::Test(test) = &rule.when else { continue };
         let (due, before_ms) = match test {
-            Test::Complaint { days, minute, before_ms } if !dossier.promise => {
-                (local_clock(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY), *before_ms)
-            }
+            Test::Complaint { days, minute, before_ms } if !dossier.promise => (
+                rules.deadlines.due(rules.zone, from, *days, *minute).unwrap_or(from + days * DAY),
+                *before_ms,
+            ),
             Test::Promise { before_ms } if dossier.promise => (from, *before_ms),
             _ => continue,
         };

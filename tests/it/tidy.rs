@@ -10,7 +10,8 @@ const LINES_MAX: usize = 900;
 const LEVELS: &[(&str, u8)] = &[
     ("time", 0),
     ("kpi", 0),
-    ("forecast", 0),
+    ("calendar", 1),
+    ("forecast", 2),
     ("simulate", 0),
     ("event", 1),
     ("text", 2),
@@ -44,6 +45,7 @@ const NEXT_DOOR: &[(&str, &str)] =
 /// The core: no thread, no clock, no socket, no wire format.
 const CORE: &[&str] = &[
     "time",
+    "calendar",
     "event",
     "kpi",
     "facts",
@@ -86,7 +88,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["app"]),
     ("rustyline", &["query"]),
     ("toml", &["config", "rules", "text", "access"]),
-    ("csv", &["roster", "decode", "app"]),
+    ("csv", &["roster", "decode", "app", "calendar"]),
     ("lettre", &["deliver"]),
     ("hmac", &["deliver", "access", "query"]),
     ("ring", &["access"]),

@@ -297,7 +297,8 @@ def bot_handover(t, zone, now):
         of_day[day, c["channel"]] += 1
     for (day, channel, topic), of in groups.items():
         failed = [c for c, returned in of if returned or c["bot_outcome"] != "contained"]
-        phrases = Counter(phrase for c in failed for phrase in c["keywords"].split(";") if phrase)
+        phrases = Counter(phrase for c in failed for phrase in c["keywords"].split(";")
+                          if phrase and phrase.split(":")[0] not in ("greeting", "farewell", "empathy"))
         often = sorted(phrases, key=lambda phrase: (-phrases[phrase], phrase.encode()))[:5]
         yield {"day": rfc(day), "channel": channel, "topic": topic, "bot_contacts": len(of),
                "handover": sum(c["bot_outcome"] == "handover" for c, _ in of),
@@ -352,29 +353,37 @@ def survey_slot(t, zone, now):
 
 
 def theme_surges(t, zone, now):
-    slots, opened = defaultdict(lambda: defaultdict(list)), defaultdict(set)
+    slots, opened = defaultdict(lambda: defaultdict(set)), defaultdict(set)
+    first_queue = {c["contact_id"]: c["first_queue"] for c in t.contacts}
     for c in t.contacts:
         at = slot_start(ms(c["started_at"]), zone, MINUTES)
-        opened[at - day_start(at, zone)].add(at)
-        themes = {("phrase", phrase) for phrase in c["keywords"].split(";") if phrase}
+        opened["topic", at - day_start(at, zone)].add(at)
         if c["topic"]:
-            themes.add(("topic", c["topic"]))
-        for theme in themes:
-            slots[theme][at].append(c["first_queue"])
+            slots["topic", c["topic"]][at].add(c["contact_id"])
+    for m in t.messages:
+        if m["speaker"] == "customer" and m["sentiment"]:
+            at = slot_start(ms(m["time"]), zone, MINUTES)
+            for kind in ("category", "phrase"):
+                opened[kind, at - day_start(at, zone)].add(at)
+            for hit in filter(None, m["hits"].split(";")):
+                category, _, phrase = hit.partition(":")
+                slots["category", category][at].add(m["contact_id"])
+                slots["phrase", phrase][at].add(m["contact_id"])
     for (kind, theme), by_slot in slots.items():
-        for at, queues in by_slot.items():
+        for at, contacts in by_slot.items():
+            queues = [first_queue.get(contact, "") for contact in contacts]
             if at < now - 31 * DAY:
                 continue
             clock = at - day_start(at, zone)
-            before = [other for other in opened[clock] if at - 28 * DAY <= other < at]
+            before = [other for other in opened[kind, clock] if at - 28 * DAY <= other < at]
             if not before:
                 continue
             count, expected = len(queues), sum(len(by_slot.get(other, ())) for other in before) / len(before)
-            off = (count - expected) / max(expected, 1.0) ** 0.5
-            if count >= 1.5 * expected and count >= expected + 5 and off >= 4:
+            off = (count - expected) / (max(expected, 1.0) + (0.1 * expected) ** 2) ** 0.5
+            if count >= 1.5 * expected and count >= expected + 5 and off >= 5:
                 often = Counter(queue for queue in queues if queue)
                 named = sorted(often, key=lambda queue: (-often[queue], queue.encode()))[:3]
-                yield {"start": rfc(at), "kind": kind, "theme": theme, "contacts": count, "expected": expected,
+                yield {"start": rfc(at), "until": rfc(at + SLOT), "kind": kind, "theme": theme, "contacts": count, "expected": expected,
                        "times": ratio(float(count), expected), "deviations": off, "queues": ";".join(named),
                        "lasts": at + SLOT >= slot_start(now, zone, MINUTES)}
 

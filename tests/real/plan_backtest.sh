@@ -25,13 +25,16 @@ tables, rows, bands = [], {}, []
 for line in open(path, encoding="utf-8"):
     if "WAPE (bias) of" in line:
         rows = {}
-        tables.append((line.rsplit("of ", 1)[1].split()[0], rows))
+        tables.append((line.rsplit("of ", 1)[1].split()[0], rows, []))
     elif line.startswith("model"):
         bands = line.split()[1:-1]
+    elif line.startswith("independent n"):
+        independent = [int(n) for n in line.split()[2:]] + [None]
+        tables[-1] = (*tables[-1][:2], independent)
     elif (match := re.match(r"(\w+) .*%", line)) and match[1] != "chance":
         rows[match[1]] = [float(x) for x in re.findall(r"([\d.]+) % \(", line)], int(line.split()[-1])
 failed = False
-for unit, rows in tables:
+for unit, rows, independent in tables:
     if not rows:
         sys.exit(f"{name}: no table of {unit}")
     pairs = max(n for _, n in rows.values())
@@ -46,7 +49,12 @@ for unit, rows in tables:
         if chosen[at] >= naive[at]:
             verdict = "NOT BETTER THAN SEASONAL NAIVE"
         failed |= verdict.isupper()
-        print(f"  {name} ({unit}) {band:>8}: hand {rows['hand'][0][at]:6.2f}  naive {naive[at]:6.2f}  ets {rows['ets'][0][at]:6.2f}  "
+        # Of few independent origins the best single one is known afterwards only.
+        few = independent[at] is not None and independent[at] < 30
+        if few and verdict == "":
+            verdict = "too few to tell"
+        n = f"n {independent[at]:3d}" if independent[at] is not None else "     "
+        print(f"  {name} ({unit}) {band:>8} {n}: hand {rows['hand'][0][at]:6.2f}  naive {naive[at]:6.2f}  ets {rows['ets'][0][at]:6.2f}  "
               f"mstl {rows['mstl'][0][at]:6.2f}  best {best[at]:6.2f} ({leads})  chosen {chosen[at]:6.2f} ({worse:+.1f} %)  {verdict}")
 sys.exit(failed)
 PYTHON

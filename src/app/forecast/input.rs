@@ -1,9 +1,10 @@
-//! Files that a forecast is given: a series to back-test, own events.
+//! The file that a back-test is given: a series of the past.
 
 use std::path::Path;
 
 use super::super::Failure;
-use crate::forecast::{Cell, Daily, History, OwnEvent, Step, date_of};
+use crate::calendar::read_date;
+use crate::forecast::{Cell, Daily, History, Step};
 
 /// A series of the past.
 #[derive(Debug)]
@@ -112,24 +113,13 @@ impl When {
             }
             None => (text, None),
         };
-        let numbers =
-            |by: char| day.split(by).map(|part| part.parse::<i32>().ok()).collect::<Option<Vec<i32>>>();
-        let date = match (numbers('-').as_deref(), numbers('/').as_deref()) {
-            (Some([year, month]), _) if (1..=12).contains(month) && minute.is_none() => {
-                return Some(When::Month(year.checked_mul(12)? + month - 1));
-            }
-            (Some([year, month, day]), _) => date(*year, *month, *day)?,
-            (_, Some([month, day, year])) => {
-                date(if *year < 100 { 2_000 + year } else { *year }, *month, *day)?
-            }
-            _ => return None,
-        };
+        let numbers = day.split('-').map(|part| part.parse::<i32>().ok()).collect::<Option<Vec<i32>>>();
+        if let (Some([year, month @ 1..=12]), None) = (numbers.as_deref(), minute) {
+            return Some(When::Month(year.checked_mul(12)? + month - 1));
+        }
+        let date = read_date(day)?;
         Some(minute.map_or(When::Day(date), |minute| When::Minute(date, minute)))
     }
-}
-
-fn date(year: i32, month: i32, day: i32) -> Option<i32> {
-    date_of(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)
 }
 
 /// Numbers with twelve to a line.
@@ -141,72 +131,6 @@ fn table_of_months(text: &str) -> Option<Vec<Option<f64>>> {
         months.extend(numbers.into_iter().map(Some));
     }
     (!months.is_empty()).then_some(months)
-}
-
-/// Reads own events: a CSV with the columns `start` (or `start_date`), `end` (or `end_date`, may be empty) and `kind` (or
-/// `feature`), dates as in [`series`].
-///
-/// # Errors
-/// The file cannot be read, or a line is wrong.
-pub(super) fn events(path: &Path) -> Result<Vec<OwnEvent>, Failure> {
-    let table = Table::read(path, &[&["start", "start_date"], &["kind", "feature"]])?;
-    let mut events = Vec::new();
-    for row in &table.rows {
-        let day = |names: &[&str]| -> Result<Option<i32>, Failure> {
-            let text = table.of(row, names);
-            match When::read(text) {
-                _ if text.is_empty() => Ok(None),
-                Some(When::Day(date) | When::Minute(date, _)) => Ok(Some(date)),
-                _ => Err(fault(path, row.0, &format!("`{text}` is no day"), "write 2026-11-22")),
-            }
-        };
-        let Some(start) = day(&["start", "start_date"])? else {
-            return Err(fault(path, row.0, "the event has no start", "write 2026-11-22"));
-        };
-        let kind = table.of(row, &["kind", "feature"]).to_owned();
-        events.push(OwnEvent { start, end: day(&["end", "end_date"])?, kind });
-    }
-    Ok(events)
-}
-
-/// A CSV with names in its first line.
-struct Table {
-    names: Vec<String>,
-    /// Line and fields.
-    rows: Vec<(usize, csv::StringRecord)>,
-}
-
-impl Table {
-    /// Reads a file that has, of each group, one of these columns.
-    fn read(path: &Path, needed: &[&[&str]]) -> Result<Table, Failure> {
-        let text = read(path)?;
-        let text = text.trim_start_matches('\u{feff}');
-        let mut reader =
-            csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-        let wrong = |error: csv::Error| {
-            let line = error.position().map_or(1, |at| at.line() as usize);
-            fault(path, line, &format!("no line of a CSV: {error}"), "separate fields by commas")
-        };
-        let names = reader.headers().map_err(wrong)?.iter().map(str::to_ascii_lowercase).collect::<Vec<_>>();
-        for group in needed {
-            if !group.iter().any(|name| names.iter().any(|known| known == name)) {
-                let hint = format!("the first line names the columns; there are `{}`", names.join("`, `"));
-                return Err(fault(path, 1, &format!("the column `{}` is missing", group[0]), &hint));
-            }
-        }
-        let mut rows = Vec::new();
-        for record in reader.records() {
-            let record = record.map_err(wrong)?;
-            rows.push((record.position().map_or(0, |at| at.line() as usize), record));
-        }
-        Ok(Table { names, rows })
-    }
-
-    /// The field of the first of these columns that there is; empty where there is none.
-    fn of<'a>(&self, row: &'a (usize, csv::StringRecord), names: &[&str]) -> &'a str {
-        let at = names.iter().find_map(|name| self.names.iter().position(|known| known == name));
-        at.and_then(|at| row.1.get(at)).unwrap_or_default()
-    }
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -223,6 +147,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::calendar::date_of;
 
     fn file(text: &str) -> tempfile::NamedTempFile {
         let mut file = tempfile::NamedTempFile::new().expect("a file for the test");
@@ -255,19 +180,5 @@ mod tests {
             failure.message.contains("`2026-11-31` is no time") && failure.message.ends_with(":3"),
             "{failure}"
         );
-    }
-
-    #[test]
-    fn own_events_have_a_start_and_a_kind() {
-        let given = file(
-            "start_date,end_date,event,feature\n11/1/2023,,bills,bill\n2024-04-01,5/1/2024,\"a, b\",window\n",
-        );
-        let events = events(given.path()).expect("it is right");
-        let bill = OwnEvent { start: date(2023, 11, 1), end: None, kind: "bill".to_owned() };
-        let window =
-            OwnEvent { start: date(2024, 4, 1), end: Some(date(2024, 5, 1)), kind: "window".to_owned() };
-        assert_eq!(events, [bill, window]);
-        let failure = self::events(file("start,name\n").path()).expect_err("no kind");
-        assert!(failure.message.contains("the column `kind` is missing"), "{failure}");
     }
 }

@@ -16,7 +16,7 @@ use crate::facts::FORECASTS;
 use crate::metrics::SlotPlan;
 use crate::query::{self, Engine};
 use crate::rules::PlannedSlot;
-use crate::time::{Clock, DAY, Millis};
+use crate::time::{Clock, DAY, Millis, SECOND};
 
 /// How often the running slot's plan is looked at: a change of the roster must be visible within 5 s …
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -30,6 +30,10 @@ const SETTLE: Millis = 2_000;
 const AHEAD: Millis = 3 * DAY;
 /// Numbers that tell one roster from another.
 const ROSTER_NUMBERS: usize = 6;
+/// How often the first forecast is put off at most while the past is still being read: for a minute.
+const PUT_OFF_MAX: u32 = 30;
+/// How much older than the present the newest complete instant may be, beside what is waited for late events anyway.
+const BEHIND: Millis = 60 * SECOND;
 /// How long to wait after a failure.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -47,6 +51,9 @@ pub(in crate::app) async fn run(
         day: None,
         slot_end: Millis::MIN,
         roster: None,
+        read: None,
+        put_off: 0,
+        provisional: None,
     };
     loop {
         let began = Instant::now();
@@ -74,6 +81,12 @@ struct State {
     slot_end: Millis,
     /// What the roster was when the plan was last shown.
     roster: Option<[i64; ROSTER_NUMBERS]>,
+    /// Records that had been read when it was last looked at, while reading was behind.
+    read: Option<i64>,
+    /// How often the first forecast was put off.
+    put_off: u32,
+    /// What was made while reading was behind: of a part of the past, so that it is made anew as soon as all of it is there.
+    provisional: Option<Version>,
 }
 
 async fn step(
@@ -85,6 +98,17 @@ async fn step(
 ) -> Result<(), String> {
     let now = clock.now();
     let say = |error: query::Error| error.message;
+    let behind = board.behind(now - options.lateness_ms - BEHIND);
+    if state.day.is_none() && behind.is_some() && behind != state.read && state.put_off < PUT_OFF_MAX {
+        (state.read, state.put_off) = (behind, state.put_off + 1);
+        return Ok(());
+    }
+    if let (Some(version), None) = (state.provisional, behind) {
+        state.slot_end = Millis::MIN;
+        if version == Version::Full {
+            state.day = None;
+        }
+    }
     if now >= state.slot_end.saturating_add(SETTLE) {
         let today = options.grid.date(now);
         let new_day = state.day != Some(today);
@@ -116,6 +140,7 @@ async fn step(
             board.committer.append_apart(&FORECASTS, OF_SERVICE, rows).await?;
             tracing::debug!(rows = count, ?version, "a forecast was made");
         }
+        state.provisional = behind.is_some().then_some(version);
         state.slot_end = options.grid.slot(now).end;
         state.roster = None;
     }

@@ -6,8 +6,9 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Timelike};
 
+use crate::calendar::Calendar;
 use crate::facts::{ForecastRow, ForecastRows};
-use crate::forecast::{Calendar, Cell, History, Learned, Plan, Rule, Work, learn, need};
+use crate::forecast::{Cell, History, Learned, Plan, Rule, Work, learn, need};
 use crate::query::{self, Engine};
 use crate::time::{DAY, Grid, Millis, SECOND, Slot};
 
@@ -27,6 +28,8 @@ pub(in crate::app) struct Options {
     pub rule: Rule,
     /// The target wait of the queues that are listed, seconds.
     pub target_waits: BTreeMap<String, f64>,
+    /// By how much events may be late.
+    pub lateness_ms: Millis,
 }
 
 impl Options {

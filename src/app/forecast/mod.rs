@@ -15,13 +15,13 @@ use futures::{StreamExt, TryStreamExt};
 use super::command::print;
 use super::sql::{Directory, of_query};
 use super::{Failure, duty, lexicons, settings};
-use crate::config::Config;
+use crate::config::{Config, load_events};
 use crate::facts::{FORECASTS, SHIFTS, TableSet};
-use crate::forecast::{Calendar, Country, Plan, Rule, Step, Work, back_test};
+use crate::forecast::{Plan, Rule, Step, Work, back_test};
 use crate::lake::{Append, Lake, Range};
 use crate::query::output::{Format, encode};
 use crate::query::{self, Answer, Cut, Engine, Source};
-use crate::time::Millis;
+use crate::time::{Millis, SECOND};
 use input::Series;
 pub(super) use make::Options;
 
@@ -55,16 +55,18 @@ pub(super) fn options(
 ) -> Result<Options, Failure> {
     let from = &config.forecast;
     let percent = |value: i64| value as f64 / 100.0;
-    let configured = from.events.as_deref().map(Path::new);
-    let events = match events.or(configured) {
-        Some(path) => input::events(path)?,
-        None => Vec::new(),
+    let calendar = match events {
+        Some(path) => {
+            let events = load_events(path).map_err(|fault| Failure::of_faults(&[fault]))?;
+            from.calendar.with_events(events)
+        }
+        None => from.calendar.clone(),
     };
-    let country = Country::from_name(&from.calendar).unwrap_or_default();
     Ok(Options {
         grid: config.grid(),
+        lateness_ms: config.lateness_secs * SECOND,
         horizon: horizon.unwrap_or(usize::try_from(from.horizon_days).unwrap_or(31)).max(1),
-        calendar: Calendar::new(country, events),
+        calendar,
         rule: Rule {
             work: Work::Calls,
             target_wait_seconds: config.queue_defaults.target_wait_secs as f64,

@@ -2,9 +2,14 @@
 
 use std::fmt::Write;
 
+use crate::calendar::Calendar;
 use crate::forecast::{
-    Accuracy, BackTest, Calendar, History, Learned, Model, Plan, Step, back_test, bands, slot_errors,
+    Accuracy, BackTest, History, Learned, Model, Plan, Step, back_test, bands, slot_errors,
 };
+
+/// Independent origins below which two models cannot be told apart by a few percent: absolute errors scatter by about three quarters
+/// of their mean, so that 30 of them tell the mean within 14 %, and the difference of two models that err alike within a few.
+const FEW_ORIGINS: f64 = 30.0;
 
 /// The table of a series of days or months.
 pub(super) fn of_steps(title: &str, test: &BackTest, step: Step) -> String {
@@ -14,7 +19,7 @@ pub(super) fn of_steps(title: &str, test: &BackTest, step: Step) -> String {
         out.push_str("too short for a back-test\n\n");
         return out;
     }
-    table(&mut out, step, &test.table(step), None);
+    table(&mut out, step, &test.table(step), &test.independent_origins(step), None);
     out
 }
 
@@ -28,11 +33,17 @@ pub(super) fn of_slots(title: &str, history: &History, calendar: &Calendar, end:
     let (errors, floor) = slot_errors(history, calendar, &test);
     let rows: Vec<_> = errors.into_iter().collect();
     let _ = writeln!(out, "{title}: WAPE (bias) of slots by horizon\n");
-    table(&mut out, Step::Day, &rows, Some(floor));
+    table(&mut out, Step::Day, &rows, &test.independent_origins(Step::Day), Some(floor));
     out
 }
 
-fn table(out: &mut String, step: Step, rows: &[(Model, [Accuracy; 4])], floor: Option<[Option<f64>; 4]>) {
+fn table(
+    out: &mut String,
+    step: Step,
+    rows: &[(Model, [Accuracy; 4])],
+    origins: &[f64; 4],
+    floor: Option<[Option<f64>; 4]>,
+) {
     let percent =
         |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.2} %", 100.0 * share));
     let cell = |accuracy: &Accuracy| match (accuracy.wape(), accuracy.bias()) {
@@ -59,6 +70,15 @@ fn table(out: &mut String, step: Step, rows: &[(Model, [Accuracy; 4])], floor: O
     if let Some(floor) = floor {
         let cells: String = floor.iter().map(|share| format!("{:>20}", percent(*share))).collect();
         let _ = writeln!(out, "{:<16}{cells}", "chance alone");
+    }
+    let cells: String = origins.iter().map(|origins| format!("{origins:>20.0}")).collect();
+    let _ = writeln!(out, "{:<16}{cells}", "independent n");
+    if origins.iter().any(|origins| (0.5..FEW_ORIGINS).contains(origins)) {
+        let _ = writeln!(
+            out,
+            "\nForecasts of a band that were made closer together than it is wide are about the same time, so that n is how many \
+             speak of different times. Below {FEW_ORIGINS:.0} a difference of a few percent between two models is chance."
+        );
     }
     if rows.iter().any(|(_, by_band)| together(by_band).n < whole) {
         out.push_str("\nA model with fewer pairs could not say anything at the others: its figures are of other days.\n");

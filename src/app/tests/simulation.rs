@@ -76,6 +76,7 @@ pub(super) fn rules(correlation: i64) -> Arc<Rules> {
             queues: Default::default(),
             defaults,
             quality: correlate::Quality {
+                deadlines: crate::calendar::Deadlines::of_every_day(),
                 answer_ms: MINUTE,
                 greeting_ms: 30_000,
                 self_service_queues: vec![],

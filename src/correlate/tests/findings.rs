@@ -4,9 +4,10 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 
 use super::world::{World, options};
+use crate::calendar::{CALL_BACKS, Calendar, Deadlines};
 use crate::correlate::ServiceRule;
 use crate::event::{Channel, EndedBy, Event, Kind, Speaker};
-use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND};
+use crate::time::{DAY, HOUR, MINUTE, Millis, SECOND, parse_time};
 
 const START: Millis = 1_795_233_600_000;
 
@@ -212,6 +213,31 @@ fn a_question_that_is_put_again_after_an_answer_is_found() {
         .said(41, Customer, "好的")
         .ended(50, EndedBy::Customer);
     assert_eq!(findings(&told), ["repeated_question li e5 -"]);
+}
+
+#[test]
+fn complaints_are_late_after_the_next_working_day_where_these_count() {
+    let mut options = options();
+    options.quality.deadlines = Deadlines::of_working_days(Calendar::default());
+    for (opened, due) in CALL_BACKS {
+        let (opened, due) = (parse_time(opened).expect("a time"), parse_time(due).expect("a time"));
+        let mut world = World::new(&options);
+        let mut complaint = Event::new("k", Kind::ComplaintOpened, opened);
+        complaint.complaint_id = Some("k1".into());
+        complaint.queue = Some("sales".into());
+        world.apply(&complaint);
+        let mut late = |time: Millis| {
+            let mut other = Event::new(format!("o{time}"), Kind::PromiseMade, time);
+            other.promise_id = Some(format!("o{time}").into());
+            world.apply(&other);
+            world.settle();
+            let summary = world.watch.window.snapshot(time);
+            summary.findings.get(&(ServiceRule::ComplaintLate, "sales".into())).copied().unwrap_or(0)
+        };
+        // What is due by 17:00 is late from the first instant of the watermark after it.
+        assert_eq!(late(due + options.lateness_ms), 0);
+        assert_eq!(late(due + options.lateness_ms + 1), 1);
+    }
 }
 
 #[test]

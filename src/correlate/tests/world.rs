@@ -32,6 +32,7 @@ pub(super) fn options() -> Options {
         queues: Queues::from_iter([("sales".to_owned(), sales)]),
         defaults: QueueRules { target_wait_ms: 20 * SECOND, short_abandon_ms: 5 * SECOND, department: None },
         quality: Quality {
+            deadlines: crate::calendar::Deadlines::of_every_day(),
             answer_ms: MINUTE,
             greeting_ms: 30 * SECOND,
             self_service_queues: vec!["ivr".to_owned()],

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Int64Array, ListBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    ArrayRef, AsArray, Date32Array, Int64Array, ListBuilder, StringArray, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampMicrosecondType};
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeZone};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -17,13 +18,14 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::calendar::Deadlines;
 use crate::time::{DAY, Grid, HOUR, Millis, Slot, SlotCache, TIME_MAX};
 
 /// Starts that one interval may give: quarter-hours of a leap year. What lies beyond is cut off.
 const PIECES_MAX: usize = 366 * 96;
 
-/// Every function of time, for the centre with this grid.
-pub(super) fn all(grid: Grid) -> Vec<ScalarUDF> {
+/// Every function of time, for the centre with this grid and these deadlines.
+pub(super) fn all(grid: Grid, deadlines: &Deadlines) -> Vec<ScalarUDF> {
     let mut functions = Vec::new();
     for (piece, start, length) in [
         (Piece::Slot, "slot", "slot_length_ms"),
@@ -40,6 +42,10 @@ pub(super) fn all(grid: Grid) -> Vec<ScalarUDF> {
     functions.push(LocalTime::new("local_days", grid, Of::Starts(Piece::Day), vec![time(), time()]));
     let numbers = vec![time(), DataType::Int64, DataType::Int64];
     functions.push(LocalTime::new("local_clock", grid, Of::Clock, numbers));
+    functions.push(LocalTime::new("local_date", grid, Of::Date, vec![time()]));
+    functions.push(LocalTime::new("local_time", grid, Of::Text, vec![time()]));
+    let call_back = Of::CallBack(deadlines.clone());
+    functions.push(LocalTime::new("call_back_deadline", grid, call_back, vec![time()]));
     functions.into_iter().map(ScalarUDF::from).collect()
 }
 
@@ -59,12 +65,15 @@ pub(in crate::query) enum Piece {
     Quarter,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Of {
     Start(Piece),
     Length(Piece),
     Starts(Piece),
     Clock,
+    Date,
+    Text,
+    CallBack(Deadlines),
 }
 
 /// Finds pieces, and remembers them: rows of one batch lie in few of them.
@@ -168,7 +177,7 @@ impl LocalTime {
 
 impl PartialEq for LocalTime {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.grid == other.grid
+        self.name == other.name && self.grid == other.grid && self.of == other.of
     }
 }
 
@@ -191,8 +200,10 @@ impl ScalarUDFImpl for LocalTime {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType, DataFusionError> {
         Ok(match self.of {
-            Of::Start(_) | Of::Clock => time(),
+            Of::Start(_) | Of::Clock | Of::CallBack(_) => time(),
             Of::Length(_) => DataType::Int64,
+            Of::Date => DataType::Date32,
+            Of::Text => DataType::Utf8,
             Of::Starts(_) => DataType::List(Arc::new(Field::new_list_field(time(), true))),
         })
     }
@@ -224,18 +235,18 @@ impl ScalarUDFImpl for LocalTime {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let times = arrays[0].as_primitive::<TimestampMicrosecondType>();
         let millis = times.iter().map(|time| time.map(|micros| micros.div_euclid(1_000)));
-        let out: ArrayRef = match self.of {
+        let out: ArrayRef = match &self.of {
             Of::Start(piece) => {
-                let mut pieces = Pieces::new(self.grid, piece);
+                let mut pieces = Pieces::new(self.grid, *piece);
                 let starts = millis.map(|t| Some(pieces.of(t?).start * 1_000));
                 Arc::new(starts.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
             Of::Length(piece) => {
-                let mut pieces = Pieces::new(self.grid, piece);
+                let mut pieces = Pieces::new(self.grid, *piece);
                 Arc::new(millis.map(|t| Some(pieces.of(t?).length_ms())).collect::<Int64Array>())
             }
             Of::Starts(piece) => {
-                let mut pieces = Pieces::new(self.grid, piece);
+                let mut pieces = Pieces::new(self.grid, *piece);
                 let ends = arrays[1].as_primitive::<TimestampMicrosecondType>();
                 let values = TimestampMicrosecondBuilder::new().with_timezone("UTC");
                 let mut lists = ListBuilder::new(values);
@@ -268,6 +279,21 @@ impl ScalarUDFImpl for LocalTime {
                     .map(|((t, days), minutes)| Some(self.grid.clock(t?, days?, minutes?)? * 1_000));
                 Arc::new(instants.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
             }
+            Of::Date => {
+                let mut cache = SlotCache::new(self.grid);
+                Arc::new(millis.map(|t| Some(cache.date(t?))).collect::<Date32Array>())
+            }
+            Of::Text => {
+                let zone = self.grid.zone();
+                let shown = |t: Millis| zone.timestamp_millis_opt(t).single();
+                let texts = millis.map(|t| Some(shown(t?)?.format("%Y-%m-%d %H:%M").to_string()));
+                Arc::new(texts.collect::<StringArray>())
+            }
+            Of::CallBack(deadlines) => {
+                let zone = self.grid.zone();
+                let instants = millis.map(|t| Some(deadlines.call_back(zone, t?)? * 1_000));
+                Arc::new(instants.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+            }
         };
         Ok(ColumnarValue::Array(out))
     }
@@ -280,12 +306,12 @@ impl ScalarUDFImpl for LocalTime {
         literal: &Expr,
         _: &SimplifyContext,
     ) -> Result<PreimageResult, DataFusionError> {
-        let (Of::Start(piece), [argument]) = (self.of, args) else { return Ok(PreimageResult::None) };
+        let (Of::Start(piece), [argument]) = (&self.of, args) else { return Ok(PreimageResult::None) };
         let Expr::Literal(ScalarValue::TimestampMicrosecond(Some(micros), _), _) = literal else {
             return Ok(PreimageResult::None);
         };
         let start = micros.div_euclid(1_000);
-        let found = Pieces::new(self.grid, piece).of(start);
+        let found = Pieces::new(self.grid, *piece).of(start);
         if found.start * 1_000 != *micros {
             return Ok(PreimageResult::None);
         }

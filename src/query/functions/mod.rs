@@ -16,14 +16,12 @@ pub use postgres::{SERVER_VERSION, setting};
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
-use crate::text::Reader;
-use crate::time::Grid;
+use super::Options;
 
 /// What the manual says about one function.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +75,17 @@ pub static DOCS: &[FunctionDoc] = &[
         call: "local_clock(ts, days, minutes)",
         means: "The instant at which, so many days after ts, the centre's clock shows so many minutes after midnight.",
         example: "SELECT local_clock(TIMESTAMP '2026-11-21T01:10:00Z', 1, 17 * 60)",
+    },
+    FunctionDoc {
+        call: "local_date(ts), local_time(ts)",
+        means: "The date that the centre's clock shows at ts, and date and time of day as text; all other times are UTC.",
+        example: "SELECT local_date(TIMESTAMP '2026-11-21T01:10:00Z'), local_time(TIMESTAMP '2026-11-21T01:10:00Z')",
+    },
+    FunctionDoc {
+        call: "call_back_deadline(ts)",
+        means: "By when a complaint that was opened at ts must be called back about: 17:00 of the next day, or of the next working \
+                day where quality.call_back_by says so.",
+        example: "SELECT call_back_deadline(TIMESTAMP '2026-11-21T01:10:00Z')",
     },
     FunctionDoc {
         call: "erlang_c_agents(calls, aht_seconds, interval_seconds, target_wait_seconds, service_level)",
@@ -146,16 +155,12 @@ pub static DOCS: &[FunctionDoc] = &[
 ];
 
 /// Adds every function to `state`.
-pub(super) fn register(
-    state: &mut SessionState,
-    grid: Grid,
-    reader: Option<Arc<ArcSwap<Reader>>>,
-) -> Result<(), DataFusionError> {
-    for function in local_time::all(grid)
+pub(super) fn register(state: &mut SessionState, options: &Options) -> Result<(), DataFusionError> {
+    for function in local_time::all(options.grid, &options.deadlines)
         .into_iter()
         .chain(erlang::all())
         .chain(postgres::all())
-        .chain(words::all(reader))
+        .chain(words::all(options.reader.clone()))
         .chain(lists::all())
     {
         state.register_udf(Arc::new(function))?;

@@ -93,7 +93,7 @@ FROM sums",
     },
     Written {
         name: "complaint_deadlines",
-        means: "Each complaint with its deadline: the team lead calls back before 17:00 of the next day, by the centre's clock.",
+        means: "Each complaint with its deadline: the team lead calls back before 17:00 of the next day (of the next working day where quality.call_back_by says so), by the centre's clock.",
         columns: &[
             ("complaint_id", "", "The complaint."),
             ("contact_id", "", "The contact it came from, where known."),
@@ -105,7 +105,7 @@ FROM sums",
             ("severity", "", "How bad it is, 1 to 4."),
             ("status", "", "open, contacted, resolved, closed, reopened or withdrawn."),
             ("opened_at", "", "When it was opened."),
-            ("deadline_at", "", "17:00 of the next day."),
+            ("deadline_at", "", "17:00 of the next day, or of the next working day."),
             ("contacted_at", "", "When the customer was first contacted about it."),
             ("in_time", "", "True: contacted by the deadline. False: not. NULL: the deadline is yet to come, or it was withdrawn before."),
             ("overdue", "", "True while nobody has contacted the customer, the deadline has passed and the complaint stands."),
@@ -113,7 +113,7 @@ FROM sums",
         ],
         sql: "
 WITH due AS (
-    SELECT *, local_clock(opened_at, 1, 17 * 60) AS deadline_at FROM complaints WHERE opened_at IS NOT NULL
+    SELECT *, call_back_deadline(opened_at) AS deadline_at FROM complaints WHERE opened_at IS NOT NULL
 )
 SELECT complaint_id, contact_id, customer_id, agent_id, queue, department, category, severity, status, opened_at,
     deadline_at, contacted_at,

@@ -263,10 +263,10 @@ WITH seen AS (
     FROM joined
 )
 SELECT customer_id, tier, points * weight AS risk,
-    concat_ws('; ', CASE WHEN complaints > 0 THEN concat(complaints, ' complaints') END,
+    concat_ws('; ', CASE WHEN complaints > 0 THEN concat(complaints, CASE WHEN complaints = 1 THEN ' complaint' ELSE ' complaints' END) END,
         CASE WHEN open_complaints > 0 THEN concat(open_complaints, ' of them open') END,
-        CASE WHEN repeats > 0 THEN concat('came back ', repeats, ' times') END,
-        CASE WHEN sentiment < 0 THEN concat('sentiment ', round(sentiment, 2)) END,
+        CASE WHEN repeats > 0 THEN concat('came back ', repeats, CASE WHEN repeats = 1 THEN ' time' ELSE ' times' END) END,
+        CASE WHEN sentiment <= -0.1 THEN concat('sentiment ', round(sentiment, 2)) END,
         CASE WHEN lowest_csat <= 2 THEN concat('gave ', lowest_csat, ' of 5') END,
         CASE WHEN abandoned >= 2 THEN concat('gave up waiting ', abandoned, ' times') END) AS reasons,
     contacts, last_contact_at, complaints, open_complaints, repeats, abandoned, sentiment, lowest_csat
@@ -324,7 +324,7 @@ FROM answers GROUP BY slot_start, channel, queue, agent_id",
             ("returned_24h", "count", "Those settled whose customer came back within 24 hours."),
             ("failure_share", "ratio", "(handover + abandoned + returned_24h) / bot_contacts."),
             ("common_share", "ratio", "Share of the day's and channel's self-service contacts that have this topic."),
-            ("keywords", "", "Phrases most often found in the contacts that failed, at most five; NULL where none were."),
+            ("keywords", "", "Phrases most often found in the contacts that failed, at most five, without greetings, farewells and empathy; NULL where none were."),
         ],
         sql: "
 WITH following AS (
@@ -341,7 +341,8 @@ WITH following AS (
     FROM (
         SELECT day, channel, topic, unnest(string_to_array(keywords, ';')) AS phrase
         FROM ended WHERE keywords IS NOT NULL AND (handed OR left_it OR returned)
-    ) AS found WHERE phrase <> '' GROUP BY day, channel, topic, phrase
+    ) AS found WHERE phrase <> '' AND split_part(phrase, ':', 1) NOT IN ('greeting', 'farewell', 'empathy')
+    GROUP BY day, channel, topic, phrase
 ), often AS (
     SELECT day AS of_day, channel AS of_channel, topic AS of_topic, string_agg(phrase, ';' ORDER BY times DESC, phrase) AS keywords
     FROM (

@@ -2,7 +2,7 @@
 
 use super::Written;
 
-pub(super) const VIEWS: &[Written] = &[QUEUES, CATEGORIES, THEMES];
+pub(super) const VIEWS: &[Written] = &[QUEUES, THEMES];
 
 const QUEUES: Written = Written {
     name: "surges",
@@ -23,7 +23,7 @@ const QUEUES: Written = Written {
         ("lasts", "", "True while the run reaches the running slot or the one before it."),
         ("next_expected", "count", "Contacts forecast for the two slots after it; NULL without a forecast."),
         ("next_projected", "count", "Those if half of the excess goes on in the first and a quarter in the second slot; NULL without a forecast."),
-        ("keywords", "", "Phrases most often found in the contacts of the run, at most five; NULL where none were."),
+        ("keywords", "", "Phrases most often found in the contacts of the run, at most five, without greetings, farewells and empathy; NULL where none were."),
     ],
     sql: "
 WITH counted AS (
@@ -74,7 +74,7 @@ WITH counted AS (
         FROM contacts WHERE keywords IS NOT NULL AND started_at >= {now} - INTERVAL '31 days'
     ) AS found JOIN runs AS r ON first_queue = r.queue AND contact_channel = r.channel
         AND started_at >= r.start AND started_at < r.until
-    WHERE phrase <> '' GROUP BY r.channel, r.queue, r.run, phrase
+    WHERE phrase <> '' AND split_part(phrase, ':', 1) NOT IN ('greeting', 'farewell', 'empathy') GROUP BY r.channel, r.queue, r.run, phrase
 ), often AS (
     SELECT of_channel, of_queue, of_run, string_agg(phrase, ';' ORDER BY times DESC, phrase) AS keywords
     FROM (
@@ -90,122 +90,85 @@ LEFT JOIN ahead AS a ON r.channel = a.of_channel AND r.queue = a.of_queue AND r.
 LEFT JOIN often AS o ON r.channel = o.of_channel AND r.queue = o.of_queue AND r.run = o.of_run",
 };
 
-const CATEGORIES: Written = Written {
-        name: "keyword_surges",
-        means: "Slots of the last 31 days in which far more customers than usual said phrases of a category: at least three \
-                times as many, five more, and five deviations (Poisson, with a tenth of the expected added). Usual is the mean \
-                of the same time of day on those of the 28 days before on which customers said anything then.",
-        columns: &[
-            ("start", "", "Start of the slot."),
-            ("until", "", "Its end."),
-            ("category", "", "The category, as the lexicon names it."),
-            ("contacts", "count", "Contacts in which a customer said such a phrase."),
-            ("expected", "count", "Contacts that were to be expected."),
-            ("times", "ratio", "contacts / expected; NULL where none were expected."),
-            ("deviations", "", "By how many deviations that is too many."),
-            ("lasts", "", "True for the running slot and the one before it."),
-        ],
-        sql: "
-WITH said AS (
-    SELECT contact_id, hits, slot(\"time\") AS slot_start FROM messages
-    WHERE speaker = 'customer' AND sentiment IS NOT NULL AND \"time\" >= {now} - INTERVAL '60 days'
-), heard AS (
-    SELECT DISTINCT slot_start, contact_id, split_part(hit, ':', 1) AS category
-    FROM (SELECT slot_start, contact_id, unnest(string_to_array(hits, ';')) AS hit FROM said WHERE hits IS NOT NULL) AS h
-), counted AS (
-    SELECT slot_start, category, CAST(COUNT(*) AS DOUBLE) AS contacts,
-        arrow_cast(slot_start, 'Int64') - arrow_cast(local_day(slot_start), 'Int64') AS time_of_day
-    FROM heard WHERE category <> '' GROUP BY slot_start, category
-), spoken AS (
-    SELECT slot_start, arrow_cast(slot_start, 'Int64') - arrow_cast(local_day(slot_start), 'Int64') AS time_of_day
-    FROM said GROUP BY slot_start
-), days AS (
-    SELECT c.slot_start AS of_slot, CAST(COUNT(*) AS DOUBLE) AS days
-    FROM spoken AS c JOIN spoken AS p ON c.time_of_day = p.time_of_day AND p.slot_start < c.slot_start
-        AND p.slot_start >= c.slot_start - INTERVAL '28 days'
-    WHERE c.slot_start >= {now} - INTERVAL '31 days'
-    GROUP BY c.slot_start
-), usual AS (
-    SELECT c.slot_start AS usual_slot, c.category AS usual_category, SUM(p.contacts) AS total
-    FROM counted AS c JOIN counted AS p ON c.category = p.category AND c.time_of_day = p.time_of_day
-        AND p.slot_start < c.slot_start AND p.slot_start >= c.slot_start - INTERVAL '28 days'
-    WHERE c.slot_start >= {now} - INTERVAL '31 days'
-    GROUP BY c.slot_start, c.category
-), judged AS (
-    SELECT slot_start, category, contacts, COALESCE(total, 0.0) / days AS expected
-    FROM counted JOIN days ON slot_start = of_slot
-    LEFT JOIN usual ON slot_start = usual_slot AND category = usual_category
-), measured AS (
-    SELECT *, slot_start + arrow_cast(slot_length_ms(slot_start), 'Duration(Millisecond)') AS slot_end,
-        (contacts - expected) / sqrt(GREATEST(expected, 1.0) + power(0.1 * expected, 2.0)) AS deviations
-    FROM judged
-)
-SELECT slot_start AS start, slot_end AS until, category, CAST(contacts AS BIGINT) AS contacts, expected,
-    CASE WHEN expected > 0 THEN contacts / expected END AS times, deviations, slot_end >= slot({now}) AS lasts
-FROM measured WHERE contacts >= 3.0 * expected AND contacts >= expected + 5.0 AND deviations >= 5.0",
-};
-
 const THEMES: Written = Written {
     name: "theme_surges",
     means: "Slots of the last 31 days in which far more contacts than expected were about one theme: a topic as the platform names \
-            it, or a phrase of the word lists that was said in them. Expected is the mean of the same time of day over those of \
-            the 28 days before on which anybody came then; a theme that nobody had is 0 of it. Far more is half as many again, five \
-            more, and four deviations (Poisson). A day of history at least is needed.",
+            it (by the start of the contact), or a category or phrase of the word lists that a customer said (by the time of the \
+            message). Expected is the mean of the same time of day over those of the 28 days before on which anybody came, or \
+            said anything, then; a theme that nobody had is 0 of it. Far more is half as many again, five more, and five \
+            deviations (Poisson, with a tenth of the expected added for what such a mean is off by). A day of history at least is \
+            needed.",
     columns: &[
         ("start", "", "Start of the slot."),
-        ("kind", "", "topic or phrase."),
-        ("theme", "", "The topic or phrase."),
+        ("until", "", "Its end."),
+        ("kind", "", "topic, category or phrase."),
+        ("theme", "", "The topic, the category as the lexicon names it, or the phrase."),
         ("contacts", "count", "Contacts of the slot about it."),
         ("expected", "count", "Contacts about it that were to be expected."),
         ("times", "ratio", "contacts / expected; NULL where none was."),
-        ("deviations", "", "(contacts - expected) / sqrt(the greater of expected and 1)."),
+        ("deviations", "", "(contacts - expected) / sqrt(the greater of expected and 1, + (expected / 10) squared)."),
         ("queues", "", "The first queues of these contacts, the most frequent first, at most three."),
-        ("lasts", "", "True while it is the running slot or the one before it."),
+        ("lasts", "", "True for the running slot and the one before it."),
     ],
     sql: "
 WITH came AS (
-    SELECT contact_id, slot(started_at) AS of_slot, first_queue, topic, keywords FROM contacts
+    SELECT contact_id, slot(started_at) AS of_slot, first_queue, topic FROM contacts
     WHERE started_at >= {now} - INTERVAL '60 days'
+), said AS (
+    SELECT contact_id, slot(\"time\") AS of_slot, hits FROM messages
+    WHERE speaker = 'customer' AND sentiment IS NOT NULL AND \"time\" >= {now} - INTERVAL '60 days'
+), heard AS (
+    SELECT DISTINCT contact_id, of_slot, hit
+    FROM (SELECT contact_id, of_slot, unnest(string_to_array(hits, ';')) AS hit FROM said WHERE hits IS NOT NULL) AS h
+    WHERE hit <> ''
 ), themed AS (
-    SELECT contact_id, of_slot, first_queue, 'topic' AS kind, topic AS theme FROM came WHERE topic IS NOT NULL
-    UNION
-    SELECT contact_id, of_slot, first_queue, 'phrase' AS kind, theme
-    FROM (SELECT contact_id, of_slot, first_queue, unnest(string_to_array(keywords, ';')) AS theme FROM came WHERE keywords IS NOT NULL) AS said
-    WHERE theme <> ''
+    SELECT contact_id, of_slot, 'topic' AS kind, topic AS theme FROM came WHERE topic IS NOT NULL
+    UNION ALL
+    SELECT DISTINCT contact_id, of_slot, 'category', split_part(hit, ':', 1) FROM heard
+    UNION ALL
+    SELECT DISTINCT contact_id, of_slot, 'phrase', substr(hit, strpos(hit, ':') + 1) FROM heard
 ), counted AS (
     SELECT of_slot, kind, theme, CAST(COUNT(*) AS DOUBLE) AS contacts,
         arrow_cast(of_slot, 'Int64') - arrow_cast(local_day(of_slot), 'Int64') AS time_of_day
     FROM themed GROUP BY of_slot, kind, theme
 ), open AS (
-    SELECT DISTINCT of_slot AS open_slot, arrow_cast(of_slot, 'Int64') - arrow_cast(local_day(of_slot), 'Int64') AS open_time FROM came
+    SELECT of_slot AS open_slot, of_words, arrow_cast(of_slot, 'Int64') - arrow_cast(local_day(of_slot), 'Int64') AS open_time
+    FROM (SELECT of_slot, false AS of_words FROM came UNION ALL SELECT of_slot, true FROM said) AS slots
+    GROUP BY of_slot, of_words
 ), days AS (
-    SELECT c.open_slot AS day_slot, COUNT(*) AS days FROM open AS c JOIN open AS p ON c.open_time = p.open_time
+    SELECT c.open_slot AS day_slot, c.of_words AS day_words, CAST(COUNT(*) AS DOUBLE) AS days
+    FROM open AS c JOIN open AS p ON c.of_words = p.of_words AND c.open_time = p.open_time
         AND p.open_slot < c.open_slot AND p.open_slot >= c.open_slot - INTERVAL '28 days'
-    GROUP BY c.open_slot
+    WHERE c.open_slot >= {now} - INTERVAL '31 days'
+    GROUP BY c.open_slot, c.of_words
 ), usual AS (
     SELECT c.of_slot AS usual_slot, c.kind AS usual_kind, c.theme AS usual_theme, SUM(p.contacts) AS total
     FROM counted AS c JOIN counted AS p ON c.kind = p.kind AND c.theme = p.theme AND c.time_of_day = p.time_of_day
         AND p.of_slot < c.of_slot AND p.of_slot >= c.of_slot - INTERVAL '28 days'
+    WHERE c.of_slot >= {now} - INTERVAL '31 days'
     GROUP BY c.of_slot, c.kind, c.theme
 ), judged AS (
-    SELECT of_slot, kind, theme, contacts, COALESCE(total, 0.0) / CAST(days AS DOUBLE) AS expected
-    FROM counted JOIN days ON of_slot = day_slot
+    SELECT of_slot, kind, theme, contacts, COALESCE(total, 0.0) / days AS expected
+    FROM counted JOIN days ON of_slot = day_slot AND day_words = (kind <> 'topic')
     LEFT JOIN usual ON of_slot = usual_slot AND kind = usual_kind AND theme = usual_theme
-    WHERE of_slot >= {now} - INTERVAL '31 days'
+), measured AS (
+    SELECT *, (contacts - expected) / sqrt(GREATEST(expected, 1.0) + power(0.1 * expected, 2.0)) AS deviations FROM judged
 ), high AS (
-    SELECT *, (contacts - expected) / sqrt(GREATEST(expected, 1.0)) AS deviations FROM judged
-    WHERE contacts >= 1.5 * expected AND contacts >= expected + 5.0 AND (contacts - expected) / sqrt(GREATEST(expected, 1.0)) >= 4.0
+    SELECT * FROM measured WHERE contacts >= 1.5 * expected AND contacts >= expected + 5.0 AND deviations >= 5.0
 ), placed AS (
-    SELECT h.of_slot AS q_slot, h.kind AS q_kind, h.theme AS q_theme, first_queue, COUNT(*) AS n
+    SELECT h.of_slot AS q_slot, h.kind AS q_kind, h.theme AS q_theme, c.first_queue AS first_queue, COUNT(*) AS n
     FROM high AS h JOIN themed AS t ON h.of_slot = t.of_slot AND h.kind = t.kind AND h.theme = t.theme
-    WHERE first_queue IS NOT NULL GROUP BY h.of_slot, h.kind, h.theme, first_queue
+    JOIN came AS c ON t.contact_id = c.contact_id
+    WHERE c.first_queue IS NOT NULL GROUP BY h.of_slot, h.kind, h.theme, c.first_queue
 ), often AS (
     SELECT q_slot, q_kind, q_theme, string_agg(first_queue, ';' ORDER BY n DESC, first_queue) AS queues FROM (
         SELECT *, row_number() OVER (PARTITION BY q_slot, q_kind, q_theme ORDER BY n DESC, first_queue) AS place FROM placed
     ) AS ranked WHERE place <= 3 GROUP BY q_slot, q_kind, q_theme
+), told AS (
+    SELECT *, of_slot + arrow_cast(slot_length_ms(of_slot), 'Duration(Millisecond)') AS slot_end
+    FROM high LEFT JOIN often ON of_slot = q_slot AND kind = q_kind AND theme = q_theme
 )
-SELECT of_slot AS start, kind, theme, CAST(contacts AS BIGINT) AS contacts, expected,
-    CASE WHEN expected > 0 THEN contacts / expected END AS times, deviations, queues,
-    of_slot + arrow_cast(slot_length_ms(of_slot), 'Duration(Millisecond)') >= slot({now}) AS lasts
-FROM high LEFT JOIN often ON of_slot = q_slot AND kind = q_kind AND theme = q_theme",
+SELECT of_slot AS start, slot_end AS until, kind, theme, CAST(contacts AS BIGINT) AS contacts, expected,
+    CASE WHEN expected > 0 THEN contacts / expected END AS times, deviations, queues, slot_end >= slot({now}) AS lasts
+FROM told",
 };
