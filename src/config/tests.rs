@@ -4,8 +4,10 @@ use std::fs;
 
 use proptest::prelude::*;
 
+use super::super::oidc::Jwks;
 use super::super::raw::{key_paths, variable_name};
 use super::*;
+use crate::access::Role;
 
 /// Loads a file of this text, these variables (`A=b`) and settings; faults as they are shown, in order.
 fn load(text: &str, env: &[&str], sets: &[&str]) -> Result<Config, Vec<String>> {

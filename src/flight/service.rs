@@ -159,7 +159,7 @@ impl Service {
         let engine = &self.flight.engine;
         let statement = engine.parse(sql).map_err(|fault| status(&fault))?;
         let described = engine.describe(asking, &statement, sql).await.map_err(|fault| status(&fault))?;
-        let columns = Arc::new(described.plan.schema().as_arrow().clone());
+        let columns = told(described.plan.schema().as_arrow());
         let mut parameters: Vec<(usize, Field)> = Vec::new();
         for (id, kind) in described.plan.get_parameter_types().map_err(broken)? {
             let place = id.trim_start_matches('$').parse().unwrap_or(usize::MAX);
@@ -195,7 +195,7 @@ impl Service {
         let values = (!values.is_empty()).then(|| ParamValues::from(values));
         let answer =
             engine.run(asking, Question { sql, statement, values }).await.map_err(|fault| status(&fault))?;
-        let schema = Arc::clone(&answer.schema);
+        let schema = told(&answer.schema);
         let batches = answer.rows.map_err(|error| FlightError::Tonic(Box::new(status(&Error::from(error)))));
         Ok(Response::new(stream(schema, batches)))
     }
@@ -204,6 +204,13 @@ impl Service {
         let schema = batch.schema();
         Response::new(stream(schema, futures::stream::iter([Ok(batch)])))
     }
+}
+
+/// The columns as clients are told of them, before the rows and with them. A plan over no rows and one over rows may differ in
+/// whether a column can be NULL, and clients refuse rows of other columns than were announced: every one can.
+fn told(schema: &Schema) -> SchemaRef {
+    let column = |field: &Arc<Field>| Field::new(field.name(), field.data_type().clone(), true);
+    Arc::new(Schema::new(schema.fields().iter().map(column).collect::<Vec<_>>()))
 }
 
 fn stream(
