@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use callpulse::time::{HOUR, format_time, parse_time};
+
 use crate::harness::callpulse;
 
 /// Some days of a small centre in a lake, with a forecast made in their middle and one at their end. Kept for all tests of
@@ -88,8 +90,7 @@ fn another_roster_closes_a_gap() {
     let needed = worst["needed"].as_i64().expect("a number");
     let mut csv = String::from("agent_id,start,end,queues,preferred\n");
     for at in 0..needed {
-        // To the end of the hour: the whole slot at least.
-        let end = format!("{}59:59Z", &slot[..14]);
+        let end = format_time(parse_time(slot).expect("a time") + HOUR);
         csv.push_str(&format!("new{at},{slot},{end},{queue},true\n"));
     }
     let file = lake().join("roster.csv");
