@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 pub use audit::{Audit, Door, Outcome, Record};
@@ -311,6 +311,15 @@ impl Access {
     }
 }
 
+/// User and password of a header `authorization: Basic …`, from what stands behind the word. Some clients of Flight leave the
+/// padding out.
+pub fn basic(secret: &str) -> Option<(String, String)> {
+    let bytes = STANDARD_NO_PAD.decode(secret.trim().trim_end_matches('=')).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
 /// A token that cannot be guessed: 256 random bits.
 pub fn new_token() -> String {
     let bytes: [u8; 32] = rand::random();
@@ -335,6 +344,17 @@ mod tests {
         assert_eq!(access.unasked(there), None);
         assert_eq!(access.by_token("anything"), Err(Denied::Unknown));
         assert_eq!(access.by_password("local", ""), None);
+    }
+
+    #[test]
+    fn a_password_may_come_with_padding_or_without() {
+        let ana = Some(("ana".to_owned(), "a:b".to_owned()));
+        for secret in ["YW5hOmE6Yg==", "YW5hOmE6Yg", " YW5hOmE6Yg== "] {
+            assert_eq!(basic(secret), ana, "{secret}");
+        }
+        for secret in ["", "YW5h", "YW5hOmE6Y", "{}"] {
+            assert_eq!(basic(secret), None, "{secret}");
+        }
     }
 
     #[test]

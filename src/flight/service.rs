@@ -24,8 +24,6 @@ use arrow_flight::{
     Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, IpcMessage,
     SchemaAsIpc, Ticket,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use datafusion::common::{ParamValues, ScalarValue};
 use futures::{Stream, TryStreamExt};
 use prost::Message;
@@ -34,7 +32,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::Flight;
 use super::prepared::Store;
-use crate::access::{Denied, Door, Identity, Outcome, Record};
+use crate::access::{Denied, Door, Identity, Outcome, Record, basic};
 use crate::query::functions::SERVER_VERSION;
 use crate::query::{Asking, CATALOG, Error, ErrorKind, Question, SCHEMA};
 
@@ -121,11 +119,8 @@ impl Service {
         let found = if let Some(token) = bearer(metadata) {
             access.by_token(token)
         } else if word.eq_ignore_ascii_case("basic") {
-            let text = STANDARD.decode(secret.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            text.as_deref()
-                .and_then(|text| text.split_once(':'))
-                .and_then(|(user, password)| access.by_password(user, password))
-                .ok_or(Denied::Unknown)
+            let found = basic(secret).and_then(|(user, password)| access.by_password(&user, &password));
+            found.ok_or(Denied::Unknown)
         } else {
             return Err(Status::unauthenticated(
                 "send `authorization: Bearer TOKEN`, or log in by a handshake",

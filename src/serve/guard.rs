@@ -15,11 +15,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::problem;
-use crate::access::{Access, Audit, Denied, Door, Identity, Outcome, Record, Role};
+use crate::access::{Access, Audit, Denied, Door, Identity, Outcome, Record, Role, basic};
 
 /// The name of the cookie that a login gives.
 pub(super) const COOKIE: &str = "callpulse";
@@ -207,11 +205,8 @@ impl Guard {
         let found = if word.eq_ignore_ascii_case("bearer") {
             self.access.by_token(secret.trim())
         } else if word.eq_ignore_ascii_case("basic") {
-            let text = STANDARD.decode(secret.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            text.as_deref()
-                .and_then(|text| text.split_once(':'))
-                .and_then(|(user, password)| self.access.by_password(user, password))
-                .ok_or(Denied::Unknown)
+            let found = basic(secret).and_then(|(user, password)| self.access.by_password(&user, &password));
+            found.ok_or(Denied::Unknown)
         } else {
             return Err(Refusal::unknown(format!("`{word}` is not a way to come in; Bearer and Basic are")));
         };
