@@ -222,12 +222,10 @@ fn finish(event: &mut Event<'static>, line: &Line<'_>) {
             };
             event.reason = owned(line.name);
         }
-        Kind::Transferred => {
-            // A blind transfer names the extension. An attended one begins with how it was done (BRIDGE, APP, LINK), which is no
-            // place to go to.
-            if line.name != "ATTENDEDTRANSFER" {
-                event.to_queue = line.parameters.first().and_then(|extension| owned(*extension));
-            }
+        // A blind transfer names the extension. An attended one begins with how it was done (BRIDGE, APP, LINK), which is no
+        // place to go to.
+        Kind::Transferred if line.name != "ATTENDEDTRANSFER" => {
+            event.to_queue = line.parameters.first().and_then(|extension| owned(*extension));
         }
         Kind::Queued => event.customer_id = line.parameters.get(1).and_then(|caller| owned(*caller)),
         _ => {}

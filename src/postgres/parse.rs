@@ -120,8 +120,10 @@ pub(super) fn cast(expr: Expr, data_type: SqlType) -> Expr {
 /// The statements of a text, and whether lists in them were written in another way.
 fn read(text: &str) -> Result<(Vec<Ast>, bool), ParserError> {
     let mut statements = Parser::new(&PostgreSqlDialect {}).try_with_sql(text)?.parse_statements()?;
-    let changed =
-        statements.iter_mut().fold(false, |changed, statement| lists::rewritten(statement) || changed);
+    let mut changed = false;
+    for statement in &mut statements {
+        changed |= lists::rewritten(statement);
+    }
     Ok((statements, changed))
 }
 

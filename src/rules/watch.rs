@@ -323,7 +323,7 @@ impl Watch {
             // Other rules may look for other times.
             contact.timer = watch.judge.next_timer(&contact);
             if contact.timer < Millis::MAX {
-                watch.timers.push(Reverse((contact.timer, key.clone())));
+                watch.timers.push(Reverse((contact.timer, Arc::clone(&key))));
             }
             watch.contacts.insert(key, contact);
         }
