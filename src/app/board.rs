@@ -426,7 +426,7 @@ impl Source for Board {
     async fn cut(&self, wanted: TableSet) -> Result<Cut, query::Error> {
         if self.assigned.lock().expect("no holder of this lock can panic").is_none() {
             let message = "the service is starting: Kafka has not assigned partitions yet, so open contacts are not known";
-            return Err(query::Error::new(query::ErrorKind::Outside, message)
+            return Err(query::Error::new(query::ErrorKind::Unready, message)
                 .hint("ask again in a moment; /readyz tells when"));
         }
         if let Some(fleet) = &self.fleet {
@@ -446,7 +446,7 @@ impl Source for Board {
         for answer in answers {
             let rows = answer
                 .await
-                .map_err(|_| query::Error::new(query::ErrorKind::Outside, "the service is stopping"))?;
+                .map_err(|_| query::Error::new(query::ErrorKind::Unready, "the service is stopping"))?;
             memory.extend(rows);
         }
         memory.extend(self.alerting.memory());

@@ -53,7 +53,7 @@ fn status(fault: &Error) -> Status {
         ErrorKind::Refused | ErrorKind::Denied => Status::permission_denied(text),
         ErrorKind::TimedOut => Status::deadline_exceeded(text),
         ErrorKind::Busy | ErrorKind::Memory => Status::resource_exhausted(text),
-        ErrorKind::Outside => Status::unavailable(text),
+        ErrorKind::Unready | ErrorKind::Outside => Status::unavailable(text),
         ErrorKind::Bug => Status::internal(text),
     }
 }

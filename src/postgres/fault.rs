@@ -64,6 +64,7 @@ pub(super) fn code(fault: &Error) -> &'static str {
         ErrorKind::TimedOut => CANCELLED,
         ErrorKind::Busy => "53300",
         ErrorKind::Memory => "53200",
+        ErrorKind::Unready => "57P03",
         ErrorKind::Outside => "58000",
         ErrorKind::Bug => "XX000",
         ErrorKind::Sql => sql_code(&fault.message),

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Busy,
     /// It needs more memory than is allowed.
     Memory,
+    /// The service starts or stops.
+    Unready,
     /// The lake or something else outside failed.
     Outside,
     /// A fault of ours.

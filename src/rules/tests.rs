@@ -322,6 +322,24 @@ fn whether_a_late_utterance_belongs_to_a_contact_does_not_depend_on_who_looked_w
     }
 }
 
+#[test]
+fn a_contact_that_comes_again_after_its_end_waits_like_any_other() {
+    let watched = rules("[[rule]]\nname = \"wait\"\nwhen = { wait = { secs = 60 } }");
+    for looked in [false, true] {
+        let mut watch = Watch::new(Arc::clone(&watched));
+        let mut signals = Vec::new();
+        watch.event(&event(Kind::Ended, 1), None, &mut signals);
+        watch.event(&event(Kind::Queued, 2), None, &mut signals);
+        if looked {
+            watch.tick(START + 70 * SECOND, &mut signals);
+        }
+        // Longer than what is over is watched for.
+        watch.event(&event(Kind::Answered, 700), None, &mut signals);
+        let times: Vec<_> = raised(&signals).iter().map(|alert| alert.time).collect();
+        assert_eq!(times, [START + 62 * SECOND], "time looked at: {looked}");
+    }
+}
+
 fn figures<'f>(now: Millis, totals: &'f Totals, waiting: i64) -> Figures<'f> {
     let series = SeriesFigures {
         queue: "cards",

@@ -154,9 +154,6 @@ impl Watch {
             EntryRef::Occupied(entry) => entry.into_mut(),
             EntryRef::Vacant(entry) => entry.insert_with_key(Arc::from(contact_id), Contact::new()),
         };
-        if watched_until(of) <= event.time {
-            *of = Contact::new();
-        }
         let timer_before = of.timer;
         // What became true before this event, became true.
         while of.timer < event.time {
@@ -164,6 +161,9 @@ impl Watch {
             judge.look(contact_id, of, at, ON_TIME, None, signals);
             of.looked = at;
             of.timer = judge.next_timer(of);
+        }
+        if watched_until(of) <= event.time {
+            *of = Contact::new();
         }
         of.channel = event.channel.or(of.channel);
         names.update(&mut of.department, event.department.as_deref());
@@ -418,7 +418,8 @@ impl Judge {
         }
         let tests = self.contact_rules.iter().filter(|(_, occasions)| occasions & ON_TIME != 0);
         let due = tests.flat_map(|(rule, _)| rule.when.tests()).filter_map(|test| test.due(contact));
-        due.filter(|due| *due > contact.looked).min().unwrap_or(Millis::MAX)
+        let upto = watched_until(contact);
+        due.filter(|due| (contact.looked + 1..upto).contains(due)).min().unwrap_or(Millis::MAX)
     }
 }
 
@@ -453,7 +454,7 @@ fn clear(key: &str, contact: &mut Contact, at: Millis, signals: &mut Vec<Signal>
 
 /// Up to which time events belong to a contact as it is known; a later one finds it as if it were new.
 fn watched_until(contact: &Contact) -> Millis {
-    contact.newest.saturating_add(if contact.end_told { AFTER_END } else { QUIET_MAX })
+    contact.newest.saturating_add(if contact.status().ended_at.is_some() { AFTER_END } else { QUIET_MAX })
 }
 
 /// Raises what has become true of a complaint or promise up to `present`.

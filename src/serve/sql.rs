@@ -145,7 +145,7 @@ pub(super) fn fault(error: &Error) -> Response {
         ErrorKind::Sql | ErrorKind::Refused => StatusCode::BAD_REQUEST,
         ErrorKind::Denied => StatusCode::FORBIDDEN,
         ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        ErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Busy | ErrorKind::Unready => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Memory => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::Outside => StatusCode::BAD_GATEWAY,
         ErrorKind::Bug => StatusCode::INTERNAL_SERVER_ERROR,

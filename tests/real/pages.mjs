@@ -268,7 +268,7 @@ const thousand = async () => {
 };
 
 const loss = async (page, running) => {
-  page.allowed = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_ABORTED/;
+  page.allowed = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_ABORTED|status of 503/;
   const before = (await page.textContent("#shown"));
   await stop(running);
   const gone = Date.now();
