@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::record::{Alert, Cause, Dispatch, Kind, Status};
 use crate::event::Role;
 use crate::facts::AlertRows;
@@ -15,6 +17,9 @@ const OPEN_MAX: usize = 20_000;
 const KNOWN: Millis = 8 * DAY;
 /// Closed alerts that are known at most, the latest.
 const KNOWN_MAX: usize = 100_000;
+
+/// People on duty whom one alert is told to at most. Where more have the same duty, alerts go round among them.
+const PEOPLE_MAX: usize = 8;
 
 /// Which alerts a target gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,7 +241,7 @@ impl Desk {
             let people: Vec<String> =
                 roster.on_duty(queue, department, *role, now).into_iter().map(|duty| duty.person).collect();
             if !people.is_empty() {
-                return people;
+                return in_turn(people, alert.id());
             }
             if !roster.is_empty() && !alert.unstaffed {
                 alert.unstaffed = true;
@@ -458,4 +463,14 @@ impl Desk {
         }
         rows
     }
+}
+
+/// Whose turn it is among many who have the same duty: neighbours, from a place that the alert's id decides, so that a replay tells
+/// the same people.
+fn in_turn(people: Vec<String>, id: &str) -> Vec<String> {
+    if people.len() <= PEOPLE_MAX {
+        return people;
+    }
+    let first = (xxh3_64(id.as_bytes()) % people.len() as u64) as usize;
+    people.iter().cycle().skip(first).take(PEOPLE_MAX).cloned().collect()
 }

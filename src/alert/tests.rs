@@ -1,5 +1,7 @@
 //! Stories about the life of alerts.
 
+use std::collections::BTreeSet;
+
 use chrono_tz::Tz;
 
 use super::{Alert, Cause, Desk, Dispatch, Kind, Options, Refusal, Route, Silence, Status};
@@ -140,6 +142,23 @@ fn nobody_on_duty_goes_to_the_fallback_at_once_and_is_counted() {
     assert_eq!(desk.raise(other, &roster, START)[0].alert.people, ["head"]);
     let empty = Roster::empty(Tz::UTC);
     assert!(!desk.raise(cause("e", "warning"), &empty, START)[0].alert.unstaffed, "there is no roster");
+}
+
+#[test]
+fn where_many_have_the_same_duty_alerts_go_round_among_them() {
+    let rows: String = (0..40).map(|n| format!("2026-11-20,p{n},supervisor,cards,00:00,24:00\n")).collect();
+    let text = format!("date,person,role,queues,start,end\n{rows}");
+    let roster =
+        Roster::read("roster.csv", &text, Tz::Asia__Shanghai).expect("a roster without faults");
+    let mut told = BTreeSet::new();
+    for n in 0..60 {
+        let sends = |desk: &mut Desk| desk.raise(cause(&format!("a{n}"), "critical"), &roster, START);
+        let people = sends(&mut Desk::new(options(), vec![]))[0].alert.people.clone();
+        assert_eq!(people.iter().collect::<BTreeSet<_>>().len(), 8, "eight people");
+        assert_eq!(sends(&mut Desk::new(options(), vec![]))[0].alert.people, people, "the same again");
+        told.extend(people);
+    }
+    assert_eq!(told.len(), 40, "everybody has a turn");
 }
 
 #[test]
