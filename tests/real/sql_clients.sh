@@ -156,8 +156,8 @@ agent=$(PGPASSWORD=$boss psql "$base user=boss" -XAtc "select agent_id from hand
 CALLPULSE_LEAD=$(add lea --role lead --department "$lead")
 CALLPULSE_AGENT=$(add a17 --role agent --agent-id "$agent")
 export CALLPULSE_LEAD CALLPULSE_AGENT
-# A changed users file takes force by itself.
-entered() { PGPASSWORD=$CALLPULSE_AGENT psql "$base user=a17" -XAtc 'select 1' > /dev/null 2>&1; }
+# A changed users file takes force by itself. Asked once a second: who is wrong too often has to wait.
+entered() { sleep 1; PGPASSWORD=$CALLPULSE_AGENT psql "$base user=a17" -XAtc 'select 1' > /dev/null 2>&1; }
 wait_for 30 "the new users may come in" entered
 "$python" "$here/sql_clients.py" users "${pg#*:}" "${flight#*:}" "https://localhost:${http#*:}" "$work/cert.pem" "$lead" "$agent"
 "$callpulse" user remove a17 --set "users=\"$users\"" 2> /dev/null
