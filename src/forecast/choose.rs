@@ -1,6 +1,6 @@
 //! Which model to believe: a back-test over moving origins, in which each choice is made from what was known at its origin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::accuracy::{Accuracy, quantile};
 use super::contenders::{Model, Step, predict};
@@ -65,6 +65,13 @@ pub struct Tried {
     pub actual: f64,
 }
 
+impl Tried {
+    /// The step that was forecast.
+    pub fn target(&self) -> i32 {
+        self.origin.saturating_add(i32::try_from(self.ahead).unwrap_or(i32::MAX) - 1)
+    }
+}
+
 /// What a back-test found.
 #[derive(Debug, Clone, Default)]
 pub struct BackTest {
@@ -105,7 +112,8 @@ impl Origins {
     }
 }
 
-/// Sums of weighted errors and of their weights.
+/// Sums of each model's weighted errors, and of those of what was chosen at the same origins and steps. A model that could not
+/// speak from the first origin on is judged by what the choice had where it spoke: other days may have been easier ones.
 type Errors = BTreeMap<Model, (f64, f64)>;
 
 /// How to back-test.
@@ -191,21 +199,31 @@ impl BackTest {
         by_model.into_iter().collect()
     }
 
-    /// Errors of each model in each band as known at an origin, newer ones weighing more, and how many
+    /// Errors of each model in each band as known at an origin beside those of the choice, newer ones weighing more, and how many
     /// independent origins are behind them.
     fn known(&self, step: Step, origin: i32) -> ([Errors; 4], [f64; 4]) {
         let mut sums: [Errors; 4] = Default::default();
         let mut origins = [Origins::default(); 4];
-        for tried in &self.tried {
-            let target = tried.origin.saturating_add(i32::try_from(tried.ahead).unwrap_or(i32::MAX) - 1);
-            if target < origin && tried.model != Model::Blend {
+        let off = |tried: &Tried| (tried.forecast - tried.actual).abs();
+        let of_choice: HashMap<(i32, usize), f64> = self
+            .tried
+            .iter()
+            .filter(|tried| tried.model == Model::Blend)
+            .map(|tried| ((tried.origin, tried.ahead), off(tried)))
+            .collect();
+        for tried in self.tried.iter().filter(|tried| tried.model != Model::Blend) {
+            let target = tried.target();
+            let of_choice = of_choice.get(&(tried.origin, tried.ahead));
+            if target < origin
+                && let Some(of_choice) = of_choice
+            {
                 let band = band_of(step, tried.ahead);
                 // The next step is much the same whatever the season; further ahead it matters which models had it right of late.
                 let weight =
                     if band == 0 { 1.0 } else { 0.5_f64.powf(f64::from(origin - target) / ERROR_HALF_LIFE) };
-                let (error, weights) = sums[band].entry(tried.model).or_default();
-                *error += weight * (tried.forecast - tried.actual).abs();
-                *weights += weight;
+                let (error, beside) = sums[band].entry(tried.model).or_default();
+                *error += weight * off(tried);
+                *beside += weight * of_choice;
                 origins[band].add(tried.origin, tried.ahead);
             }
         }
@@ -311,7 +329,7 @@ fn weigh(
     singles.iter().zip(weights).map(|((model, _), weight)| (*model, weight / sum)).collect()
 }
 
-/// ln(mean error of each single / the least) over some bands; each band counts by its share of the least error.
+/// ln(each single's error, as a share of that of the choice at the same times / the least such share), the mean over some bands.
 fn relative(
     of: impl Fn(usize) -> bool,
     errors: &[Errors; 4],
@@ -320,10 +338,11 @@ fn relative(
     let mean = |model: &Model| {
         let mut ratios = (0.0, 0.0);
         for (_, in_band) in errors.iter().enumerate().filter(|(band, _)| of(*band)) {
-            // Every sum has a weight above 0.
-            let least = in_band.values().map(|(error, weights)| error / weights).fold(f64::MAX, f64::min);
-            if let Some(error) = in_band.get(model).map(|(error, weights)| error / weights) {
-                ratios.0 += (error.max(1e-9) / least.max(1e-9)).ln();
+            // A choice that was never wrong leaves the errors as they are.
+            let share = |(error, beside): &(f64, f64)| error.max(1e-9) / beside.max(1e-9);
+            let least = in_band.values().map(share).fold(f64::MAX, f64::min);
+            if let Some(share) = in_band.get(model).map(share) {
+                ratios.0 += (share / least).ln();
                 ratios.1 += 1.0;
             }
         }
@@ -402,6 +421,26 @@ mod tests {
         assert!((independent[1] - (1.0 + 177.0 / 6.0)).abs() < 1e-9, "{independent:?}");
         assert!((10.0..13.0).contains(&independent[3]), "{independent:?}");
         assert_eq!(BackTest::default().independent_origins(Step::Day), [0.0; 4]);
+    }
+
+    #[test]
+    fn a_model_that_came_late_is_judged_by_its_own_days() {
+        // Easy days first, then hard ones, of which alone `last_year` speaks: there it errs less than `hand`.
+        let mut test = BackTest::default();
+        for origin in 0..60 {
+            let hard = origin >= 30;
+            let mut note = |model, error: f64| {
+                test.tried.push(Tried { origin, ahead: 1, model, forecast: 200.0 + error, actual: 200.0 });
+            };
+            note(Model::Hand, if hard { 100.0 } else { 10.0 });
+            if hard {
+                note(Model::LastYear, 70.0);
+            }
+            note(Model::Blend, if hard { 100.0 } else { 10.0 });
+        }
+        let singles = [(Model::Hand, vec![300.0]), (Model::LastYear, vec![270.0])];
+        let chosen = test.choose(Step::Day, 60, &singles, 1);
+        assert_eq!(chosen.model(0), Model::LastYear, "{:?}", chosen.weights[0]);
     }
 
     #[test]
