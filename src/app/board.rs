@@ -15,7 +15,7 @@ use super::fleet::{Asked, Fleet, Overview, Pipeline};
 use super::task::Beyond;
 use super::worker::{Ask, SplitWatch, TaskBeyond, Worker};
 use crate::event::{Channel, RejectReason};
-use crate::facts::{TABLES, TableSet};
+use crate::facts::{ALERTS, SHIFTS, TABLES, TableSet};
 use crate::ingest::{Lag, Place};
 use crate::lake::{Positions, Version};
 use crate::metrics::{Metrics, SlotPlan, Stats, live_json};
@@ -449,8 +449,12 @@ impl Source for Board {
                 .map_err(|_| query::Error::new(query::ErrorKind::Unready, "the service is stopping"))?;
             memory.extend(rows);
         }
-        memory.extend(self.alerting.memory());
-        memory.extend(self.alerting.filed_shifts(now));
+        if wanted.has(&ALERTS) {
+            memory.extend(self.alerting.memory());
+        }
+        if wanted.has(&SHIFTS) {
+            memory.extend(self.alerting.filed_shifts(now));
+        }
         let committed = committed(&published.version);
         Ok(Cut { committed, memory, now, version_key: published.key, missing: Vec::new() })
     }

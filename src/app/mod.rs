@@ -1,36 +1,26 @@
 //! The only place where rooms meet: builds them, joins them with bounded channels, stops them in order.
 
 mod alerting;
-mod backtest;
 mod board;
 mod command;
 mod commit;
-mod convert;
-mod demo;
 mod desk;
 mod doors;
 mod duty;
 mod fleet;
-mod follow;
 mod forecast;
-mod http_client;
 mod intake;
 mod issuer;
 mod lexicons;
 mod memory;
 mod outbox;
 mod registry;
-mod replay;
 mod service;
 mod settings;
-mod sql;
 mod surges;
 mod task;
-mod telling;
 #[cfg(test)]
 mod tests;
-mod text;
-mod users;
 mod worker;
 
 pub use command::{Cli, run};
@@ -131,4 +121,13 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
+}
+
+/// The innermost cause of a request that failed: what the operator can act on.
+fn cause_of(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }

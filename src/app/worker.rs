@@ -318,7 +318,6 @@ impl Room {
             if unsettled >= SETTLE_RECORDS || (unsettled > 0 && (idle || due)) {
                 unsettled = 0;
                 let began = Instant::now();
-                self.tasks.values_mut().for_each(Task::settle_live);
                 self.show();
                 self.show_after = (began.elapsed() * SHOW_SHARE).clamp(SHOW_EVERY, SHOW_AT_LEAST);
             } else if due {

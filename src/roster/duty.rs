@@ -1,7 +1,10 @@
 //! Who is on duty at an instant, and who comes next.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
+use smallvec::SmallVec;
 
 use super::read::EPOCH;
 use super::{Entry, Roster, When};
@@ -59,23 +62,19 @@ impl Roster {
         role: Role,
         at: Millis,
     ) -> Vec<OnDuty> {
-        let active = self.active(at);
-        let serves = |entry: &Entry| {
-            let department_fits = match (&entry.department, department) {
-                (Some(own), Some(asked)) => own == asked,
-                _ => true,
-            };
-            let queue_fits = match queue {
-                Some(queue) => entry.queues.is_empty() || entry.queues.iter().any(|own| own == queue),
-                None => true,
-            };
-            entry.role == role && entry.replaces.is_none() && department_fits && queue_fits
+        let in_department = |entry: &Entry| match (&entry.department, department) {
+            (Some(own), Some(asked)) => own == asked,
+            _ => true,
         };
+        let serves =
+            |entry: &Entry| entry.replaces.is_none() && in_department(entry) && has_queue(entry, queue);
+        let substitutes = self.substitutes(at);
+        let mut known = BTreeSet::new();
         let mut found: Vec<(bool, OnDuty)> = Vec::new();
-        for shift in active.iter().filter(|shift| serves(shift.entry)) {
+        for shift in self.of_role(role, at, at + 1).filter(|shift| serves(shift.entry)) {
             let named = !shift.entry.queues.is_empty();
-            let duty = stand_in(&active, shift, queue);
-            if !found.iter().any(|(_, known)| known.person == duty.person) {
+            let duty = stand_in(&substitutes, &shift, queue);
+            if known.insert(duty.person.clone()) {
                 found.push((named, duty));
             }
         }
@@ -85,43 +84,46 @@ impl Roster {
 
     /// The next shift of this role for this queue that begins after `at`, within two weeks.
     pub fn next(&self, queue: Option<&str>, role: Role, at: Millis) -> Option<Upcoming> {
-        let shifts = self.occurrences(at, at + AHEAD_DAYS * DAY);
-        let fits = |shift: &&Occurrence<'_>| {
-            let entry = shift.entry;
-            entry.role == role
-                && entry.replaces.is_none()
-                && shift.start > at
-                && queue
-                    .is_none_or(|queue| entry.queues.is_empty() || entry.queues.iter().any(|q| q == queue))
-        };
-        let shift = shifts.iter().filter(fits).min_by_key(|shift| (shift.start, shift.entry.line))?;
-        let at_start = self.active(shift.start);
-        let person = stand_in(&at_start, shift, queue).person;
+        let serves = |entry: &Entry| entry.replaces.is_none() && has_queue(entry, queue);
+        let shifts = self.of_role(role, at, at + AHEAD_DAYS * DAY);
+        let coming = shifts.filter(|shift| shift.start > at && serves(shift.entry));
+        let shift = coming.min_by_key(|shift| (shift.start, shift.entry.line))?;
+        let person = stand_in(&self.substitutes(shift.start), &shift, queue).person;
         Some(Upcoming { person, role, start: shift.start, end: shift.end })
     }
 
     /// Everybody's shifts that touch `[from, to)`.
     pub(super) fn occurrences(&self, from: Millis, to: Millis) -> Vec<Occurrence<'_>> {
-        let mut found = Vec::new();
-        for entry in self.entries() {
-            match entry.when {
-                When::Once(start, end) => {
-                    if start < to && end > from {
-                        found.push(Occurrence { entry, start, end });
-                    }
+        self.entries().flat_map(|entry| self.times_of(entry, from, to)).collect()
+    }
+
+    /// Those of one role.
+    fn of_role(&self, role: Role, from: Millis, to: Millis) -> impl Iterator<Item = Occurrence<'_>> {
+        let filed = self.filed_entries().filter(move |entry| entry.role == role);
+        let entries = filed.chain(self.planned.around(role, from, to));
+        entries.flat_map(move |entry| self.times_of(entry, from, to))
+    }
+
+    /// When an entry holds, as far as that touches `[from, to)`.
+    fn times_of<'r>(&self, entry: &'r Entry, from: Millis, to: Millis) -> SmallVec<[Occurrence<'r>; 1]> {
+        let mut found = SmallVec::new();
+        match entry.when {
+            When::Once(start, end) => {
+                if start < to && end > from {
+                    found.push(Occurrence { entry, start, end });
                 }
-                When::Weekly { days, from: first, until, start, end } => {
-                    // A shift lasts a day at most, and no zone is a day off UTC.
-                    let (low, high) = (from.div_euclid(DAY) - 3, to.div_euclid(DAY) + 2);
-                    for day in low.max(i64::from(first))..=high.min(i64::from(until)) {
-                        // 1970-01-01 was a Thursday.
-                        if !days[(day + 3).rem_euclid(7) as usize] {
-                            continue;
-                        }
-                        let Some((start, end)) = on_day(self.zone, day as i32, start, end) else { continue };
-                        if start < to && end > from && start < end {
-                            found.push(Occurrence { entry, start, end });
-                        }
+            }
+            When::Weekly { days, from: first, until, start, end } => {
+                // A shift lasts a day at most, and no zone is a day off UTC.
+                let (low, high) = (from.div_euclid(DAY) - 3, to.div_euclid(DAY) + 2);
+                for day in low.max(i64::from(first))..=high.min(i64::from(until)) {
+                    // 1970-01-01 was a Thursday.
+                    if !days[(day + 3).rem_euclid(7) as usize] {
+                        continue;
+                    }
+                    let Some((start, end)) = on_day(self.zone, day as i32, start, end) else { continue };
+                    if start < to && end > from && start < end {
+                        found.push(Occurrence { entry, start, end });
                     }
                 }
             }
@@ -131,16 +133,24 @@ impl Roster {
 
     /// Who serves a shift at an instant of it.
     pub(super) fn serving(&self, shift: &Occurrence<'_>, at: Millis) -> String {
-        stand_in(&self.active(at), shift, None).person
+        stand_in(&self.substitutes(at), shift, None).person
     }
 
-    fn active(&self, at: Millis) -> Vec<Occurrence<'_>> {
-        self.occurrences(at, at + 1)
+    /// Who stands in for somebody at an instant.
+    fn substitutes(&self, at: Millis) -> Vec<Occurrence<'_>> {
+        // Events plan shifts, and say of nobody that they stand in.
+        let entries = self.filed_entries().filter(|entry| entry.replaces.is_some());
+        entries.flat_map(|entry| self.times_of(entry, at, at + 1)).collect()
     }
 }
 
-/// Who really serves the shift: the person, or whoever stands in for them now.
-fn stand_in(active: &[Occurrence<'_>], shift: &Occurrence<'_>, queue: Option<&str>) -> OnDuty {
+/// Whether the entry holds for this queue.
+fn has_queue(entry: &Entry, queue: Option<&str>) -> bool {
+    entry.queues.is_empty() || queue.is_none_or(|queue| entry.queues.iter().any(|own| own == queue))
+}
+
+/// Who really serves the shift: the person, or whoever of the substitutes stands in for them now.
+fn stand_in(substitutes: &[Occurrence<'_>], shift: &Occurrence<'_>, queue: Option<&str>) -> OnDuty {
     let mut duty = OnDuty {
         person: shift.entry.person.clone(),
         role: shift.entry.role,
@@ -149,11 +159,8 @@ fn stand_in(active: &[Occurrence<'_>], shift: &Occurrence<'_>, queue: Option<&st
         replaces: None,
     };
     for _ in 0..CHAIN_MAX {
-        let substitute = active.iter().find(|other| {
-            let entry = other.entry;
-            let for_queue = entry.queues.is_empty()
-                || queue.is_none_or(|queue| entry.queues.iter().any(|own| own == queue));
-            entry.replaces.as_deref() == Some(duty.person.as_str()) && for_queue
+        let substitute = substitutes.iter().find(|other| {
+            other.entry.replaces.as_deref() == Some(duty.person.as_str()) && has_queue(other.entry, queue)
         });
         let Some(substitute) = substitute else { break };
         duty = OnDuty {

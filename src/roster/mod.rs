@@ -10,12 +10,12 @@ mod check;
 mod duty;
 mod ical;
 mod people;
+mod planned;
 mod read;
 mod shifts;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono_tz::Tz;
@@ -26,6 +26,7 @@ pub use shifts::FiledShift;
 
 use crate::event::{Event, Kind, Role};
 use crate::time::Millis;
+use planned::Planned;
 
 /// What is wrong in a file, said so that it can be mended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,14 +102,14 @@ pub struct Roster {
     /// The file, for faults.
     file: String,
     entries: Vec<Entry>,
-    /// Shifts that came as events, by their id; they stand before a row of the file with the same id. `None`: cancelled.
-    planned: BTreeMap<String, Option<Entry>>,
+    /// Shifts that came as events; they stand before a row of the file with the same id.
+    planned: Planned,
 }
 
 impl Roster {
     /// A roster without shifts.
     pub fn empty(zone: Tz) -> Roster {
-        Roster { zone, file: String::new(), entries: Vec::new(), planned: BTreeMap::new() }
+        Roster { zone, file: String::new(), entries: Vec::new(), planned: Planned::default() }
     }
 
     /// Reads a roster from CSV, or from iCalendar where the text is one.
@@ -121,7 +122,7 @@ impl Roster {
 
     /// True when there is no shift at all, so that nobody can be asked to be on duty.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.planned.values().all(Option::is_none)
+        self.entries.is_empty() && self.planned.is_empty()
     }
 
     /// Takes a `shift.planned` or `shift.cancelled`; true when it changed the roster. Other events change nothing.
@@ -151,11 +152,7 @@ impl Roster {
             }
             _ => return false,
         };
-        if self.planned.get(id) == Some(&entry) {
-            return false;
-        }
-        self.planned.insert(id.to_owned(), entry);
-        true
+        self.planned.set(id, entry)
     }
 
     /// Takes over the shifts that another roster has from events; for one that was read anew.
@@ -165,17 +162,17 @@ impl Roster {
 
     /// Drops planned shifts that ended before `before`.
     pub fn forget(&mut self, before: Millis) {
-        self.planned.retain(
-            |_, entry| !matches!(entry, Some(Entry { when: When::Once(_, end), .. }) if *end < before),
-        );
+        self.planned.forget(before);
     }
 
     /// The entries in force: events before the rows that they replace.
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let replaced = |entry: &&Entry| {
-            !entry.shift_id.as_ref().is_some_and(|shift_id| self.planned.contains_key(shift_id))
-        };
-        self.entries.iter().filter(replaced).chain(self.planned.values().flatten())
+        self.filed_entries().chain(self.planned.all())
+    }
+
+    /// The rows of the file that are in force.
+    fn filed_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !entry.shift_id.as_ref().is_some_and(|id| self.planned.knows(id)))
     }
 }
 

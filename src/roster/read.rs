@@ -155,7 +155,7 @@ pub(super) fn read(file: &str, text: &str, zone: Tz) -> Result<Roster, Vec<Fault
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(Roster { zone, file: file.to_owned(), entries, planned: BTreeMap::new() })
+    Ok(Roster { zone, file: file.to_owned(), entries, planned: Default::default() })
 }
 
 type Wrong = (String, String);

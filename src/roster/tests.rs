@@ -185,3 +185,27 @@ fn a_roster_that_is_read_anew_keeps_the_shifts_of_events_and_forgets_old_ones() 
     new.forget(3 * HOUR);
     assert!(new.is_empty());
 }
+
+#[test]
+fn a_shift_that_is_planned_anew_stands_where_it_was_planned_last() {
+    let mut roster = Roster::empty(Tz::UTC);
+    let mut plan = |role: Role, start: Millis, end: Millis| {
+        let mut planned = Event::new("e", Kind::ShiftPlanned, 0);
+        planned.shift_id = Some("s1".into());
+        planned.agent_id = Some("li".into());
+        (planned.role, planned.start, planned.end) = (Some(role), Some(start), Some(end));
+        assert!(roster.take_event(&planned) && !roster.take_event(&planned));
+        // Longer than any other, so that the long one is found from its middle too.
+        let on_duty = |role, at| roster.on_duty(None, None, role, at).len();
+        [
+            on_duty(Role::Supervisor, 2 * HOUR),
+            on_duty(Role::Supervisor, 30 * HOUR),
+            on_duty(Role::Lead, 30 * HOUR),
+        ]
+    };
+    assert_eq!(plan(Role::Supervisor, HOUR, 3 * HOUR), [1, 0, 0]);
+    assert_eq!(plan(Role::Supervisor, HOUR, 40 * HOUR), [1, 1, 0]);
+    assert_eq!(plan(Role::Lead, 29 * HOUR, 31 * HOUR), [0, 0, 1]);
+    assert_eq!(plan(Role::Supervisor, 30 * HOUR, 31 * HOUR), [0, 1, 0]);
+    assert_eq!(roster.next(None, Role::Supervisor, HOUR).map(|next| next.start), Some(30 * HOUR));
+}

@@ -27,8 +27,12 @@ port=$(free_port)
 brokers=127.0.0.1:$port
 "$here/kafka.sh" topic "$work/kafka" soak 4
 http=127.0.0.1:$(free_port)
+# The simulated centre is in its morning, whatever the clock says: then its rate is what it was asked for.
+away=$((10#$(date -u +%H) - 10))
+zone=Etc/GMT$([ "$away" -ge 0 ] && echo "+$away" || echo "$away")
 cat > "$work/run.toml" <<TOML
 data_dir = "$work/lake"
+timezone = "$zone"
 # Closed contacts stay in memory for this long, an hour by default; here so that what goes weighs against what comes well
 # before the middle of the run.
 correlation_secs = 120
@@ -76,22 +80,8 @@ PYTHON
 # What the process itself holds; pages of the program and of files that are mapped are the system's to take back.
 memory() { awk '/RssAnon/ { print int($2 / 1024) }' "/proc/$service/status"; }
 
-# The centre of today, told at an even pace; a contact has 19 events and more.
-"$callpulse" simulate --contacts $((rate * (minutes * 60 + 120) / 15)) --rate "$rate" --seed 8 \
-    --start "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --out "$work/events.jsonl" > "$work/simulate.log" 2>&1
-key_events "$work/events.jsonl" > "$work/keyed"
-(
-    "$python" - "$work/keyed" "$rate" <<'PYTHON'
-import sys, time
-rate, began, sent = int(sys.argv[2]), time.monotonic(), 0
-for line in open(sys.argv[1], encoding="utf-8"):
-    while sent >= (time.monotonic() - began) * rate:
-        sys.stdout.flush()
-        time.sleep(0.02)
-    sys.stdout.write(line)
-    sent += 1
-PYTHON
-) 2> "$work/pace.log" | kcat -P -b "$brokers" -t soak -K $'\t' -z lz4 -X partitioner=murmur2_random -X linger.ms=50 2> "$work/producer.log" &
+"$callpulse" simulate --live --contacts $((rate * (minutes * 60 + 120) / 10)) --rate "$rate" --seed 8 --set timezone="$zone" \
+    --brokers "$brokers" --topic soak > "$work/simulate.log" 2>&1 &
 producer=$!
 echo "second events lag rss_mib live_files ledger_gap files" > "$work/looks"
 began=$SECONDS

@@ -59,17 +59,20 @@ def http(url, sql, token=None, accept="application/json", context=None):
 
 
 def idle(pid, after):
-    """Holds that the server's CPU time in 3 s does not grow by that of a query."""
+    """Holds that the server's CPU time in 3 s does not grow by that of a query. What it does beside (a forecast, a compaction) is
+    over at the third look; a query that goes on takes minutes."""
 
     def ticks():
         fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
 
-    time.sleep(1)
-    before = ticks()
-    time.sleep(3)
-    spent = ticks() - before
-    assert spent < 220, f"the server is busy after {after}: {spent} ticks in 3 s"
+    looks = []
+    while not looks or looks[-1] >= 220:
+        assert len(looks) < 3, f"the server is busy after {after}: {looks} ticks in 3 s each"
+        time.sleep(1)
+        before = ticks()
+        time.sleep(3)
+        looks.append(ticks() - before)
 
 
 # A client that asks by the extended protocol, and is killed.

@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use super::{Overview, wire};
 use crate::app::worker::TaskBeyond;
-use crate::app::{Failure, http_client};
+use crate::app::{Failure, cause_of};
 use crate::config::Config;
 use crate::lake::Positions;
 use crate::time::Millis;
@@ -93,14 +93,14 @@ impl Asking {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let answer = request.send().await.map_err(|error| http_client::source_of(&error))?;
+        let answer = request.send().await.map_err(|error| cause_of(&error))?;
         if !answer.status().is_success() {
             return Err(format!("it answers `{}`", answer.status()));
         }
         let mut bytes = Vec::new();
         let mut parts = answer.bytes_stream();
         while let Some(part) = parts.next().await {
-            bytes.extend_from_slice(&part.map_err(|error| http_client::source_of(&error))?);
+            bytes.extend_from_slice(&part.map_err(|error| cause_of(&error))?);
             if bytes.len() > ANSWER_BYTES_MAX {
                 return Err(format!("its answer has more than {ANSWER_BYTES_MAX} bytes"));
             }

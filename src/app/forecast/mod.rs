@@ -14,7 +14,7 @@ use arrow::compute::concat_batches;
 use futures::{StreamExt, TryStreamExt};
 
 use super::command::print;
-use super::sql::{Directory, of_query};
+use super::command::sql::{Directory, of_query};
 use super::{Failure, duty, lexicons, settings};
 use crate::config::{Config, load_events};
 use crate::facts::{FORECASTS, SHIFTS, TableSet};

@@ -1,6 +1,6 @@
 //! How a simulated centre tells its events: itself, or as a platform would.
 
-use super::Failure;
+use crate::app::Failure;
 use crate::decode::{Decoder, Format};
 use crate::mimic::{Mimic, Spoken};
 use crate::simulate::Emitted;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
 
-use super::command::print;
+use super::print;
 use super::sql::{Directory, of_query};
-use super::task::{Tell, read_words};
-use super::{Failure, desk, duty, lexicons, settings, surges};
+use crate::app::task::{Tell, read_words};
+use crate::app::{Failure, desk, duty, lexicons, settings, surges};
 use crate::config::Config;
 use crate::correlate::{Correlator, Options};
 use crate::event::{

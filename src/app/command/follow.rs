@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::command::stop_signal;
-use super::{Failure, intake, settings};
+use super::stop_signal;
+use crate::app::{Failure, intake, settings};
 use crate::config::{Config, Topic};
 use crate::decode::{Decoder, Format};
 use crate::ingest::{Follower, Inlet, Mark, Untaken};

@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::Failure;
-use super::command::print;
+use super::print;
+use crate::app::Failure;
 use crate::event::Speaker;
 use crate::text::{Reader, Reading, Scratch};
 

@@ -3,9 +3,9 @@
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use super::command::print;
-use super::{Failure, doors};
+use super::print;
 use crate::access::{NewUser, Role, Users};
+use crate::app::{Failure, doors};
 use crate::config::Config;
 
 /// What was typed for `user add`.

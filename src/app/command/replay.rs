@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::commit::Committer;
-use super::task::{Handover, Task};
-use super::{Failure, lexicons, settings};
+use crate::app::commit::Committer;
+use crate::app::task::{Handover, Task};
+use crate::app::{Failure, lexicons, settings};
 use crate::config::Config;
 use crate::decode::{Decoder, Source};
 use crate::ingest::{Block, FileBlocks, Place};

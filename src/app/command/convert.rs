@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Failure;
+use crate::app::Failure;
 use crate::config::{load_mapping, load_names};
 use crate::decode::{Format, Source, write_event};
 use crate::event::{Reject, RejectReason};

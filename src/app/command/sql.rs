@@ -6,10 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 
-use super::command::print;
-use super::lexicons::Shelf;
-use super::task::{Origin, Task};
-use super::{Failure, duty, http_client, lexicons, settings};
+use super::print;
+use super::remote;
+use crate::app::lexicons::Shelf;
+use crate::app::task::{Origin, Task};
+use crate::app::{Failure, duty, lexicons, settings};
 use crate::config::Config;
 use crate::facts::{TABLES, TableSet};
 use crate::lake::Lake;
@@ -34,7 +35,7 @@ pub(super) fn metric_descriptions() -> Vec<Metric> {
 }
 
 /// A data directory as a query sees it: tables and snapshots that belong together, the newest there are.
-pub(super) struct Directory {
+pub(in crate::app) struct Directory {
     cut: Cut,
 }
 
@@ -43,7 +44,7 @@ impl Directory {
     ///
     /// # Errors
     /// A directory that cannot be read.
-    pub(super) async fn open(config: &Config, reader: &Shelf) -> Result<Directory, Failure> {
+    pub(in crate::app) async fn open(config: &Config, reader: &Shelf) -> Result<Directory, Failure> {
         let lake = Lake::open_read(settings::lake(config)).await.map_err(Failure::of_lake)?;
         let cut = lake.cut().await.map_err(Failure::of_lake)?;
         if !cut.agrees {
@@ -124,7 +125,7 @@ async fn answer(engine: &Engine, sql: &str, format: Format) -> Result<(), Failur
 }
 
 /// Who must act on a failed query.
-pub(super) fn of_query(error: query::Error) -> Failure {
+pub(in crate::app) fn of_query(error: query::Error) -> Failure {
     let place = match (error.line, error.column) {
         (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
         _ => String::new(),
@@ -143,11 +144,11 @@ pub(super) fn of_query(error: query::Error) -> Failure {
 pub(super) async fn remote(url: &str, sql: Option<&str>, format: &str) -> Result<(), Failure> {
     let format: Format = format.parse().map_err(Failure::usage)?;
     match sql {
-        Some(sql) => http_client::sql(url, sql, format).await,
+        Some(sql) => remote::sql(url, sql, format).await,
         None => {
             let mut run = |sql: &str| {
                 let done = tokio::task::block_in_place(|| {
-                    tokio::runtime::Handle::current().block_on(http_client::sql(url, sql, format))
+                    tokio::runtime::Handle::current().block_on(remote::sql(url, sql, format))
                 });
                 if let Err(failure) = done {
                     eprintln!("{failure}");

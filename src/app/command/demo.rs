@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use chrono::{Datelike, TimeZone, Timelike, Weekday};
 use futures::StreamExt;
 
-use super::board::Board;
-use super::command::stop_signal;
-use super::service::Service;
+use super::stop_signal;
 use super::telling::Telling;
-use super::{Failure, doors};
+use crate::app::board::Board;
+use crate::app::service::Service;
+use crate::app::{Failure, doors};
 use crate::config::Config;
 use crate::ingest::{EmbeddedBroker, Feeder, create_topic, retention};
 use crate::query::Engine;

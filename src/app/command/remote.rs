@@ -2,8 +2,8 @@
 
 use futures::StreamExt;
 
-use super::Failure;
-use super::command::print;
+use super::print;
+use crate::app::{Failure, cause_of};
 use crate::query::output::Format;
 
 /// Sends one statement and prints the answer as it comes.
@@ -13,7 +13,7 @@ use crate::query::output::Format;
 pub(super) async fn sql(url: &str, sql: &str, format: Format) -> Result<(), Failure> {
     let address = format!("{}/api/v1/sql", url.trim_end_matches('/'));
     let outside = |error: reqwest::Error| {
-        Failure::outside(format!("`{address}` does not answer: {}", source_of(&error)))
+        Failure::outside(format!("`{address}` does not answer: {}", cause_of(&error)))
             .hint("is the server running, and is the address the one it printed?")
     };
     let answer = reqwest::Client::new()
@@ -44,13 +44,4 @@ pub(super) async fn sql(url: &str, sql: &str, format: Format) -> Result<(), Fail
         print(&bytes.map_err(outside)?)?;
     }
     Ok(())
-}
-
-/// The innermost cause: what the operator can act on.
-pub(super) fn source_of(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }

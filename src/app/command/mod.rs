@@ -1,5 +1,16 @@
 //! The command line: what may be typed, and which part of the house does it.
 
+mod backtest;
+mod convert;
+mod demo;
+mod follow;
+mod remote;
+mod replay;
+pub(in crate::app) mod sql;
+mod telling;
+mod text;
+mod users;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,12 +19,9 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use super::issuer::Issuer;
-use super::service::Service;
-use super::{
-    Failure, backtest, convert, demo, doors, duty, follow, forecast, lexicons, replay, settings, sql, text,
-    users,
-};
+use crate::app::issuer::Issuer;
+use crate::app::service::Service;
+use crate::app::{Failure, doors, duty, forecast, lexicons, settings};
 use crate::config::Config;
 use crate::deliver::Post;
 use crate::event::Speaker;
@@ -385,7 +393,7 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             return Ok(());
         }
     };
-    super::memory::bound_heaps();
+    crate::app::memory::bound_heaps();
     start_log(&cli.common.log);
     let load = |extra: Vec<String>| load(&cli.common, extra);
     match cli.command {
@@ -592,7 +600,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 }
 
 /// Returns at SIGINT or SIGTERM.
-pub(super) async fn stop_signal() {
+async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -632,7 +640,7 @@ fn start_log(format: &str) {
 ///
 /// # Errors
 /// Where stdout cannot be written for another reason.
-pub(super) fn print(bytes: &[u8]) -> Result<(), Failure> {
+pub(in crate::app) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
