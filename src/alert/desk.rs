@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::record::{Alert, Cause, Dispatch, Kind, Status};
 use crate::event::Role;
 use crate::facts::AlertRows;
@@ -9,12 +11,16 @@ use crate::roster::Roster;
 use crate::rules::Severity;
 use crate::time::{DAY, Grid, HOUR, MINUTE, Millis, SECOND};
 
-/// Alerts that are open at most; further ones are kept in the table and not sent one by one.
-const OPEN_MAX: usize = 20_000;
+/// Alerts that are open at most. A further one takes the place of the oldest of the mildest, which expires; where all are more
+/// urgent, it is kept in the table and not sent.
+pub(super) const OPEN_MAX: usize = 20_000;
 /// How long a closed alert is known, so that a replay does not raise it anew.
 const KNOWN: Millis = 8 * DAY;
 /// Closed alerts that are known at most, the latest.
 const KNOWN_MAX: usize = 100_000;
+
+/// People on duty whom one alert is told to at most. Where more have the same duty, alerts go round among them.
+const PEOPLE_MAX: usize = 8;
 
 /// Which alerts a target gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +39,7 @@ pub struct Route {
 
 impl Route {
     fn takes(&self, alert: &Alert, kind: Kind) -> bool {
-        let severity = Severity::parse(&alert.cause.severity).unwrap_or(Severity::Warning);
+        let severity = severity_of(alert);
         severity >= self.severity
             && (self.queues.is_empty() || self.queues.contains(&alert.cause.queue))
             && (self.rules.is_empty() || self.rules.contains(&alert.cause.rule))
@@ -113,7 +119,7 @@ pub struct Counts {
     pub raised: BTreeMap<(String, String), u64>,
     /// Alerts for which nobody of the wanted role was on duty.
     pub unstaffed: u64,
-    /// Alerts that were not sent: `stale`, `silenced` or `storm`.
+    /// Alerts that were not sent: `stale`, `silenced` or `storm`; or that had to give way to newer ones, `gave_way`.
     pub held_back: BTreeMap<&'static str, u64>,
     /// Escalations.
     pub escalations: u64,
@@ -124,7 +130,8 @@ pub struct Counts {
 pub struct Desk {
     options: Options,
     alerts: BTreeMap<String, Alert>,
-    open: BTreeSet<String>,
+    /// The open ones, the mildest first, of them the oldest.
+    open: BTreeSet<(Severity, Millis, String)>,
     silences: Vec<Silence>,
     changed: BTreeSet<String>,
     counts: Counts,
@@ -137,7 +144,7 @@ impl Desk {
     pub fn new(options: Options, known: Vec<Alert>) -> Desk {
         let alerts: BTreeMap<String, Alert> =
             known.into_iter().map(|alert| (alert.cause.id.clone(), alert)).collect();
-        let open = alerts.values().filter(|a| a.status.is_open()).map(|a| a.cause.id.clone()).collect();
+        let open = alerts.values().filter(|alert| alert.status.is_open()).map(place_of).collect();
         Desk {
             options,
             alerts,
@@ -178,8 +185,8 @@ impl Desk {
         let mut alert = Alert::new(cause, now);
         let held_back = if now - alert.cause.event_time > self.options.stale_ms {
             Some(("stale", "not sent: its time was past when it was found"))
-        } else if self.open.len() >= OPEN_MAX {
-            Some(("storm", "not sent: too many alerts are open"))
+        } else if !self.has_room_for(&alert, now) {
+            Some(("storm", "not sent: too many alerts that are more urgent are open"))
         } else {
             None
         };
@@ -203,6 +210,24 @@ impl Desk {
         sends
     }
 
+    /// Whether an alert may be opened; where too many are open, the oldest of the mildest gives way to it.
+    fn has_room_for(&mut self, alert: &Alert, now: Millis) -> bool {
+        while self.open.len() >= OPEN_MAX {
+            let Some((severity, _, id)) = self.open.first().cloned() else { break };
+            let Some(mut mildest) = self.alerts.get(&id).cloned().filter(|_| severity <= severity_of(alert))
+            else {
+                return false;
+            };
+            *self.counts.held_back.entry("gave_way").or_default() += 1;
+            mildest.status = Status::Expired;
+            mildest.expired_at = Some(now);
+            (mildest.escalate_at, mildest.ack_expires_at) = (None, None);
+            mildest.note.push_str("gave way to a newer one: too many alerts were open");
+            self.keep(mildest);
+        }
+        true
+    }
+
     fn tell_first(&mut self, alert: &mut Alert, roster: &Roster, now: Millis) -> Vec<Dispatch> {
         let people = self.on_duty(alert, 0, roster, now);
         let after = self.escalate_after(alert);
@@ -211,8 +236,7 @@ impl Desk {
     }
 
     fn escalate_after(&self, alert: &Alert) -> Option<Millis> {
-        let severity = Severity::parse(&alert.cause.severity).unwrap_or(Severity::Warning);
-        let after = alert.cause.escalate_ms.unwrap_or(self.options.escalate_ms[severity as usize]);
+        let after = alert.cause.escalate_ms.unwrap_or(self.options.escalate_ms[severity_of(alert) as usize]);
         (after > 0).then_some(after.max(SECOND))
     }
 
@@ -236,7 +260,7 @@ impl Desk {
             let people: Vec<String> =
                 roster.on_duty(queue, department, *role, now).into_iter().map(|duty| duty.person).collect();
             if !people.is_empty() {
-                return people;
+                return in_turn(people, alert.id());
             }
             if !roster.is_empty() && !alert.unstaffed {
                 alert.unstaffed = true;
@@ -278,9 +302,9 @@ impl Desk {
         alert.revision += 1;
         let id = alert.cause.id.clone();
         if alert.status.is_open() {
-            self.open.insert(id.clone());
+            self.open.insert(place_of(&alert));
         } else {
-            self.open.remove(&id);
+            self.open.remove(&place_of(&alert));
         }
         self.changed.insert(id.clone());
         self.version += 1;
@@ -431,7 +455,7 @@ impl Desk {
 
     /// Alerts that are open.
     pub fn open(&self) -> impl Iterator<Item = &Alert> {
-        self.open.iter().filter_map(|id| self.alerts.get(id))
+        self.open.iter().filter_map(|(.., id)| self.alerts.get(id))
     }
 
     /// Grows with every change.
@@ -458,4 +482,23 @@ impl Desk {
         }
         rows
     }
+}
+
+fn severity_of(alert: &Alert) -> Severity {
+    Severity::parse(&alert.cause.severity).unwrap_or(Severity::Warning)
+}
+
+/// Where an alert stands among the open ones.
+fn place_of(alert: &Alert) -> (Severity, Millis, String) {
+    (severity_of(alert), alert.raised_at, alert.cause.id.clone())
+}
+
+/// Whose turn it is among many who have the same duty: neighbours, from a place that the alert's id decides, so that a replay tells
+/// the same people.
+fn in_turn(people: Vec<String>, id: &str) -> Vec<String> {
+    if people.len() <= PEOPLE_MAX {
+        return people;
+    }
+    let first = (xxh3_64(id.as_bytes()) % people.len() as u64) as usize;
+    people.iter().cycle().skip(first).take(PEOPLE_MAX).cloned().collect()
 }

@@ -1,7 +1,10 @@
 //! Stories about the life of alerts.
 
+use std::collections::BTreeSet;
+
 use chrono_tz::Tz;
 
+use super::desk::OPEN_MAX;
 use super::{Alert, Cause, Desk, Dispatch, Kind, Options, Refusal, Route, Silence, Status};
 use crate::roster::Roster;
 use crate::rules::Severity;
@@ -140,6 +143,40 @@ fn nobody_on_duty_goes_to_the_fallback_at_once_and_is_counted() {
     assert_eq!(desk.raise(other, &roster, START)[0].alert.people, ["head"]);
     let empty = Roster::empty(Tz::UTC);
     assert!(!desk.raise(cause("e", "warning"), &empty, START)[0].alert.unstaffed, "there is no roster");
+}
+
+#[test]
+fn when_too_many_are_open_the_oldest_of_the_mildest_gives_way() {
+    let (mut desk, roster) = (Desk::new(options(), vec![]), roster());
+    for n in 0..OPEN_MAX as i64 {
+        let severity = if n < 2 { "warning" } else { "critical" };
+        desk.raise(cause(&format!("{n:05}"), severity), &roster, START + n);
+    }
+    let now = START + MINUTE;
+    assert!(!desk.raise(cause("new", "warning"), &roster, now).is_empty(), "what is new is told");
+    let first = desk.get("00000").expect("it is kept");
+    assert!(first.status == Status::Expired && first.note.contains("gave way"), "{first:?}");
+    assert!(desk.raise(cause("mild", "info"), &roster, now).is_empty());
+    assert!(desk.get("mild").is_some_and(|mild| mild.note.contains("more urgent")));
+    assert_eq!(desk.open().count(), OPEN_MAX);
+    let held_back = &desk.counts().held_back;
+    assert_eq!((held_back["gave_way"], held_back["storm"]), (1, 1));
+}
+
+#[test]
+fn where_many_have_the_same_duty_alerts_go_round_among_them() {
+    let rows: String = (0..40).map(|n| format!("2026-11-20,p{n},supervisor,cards,00:00,24:00\n")).collect();
+    let text = format!("date,person,role,queues,start,end\n{rows}");
+    let roster = Roster::read("roster.csv", &text, Tz::Asia__Shanghai).expect("a roster without faults");
+    let mut told = BTreeSet::new();
+    for n in 0..60 {
+        let sends = |desk: &mut Desk| desk.raise(cause(&format!("a{n}"), "critical"), &roster, START);
+        let people = sends(&mut Desk::new(options(), vec![]))[0].alert.people.clone();
+        assert_eq!(people.iter().collect::<BTreeSet<_>>().len(), 8, "eight people");
+        assert_eq!(sends(&mut Desk::new(options(), vec![]))[0].alert.people, people, "the same again");
+        told.extend(people);
+    }
+    assert_eq!(told.len(), 40, "everybody has a turn");
 }
 
 #[test]

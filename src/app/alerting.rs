@@ -243,9 +243,12 @@ impl Alerting {
             stats.alerts_open.entry(key.clone()).or_default();
             stats.alerts_raised.entry(key).or_default();
         }
+        let mut open: BTreeMap<(&str, &str), i64> = BTreeMap::new();
         for alert in desk.open() {
-            let key = (alert.cause.rule.clone(), alert.cause.severity.clone());
-            *stats.alerts_open.entry(key).or_default() += 1;
+            *open.entry((&alert.cause.rule, &alert.cause.severity)).or_default() += 1;
+        }
+        for ((rule, severity), count) in open {
+            *stats.alerts_open.entry((rule.to_owned(), severity.to_owned())).or_default() += count;
         }
         let counted = desk.counts();
         for (key, count) in &counted.raised {

@@ -19,6 +19,7 @@ use super::settings;
 use crate::alert::{Alert, Cause, Dispatch, Kind};
 use crate::config::Config;
 use crate::deliver::{Job, Post, Report};
+use crate::event::Event;
 use crate::metrics::Stats;
 use crate::rules::{About, Figures, Fleet, Opened, PlanWatch, Rules, SeriesFigures, Signal};
 use crate::time::{DAY, Millis};
@@ -28,7 +29,8 @@ use crate::window::{ROLLING, Summary};
 const TICK: Duration = Duration::from_millis(200);
 /// How often figures are looked at.
 const FIGURES: Duration = Duration::from_secs(1);
-/// How often files are looked at; the trade asks for a roster in force within five minutes, here it is within seconds.
+/// How often files and shifts that came are looked at; the trade asks for a roster in force within five minutes, here it is
+/// within seconds.
 const FILES: Duration = Duration::from_secs(1);
 /// How often Alertmanager is told of what is open: it forgets what it hears nothing of for five minutes.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -54,6 +56,8 @@ struct Loop {
     /// Whether this instance looks at the rules about figures.
     judges: bool,
     resend: Vec<String>,
+    /// Shifts that came as events and are not in the roster yet.
+    shifts: Vec<Event<'static>>,
 }
 
 /// Runs the desk until `stop`, and then until everything said is kept.
@@ -84,6 +88,7 @@ pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, 
         to_mark: false,
         judges: board.fleet().is_none(),
         resend,
+        shifts: Vec::new(),
         alerting,
         board,
         post,
@@ -125,6 +130,7 @@ pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, 
                 if files_at.elapsed() >= FILES {
                     files_at = Instant::now();
                     looped.look_at_files();
+                    looped.take_shifts();
                     looped.write().await;
                 }
                 if again_at.elapsed() >= AGAIN {
@@ -154,26 +160,14 @@ impl Loop {
     async fn hear(&mut self, batch: Vec<Said>) {
         let mut sends = Vec::new();
         let mut synced = Vec::new();
-        let mut shifts = Vec::new();
         let mut reload = false;
         for said in batch {
             match said {
                 Said::Signals(signals, read) => sends.extend(self.take(signals, Some(read))),
-                Said::Shift(event) => shifts.push(event),
+                Said::Shift(event) => self.shifts.push(*event),
                 Said::Done(more) => sends.extend(more),
                 Said::Sync(reply) => synced.push(reply),
                 Said::Reload => reload = true,
-            }
-        }
-        if !shifts.is_empty() {
-            let mut roster = (*self.alerting.roster.load_full()).clone();
-            let mut changed = false;
-            for shift in &shifts {
-                changed |= roster.take_event(shift);
-            }
-            if changed {
-                roster.forget(self.alerting.clock.now() - 2 * DAY);
-                self.alerting.roster.store(Arc::new(roster));
             }
         }
         self.keep_and_send(sends).await;
@@ -189,6 +183,22 @@ impl Loop {
         }
         if reload {
             self.look_at_files();
+        }
+    }
+
+    /// Takes over the shifts that came since the last time: all at once, since a centre publishes them by the thousand.
+    fn take_shifts(&mut self) {
+        if self.shifts.is_empty() {
+            return;
+        }
+        let mut roster = (*self.alerting.roster.load_full()).clone();
+        let mut changed = false;
+        for shift in self.shifts.drain(..) {
+            changed |= roster.take_event(&shift);
+        }
+        if changed {
+            roster.forget(self.alerting.clock.now() - 2 * DAY);
+            self.alerting.roster.store(Arc::new(roster));
         }
     }
 

@@ -170,7 +170,7 @@ metrics! {
     ALERTS_OPEN Gauge "alerts_open" ["rule", "severity"] "alerts"
         "Alerts that nobody has resolved and that have not expired."
     ALERT_DELIVERIES Counter "alert_deliveries_total" ["target", "result"] "alerts"
-        "Alerts by what became of their delivery: accepted, merged with others into one message, or failed; of target none: held back as stale, silenced or storm."
+        "Alerts by what became of their delivery: accepted, merged with others into one message, or failed; of target none: held back as stale, silenced or storm, or gave_way to a newer one."
     ALERT_LATENCY Histogram "alert_latency_seconds" [] "seconds"
         "Time from reading an event to the first target's taking the alert that it caused."
     ALERTS_UNSTAFFED Counter "alerts_unstaffed_total" [] "alerts"

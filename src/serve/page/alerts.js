@@ -10,6 +10,7 @@ const TEXTS = {
     nobody: "nobody", queue: "Queue", agent: "Agent", contact: "Contact", dossier: "Case",
     customer: "customer", speaker_agent: "agent", bot: "bot", system: "system",
     critical: "Critical", warning: "Warning", info: "Info", told: "told", acked: "taken care of by",
+    resolved: "over", by: "by", expired: "expired", unknown: "The alert of this link is not known here any more; the table alerts keeps it.",
     escalated: "escalated", unstaffed: "nobody was on duty", advice: "Advice", silenced: "silenced",
     count: (n) => (n === 1 ? "1 open alert" : `${n} open alerts`),
     more: (n) => `The ${n} most pressing are shown; the others come up as these are dealt with.`,
@@ -22,6 +23,7 @@ const TEXTS = {
     nobody: "无人", queue: "队列", agent: "客服", contact: "联络", dossier: "单号",
     customer: "客户", speaker_agent: "客服", bot: "机器人", system: "系统",
     critical: "紧急", warning: "警告", info: "提示", told: "已通知", acked: "处理人",
+    resolved: "已结束", by: "处理人", expired: "已过期", unknown: "此处已查不到链接中的告警，可在 alerts 表中查询。",
     escalated: "已升级", unstaffed: "当时无人值班", advice: "建议", silenced: "已静默",
     count: (n) => `${n} 条未结告警`,
     more: (n) => `显示最紧急的 ${n} 条，处理后其余告警会依次出现。`,
@@ -35,6 +37,8 @@ const SHAPES = { critical: ["poor", "■"], warning: ["fair", "▲"] };
 let alerts = null;
 // What was acted on here stays in sight while it is open, also where more pressing ones fill the list.
 const acted = new Map();
+// The alert that a link led to, where it is not listed: over, or behind more pressing ones; undefined: not asked for yet, null: unknown.
+let followed;
 let duty = null;
 let zone;
 let open = null;
@@ -109,12 +113,15 @@ const body = (alert) => {
     alert.escalations > 0 && `${say("escalated")} ${alert.escalations}×`,
     alert.unstaffed && say("unstaffed"),
     alert.status === "acknowledged" && `${say("acked")} ${alert.acknowledged_by}`,
+    alert.status === "resolved" && `${say("resolved")} ${clock(alert.resolved_at)}${alert.resolved_by ? ` ${say("by")} ${alert.resolved_by}` : ""}`,
+    alert.status === "expired" && `${say("expired")} ${clock(alert.expired_at)}`,
     alert.note,
   ]);
   if (who.length) parts.push(make("p", who, "who"));
   return parts;
 };
 
+const isOver = (alert) => alert.status === "resolved" || alert.status === "expired";
 const row = (alert) => {
   const deeds = make("div", ["ack", "resolve"].map((deed) => {
     const button = make("button");
@@ -134,7 +141,7 @@ const fill = (made, alert) => {
   made.dataset.sign = sign;
   made.firstChild.replaceChildren(...body(alert));
   // Agents act on their contact, not on the alert.
-  made.lastChild.hidden = mine;
+  made.lastChild.hidden = mine || isOver(alert);
   for (const button of made.lastChild.children) {
     put(button, say(button.dataset.deed));
     button.hidden = button.dataset.deed === "ack" && alert.status === "acknowledged";
@@ -157,11 +164,16 @@ const show = () => {
   if (!alerts) return;
   // The server tells the pressing ones first; the one that a link led to goes before all.
   const listed = new Set(alerts.map((alert) => alert.id));
-  const kept = [...acted.values()].filter((alert) => alert.status === "acknowledged" && !listed.has(alert.id));
-  const sorted = [...alerts, ...kept].sort((a, b) => (b.id === meant) - (a.id === meant));
+  const linked = followed && !listed.has(followed.id) ? [followed] : [];
+  const kept = [...acted.values()].filter((alert) =>
+    alert.status === "acknowledged" && !listed.has(alert.id) && alert.id !== linked[0]?.id);
+  const over = linked.filter(isOver);
+  const sorted = [...linked, ...alerts, ...kept].sort((a, b) => (b.id === meant) - (a.id === meant));
   keyed($("alerts"), sorted, (alert) => alert.id, row, fill);
-  $("none").hidden = sorted.length > 0;
-  const all = Math.max(open ?? 0, sorted.length);
+  const unknown = followed === null && !listed.has(meant);
+  $("none").hidden = sorted.length > over.length && !unknown;
+  put($("none"), say(unknown ? "unknown" : "none"));
+  const all = Math.max(open ?? 0, sorted.length - over.length);
   put($("count"), say("count", all));
   $("more").hidden = sorted.length < SHOWN || all <= sorted.length;
   put($("more"), say("more", sorted.length));
@@ -196,6 +208,10 @@ const ask = async () => {
     zone = live?.timezone ?? zone;
     open = !mine && live?.alerts_open ? Object.values(live.alerts_open).reduce((sum, n) => sum + n, 0) : null;
     duty = now ?? duty;
+    if (meant && alerts && !mine && !alerts.some((alert) => alert.id === meant)) {
+      const answer = await fetch(`/api/v1/alerts?id=${encodeURIComponent(meant)}`);
+      if (answer.ok) [followed = null] = await answer.json();
+    }
     show();
   } catch { /* the stream tells that there is no connection */ }
   asks = false;
