@@ -1,6 +1,6 @@
 //! Which model to believe: a back-test over moving origins, in which each choice is made from what was known at its origin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::accuracy::{Accuracy, quantile};
 use super::contenders::{Model, Step, predict};
@@ -50,6 +50,22 @@ const ERROR_HALF_LIFE: f64 = 45.0;
 /// Independent origins in a band from which on they say as much as all bands together.
 const ORIGINS_HALF: f64 = 10.0;
 
+/// Independent origins as which counts what the models are worth in general.
+const ORIGINS_OF_USUAL: f64 = 10.0;
+
+/// ln(error of a model / that of the best one of the series), the median over 24 series of months of all kinds (people employed, sales,
+/// payments, journeys, deaths, energy), each from two years of history on: a decade of months has room for ten independent forecasts of
+/// the second half of a year, which alone cannot tell the models apart. Nothing of the kind held for days.
+fn usual(step: Step, model: Model) -> Option<f64> {
+    match (step, model) {
+        (Step::Month, Model::Ets | Model::Mstl) => Some(0.0),
+        (Step::Month, Model::LastYear) => Some(0.2),
+        (Step::Month, Model::Hand | Model::SeasonalNaive) => Some(0.55),
+        (Step::Month, Model::Recent) => Some(0.7),
+        (Step::Month, Model::Blend | Model::ColdStart) | (Step::Day, _) => None,
+    }
+}
+
 /// One forecast of the past, beside what came.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tried {
@@ -63,6 +79,13 @@ pub struct Tried {
     pub forecast: f64,
     /// What came.
     pub actual: f64,
+}
+
+impl Tried {
+    /// The step that was forecast.
+    pub fn target(&self) -> i32 {
+        self.origin.saturating_add(i32::try_from(self.ahead).unwrap_or(i32::MAX) - 1)
+    }
 }
 
 /// What a back-test found.
@@ -105,7 +128,8 @@ impl Origins {
     }
 }
 
-/// Sums of weighted errors and of their weights.
+/// Sums of each model's weighted errors, and of those of what was chosen at the same origins and steps. A model that could not
+/// speak from the first origin on is judged by what the choice had where it spoke: other days may have been easier ones.
 type Errors = BTreeMap<Model, (f64, f64)>;
 
 /// How to back-test.
@@ -191,21 +215,31 @@ impl BackTest {
         by_model.into_iter().collect()
     }
 
-    /// Errors of each model in each band as known at an origin, newer ones weighing more, and how many
+    /// Errors of each model in each band as known at an origin beside those of the choice, newer ones weighing more, and how many
     /// independent origins are behind them.
     fn known(&self, step: Step, origin: i32) -> ([Errors; 4], [f64; 4]) {
         let mut sums: [Errors; 4] = Default::default();
         let mut origins = [Origins::default(); 4];
-        for tried in &self.tried {
-            let target = tried.origin.saturating_add(i32::try_from(tried.ahead).unwrap_or(i32::MAX) - 1);
-            if target < origin && tried.model != Model::Blend {
+        let off = |tried: &Tried| (tried.forecast - tried.actual).abs();
+        let of_choice: HashMap<(i32, usize), f64> = self
+            .tried
+            .iter()
+            .filter(|tried| tried.model == Model::Blend)
+            .map(|tried| ((tried.origin, tried.ahead), off(tried)))
+            .collect();
+        for tried in self.tried.iter().filter(|tried| tried.model != Model::Blend) {
+            let target = tried.target();
+            let of_choice = of_choice.get(&(tried.origin, tried.ahead));
+            if target < origin
+                && let Some(of_choice) = of_choice
+            {
                 let band = band_of(step, tried.ahead);
                 // The next step is much the same whatever the season; further ahead it matters which models had it right of late.
                 let weight =
                     if band == 0 { 1.0 } else { 0.5_f64.powf(f64::from(origin - target) / ERROR_HALF_LIFE) };
-                let (error, weights) = sums[band].entry(tried.model).or_default();
-                *error += weight * (tried.forecast - tried.actual).abs();
-                *weights += weight;
+                let (error, beside) = sums[band].entry(tried.model).or_default();
+                *error += weight * off(tried);
+                *beside += weight * of_choice;
                 origins[band].add(tried.origin, tried.ahead);
             }
         }
@@ -224,7 +258,7 @@ impl BackTest {
         }
         let (errors, origins) = self.known(step, origin);
         for (band, weights) in chosen.weights.iter_mut().enumerate() {
-            *weights = weigh(&errors, band, origins[band], singles);
+            *weights = weigh(step, (&errors, &origins), band, singles);
         }
         for ahead in 1..=horizon {
             let weights = &chosen.weights[band_of(step, ahead)];
@@ -278,22 +312,31 @@ impl BackTest {
 }
 
 /// The weights of the singles in a band, which add up to 1. What a few origins have shown in a band is little, so that the
-/// errors in all bands together speak too, and the power grows with what is known.
+/// errors in all bands together speak too, and the power grows with what is known. Of months, of which there are few, what the
+/// models are worth in general speaks too.
 fn weigh(
-    errors: &[Errors; 4],
+    step: Step,
+    (errors, origins): (&[Errors; 4], &[f64; 4]),
     band: usize,
-    origins: f64,
     singles: &[(Model, Vec<f64>)],
 ) -> Vec<(Model, f64)> {
     let own = relative(|of: usize| of == band, errors, singles);
     let pooled = relative(|_| true, errors, singles);
-    let known = origins / (origins + ORIGINS_HALF);
+    let known = origins[band] / (origins[band] + ORIGINS_HALF);
+    // What this series has shown in any band, against what series in general have.
+    let most = origins.iter().copied().fold(0.0, f64::max);
+    let shown = most / (most + ORIGINS_OF_USUAL);
     let logs: Vec<Option<f64>> = own
         .iter()
         .zip(&pooled)
         .map(|(own, pooled)| match (own, pooled) {
             (Some(own), Some(pooled)) => Some(known * own + (1.0 - known) * pooled),
             (own, pooled) => own.or(*pooled),
+        })
+        .zip(singles)
+        .map(|(log, (model, _))| match (log, usual(step, *model)) {
+            (Some(log), Some(usual)) => Some(shown * log + (1.0 - shown) * usual),
+            (log, usual) => log.or(usual),
         })
         .collect();
     let proven = logs.iter().any(Option::is_some);
@@ -311,7 +354,7 @@ fn weigh(
     singles.iter().zip(weights).map(|((model, _), weight)| (*model, weight / sum)).collect()
 }
 
-/// ln(mean error of each single / the least) over some bands; each band counts by its share of the least error.
+/// ln(each single's error, as a share of that of the choice at the same times / the least such share), the mean over some bands.
 fn relative(
     of: impl Fn(usize) -> bool,
     errors: &[Errors; 4],
@@ -320,10 +363,11 @@ fn relative(
     let mean = |model: &Model| {
         let mut ratios = (0.0, 0.0);
         for (_, in_band) in errors.iter().enumerate().filter(|(band, _)| of(*band)) {
-            // Every sum has a weight above 0.
-            let least = in_band.values().map(|(error, weights)| error / weights).fold(f64::MAX, f64::min);
-            if let Some(error) = in_band.get(model).map(|(error, weights)| error / weights) {
-                ratios.0 += (error.max(1e-9) / least.max(1e-9)).ln();
+            // A choice that was never wrong leaves the errors as they are.
+            let share = |(error, beside): &(f64, f64)| error.max(1e-9) / beside.max(1e-9);
+            let least = in_band.values().map(share).fold(f64::MAX, f64::min);
+            if let Some(share) = in_band.get(model).map(share) {
+                ratios.0 += (share / least).ln();
                 ratios.1 += 1.0;
             }
         }
@@ -402,6 +446,44 @@ mod tests {
         assert!((independent[1] - (1.0 + 177.0 / 6.0)).abs() < 1e-9, "{independent:?}");
         assert!((10.0..13.0).contains(&independent[3]), "{independent:?}");
         assert_eq!(BackTest::default().independent_origins(Step::Day), [0.0; 4]);
+    }
+
+    #[test]
+    fn a_model_that_came_late_is_judged_by_its_own_days() {
+        // Easy days first, then hard ones, of which alone `last_year` speaks: there it errs less than `hand`.
+        let mut test = BackTest::default();
+        for origin in 0..60 {
+            let hard = origin >= 30;
+            let mut note = |model, error: f64| {
+                test.tried.push(Tried { origin, ahead: 1, model, forecast: 200.0 + error, actual: 200.0 });
+            };
+            note(Model::Hand, if hard { 100.0 } else { 10.0 });
+            if hard {
+                note(Model::LastYear, 70.0);
+            }
+            note(Model::Blend, if hard { 100.0 } else { 10.0 });
+        }
+        let singles = [(Model::Hand, vec![300.0]), (Model::LastYear, vec![270.0])];
+        let chosen = test.choose(Step::Day, 60, &singles, 1);
+        assert_eq!(chosen.model(0), Model::LastYear, "{:?}", chosen.weights[0]);
+    }
+
+    #[test]
+    fn what_months_are_like_in_general_gives_way_to_what_they_show() {
+        let singles = [(Model::Hand, vec![100.0]), (Model::Ets, vec![100.0])];
+        let weight_of_hand = |origins: i32| {
+            let mut test = BackTest::default();
+            for origin in 0..origins {
+                for (model, forecast) in [(Model::Hand, 105.0), (Model::Ets, 120.0), (Model::Blend, 110.0)] {
+                    test.tried.push(Tried { origin, ahead: 1, model, forecast, actual: 100.0 });
+                }
+            }
+            test.choose(Step::Month, origins, &singles, 1).weights[0][0].1
+        };
+        // Nothing is known of this series: smoothing is the better one in general, by far not for certain.
+        assert!((0.1..0.4).contains(&weight_of_hand(0)), "{}", weight_of_hand(0));
+        // Here the formula errs a quarter as much, and after two years of that it is believed.
+        assert!(weight_of_hand(24) > 0.9, "{}", weight_of_hand(24));
     }
 
     #[test]

@@ -165,13 +165,14 @@ fn recent_level(levels: &[(i32, f64)]) -> Option<f64> {
     Some(sum / weights)
 }
 
-/// The same weekday of the last week that has it.
+/// The same weekday of the last week that has it; nobody on one that four weeks have not had.
 fn last_week(daily: &Daily, horizon: usize) -> Option<Vec<f64>> {
     let end = daily.end();
     (0..horizon)
         .map(|ahead| {
             let back = 7 - i32::try_from(ahead % 7).ok()?;
-            (0..4).find_map(|week| daily.at(end - back - 7 * week))
+            let seen = (0..4).find_map(|week| daily.at(end - back - 7 * week));
+            seen.or_else(|| (daily.values.len() >= 28).then_some(0.0))
         })
         .collect()
 }
@@ -232,6 +233,16 @@ mod tests {
                 assert!((value - shape[at % 7]).abs() < 1.5, "{model:?} {at} {value}");
             }
         }
+    }
+
+    #[test]
+    fn a_weekday_that_was_not_there_for_weeks_is_a_quiet_one() {
+        let week = |at: usize| (at % 7 < 5).then_some(50.0);
+        let daily = Daily { first: 20_000, values: (0..35).map(week).collect() };
+        let naive = last_week(&daily, 14).expect("a forecast");
+        assert_eq!(naive[..7], [50.0, 50.0, 50.0, 50.0, 50.0, 0.0, 0.0]);
+        // In a short history it is not known whether the centre is closed.
+        assert_eq!(last_week(&Daily { values: daily.values[..20].to_vec(), ..daily }, 14), None);
     }
 
     #[test]

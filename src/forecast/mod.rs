@@ -19,5 +19,5 @@ pub use choose::{BackTest, Band, Chosen, Plan, Tried, back_test, band_of, bands}
 pub use contenders::{Model, Step, predict};
 pub use erlang::{erlang_a_abandon, erlang_c_agents, erlang_c_asa, erlang_c_service_level};
 pub use profile::{Daily, Profile};
-pub use slots::{Cell, History, Learned, SlotForecast, learn, slot_errors};
+pub use slots::{Cell, History, Learned, SlotForecast, learn, slot_errors, slot_pairs};
 pub use staff::{Need, Outlook, Rule, Work, need, outlook, rostered};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::accuracy::{Accuracy, poisson_floor};
-use super::choose::{BackTest, Chosen, Plan, back_test, band_of};
+use super::choose::{BackTest, Chosen, Plan, Tried, back_test, band_of};
 use super::contenders::{Model, Step, predict};
 use super::profile::Daily;
 use crate::calendar::{Calendar, DayKind, weekday};
@@ -58,6 +58,11 @@ impl History {
     /// An empty past; a day has so many slots, by the clock on the wall.
     pub fn new(slots_per_day: usize) -> History {
         History { slots_per_day: slots_per_day.max(1), first: None, days: Vec::new() }
+    }
+
+    /// Slots of a day.
+    pub fn slots_per_day(&self) -> usize {
+        self.slots_per_day
     }
 
     /// Adds what a slot had. Dates may come in any order; what lies beyond a day's slots is counted in its last.
@@ -421,31 +426,43 @@ pub fn slot_errors(
 ) -> (BTreeMap<Model, [Accuracy; 4]>, [Option<f64>; 4]) {
     let mut errors: BTreeMap<Model, [Accuracy; 4]> = BTreeMap::new();
     let (mut floors, mut actuals) = ([0.0; 4], [0.0; 4]);
+    slot_pairs(history, calendar, test, |tried, _, forecast, actual| {
+        let band = band_of(Step::Day, tried.ahead);
+        errors.entry(tried.model).or_default()[band].add(forecast, actual);
+        if tried.model == Model::Blend {
+            floors[band] += poisson_floor(forecast);
+            actuals[band] += actual;
+        }
+    });
+    let floor = |band: usize| (actuals[band] > 0.0).then(|| floors[band] / actuals[band]);
+    (errors, [0, 1, 2, 3].map(floor))
+}
+
+/// Tells the slots of each forecast of a back-test: the slot of its day, what was forecast for it, and what came.
+pub fn slot_pairs(
+    history: &History,
+    calendar: &Calendar,
+    test: &BackTest,
+    mut each: impl FnMut(&Tried, usize, f64, f64),
+) {
     let mut known: Option<(i32, Vec<Vec<f64>>)> = None;
     for tried in &test.tried {
         let (origin, ahead) = (tried.origin, i32::try_from(tried.ahead).unwrap_or(i32::MAX));
-        let date = origin.saturating_add(ahead - 1);
+        let date = tried.target();
         let Some(day) = history.day(date) else { continue };
         if known.as_ref().is_none_or(|(of, _)| *of != origin) {
             known = Some((origin, shapes(history, calendar, origin)));
         }
         let Some((_, shapes)) = &known else { continue };
-        let band = band_of(Step::Day, tried.ahead);
         let last_week = history.day(origin - 7 + (ahead - 1).rem_euclid(7));
         for (slot, cell) in day.iter().enumerate() {
             let forecast = match (tried.model, last_week) {
                 (Model::SeasonalNaive, Some(last_week)) => last_week[slot].contacts,
                 _ => tried.forecast * shapes[like(calendar, date)][slot],
             };
-            errors.entry(tried.model).or_default()[band].add(forecast, cell.contacts);
-            if tried.model == Model::Blend {
-                floors[band] += poisson_floor(forecast);
-                actuals[band] += cell.contacts;
-            }
+            each(tried, slot, forecast, cell.contacts);
         }
     }
-    let floor = |band: usize| (actuals[band] > 0.0).then(|| floors[band] / actuals[band]);
-    (errors, [0, 1, 2, 3].map(floor))
 }
 
 #[cfg(test)]

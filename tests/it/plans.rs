@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use callpulse::calendar::read_date;
 use callpulse::time::{HOUR, format_time, parse_time};
 
 use crate::harness::callpulse;
@@ -132,17 +133,37 @@ fn a_series_is_back_tested_without_a_lake() {
         csv.push_str(&format!("2026-{month:02}-{date:02},{}\n", 100 + (day % 7) * 10 + (day * 37) % 11));
     }
     std::fs::write(&file, csv).expect("the series is written");
-    let arguments: [&Path; 6] = [
+    let pairs = lake().join("pairs.csv");
+    let arguments: [&Path; 8] = [
         "forecast".as_ref(),
         "--backtest".as_ref(),
         "--history".as_ref(),
         &file,
+        "--pairs".as_ref(),
+        &pairs,
         "--set".as_ref(),
         "forecast.calendar=none".as_ref(),
     ];
     let out = callpulse(arguments).ok();
+    let pairs = std::fs::read_to_string(pairs).expect("the pairs are written");
     for name in ["hand", "seasonal_naive", "ets", "mstl", "chosen"] {
-        assert!(out.lines().any(|line| line.starts_with(name)), "{name}\n{out}");
+        let line = out.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}\n{out}"));
+        // The table's last column but one, over all horizons, is the sum of the pairs.
+        let (mut absolute, mut actual, mut n) = (0.0, 0.0, 0_u32);
+        for row in pairs.lines().skip(1) {
+            let fields: Vec<&str> = row.split(',').collect();
+            let number = |at: usize| fields[at].parse::<f64>().unwrap_or_else(|_| panic!("{row}"));
+            if fields[6] == name {
+                absolute += (number(7) - number(8)).abs();
+                actual += number(8);
+                n += 1;
+                // An origin is the first day that was not known.
+                let day = |at: usize| read_date(fields[at]).unwrap_or_else(|| panic!("{row}"));
+                assert_eq!(day(3) - day(2) + 1, number(4) as i32, "{row}");
+            }
+        }
+        let cell = format!("{:.2} %", 100.0 * absolute / actual);
+        assert!(line.contains(&cell) && line.ends_with(&n.to_string()), "{cell} {n}\n{line}");
     }
     let wrong = lake().join("wrong.csv");
     std::fs::write(&wrong, "date,calls\n2026-11-22,many\n").expect("the file is written");

@@ -216,6 +216,9 @@ enum Command {
         /// Prints the error of each model on the past instead.
         #[arg(long)]
         backtest: bool,
+        /// With --backtest: a CSV that is written with every forecast and what came.
+        #[arg(long, value_name = "FILE", requires = "backtest")]
+        pairs: Option<PathBuf>,
         /// A roster (CSV with the fields of `shift.planned`) to hold against the one in the lake; nothing is kept.
         #[arg(long, value_name = "FILE", conflicts_with = "backtest")]
         roster: Option<PathBuf>,
@@ -521,9 +524,10 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             let follow = follow::Follow { path, topic, from_end, once, state };
             runtime()?.block_on(follow::follow(&config, follow))
         }
-        Command::Forecast { queue, horizon, backtest, roster, history, events, format } => {
+        Command::Forecast { queue, horizon, backtest, pairs, roster, history, events, format } => {
             let config = load(vec![])?;
-            let request = forecast::Request { queue, horizon, backtest, roster, history, events, format };
+            let request =
+                forecast::Request { queue, horizon, backtest, pairs, roster, history, events, format };
             runtime()?.block_on(forecast::forecast(&config, request))
         }
         Command::Run { listeners } => {

@@ -88,9 +88,25 @@ pub(super) fn series(path: &Path) -> Result<Series, Failure> {
                 let value: &mut Option<f64> = &mut values[(at(&when) - start) as usize];
                 *value = Some(value.unwrap_or(0.0) + count);
             }
+            if step == Step::Day {
+                close(&mut values);
+            }
             Series::Steps(Daily { first: start, values }, step)
         }
     })
+}
+
+/// A weekday that a file of at least two weeks never has is one on which the centre is closed: nobody came. Another day that it
+/// lacks was not recorded.
+fn close(values: &mut [Option<f64>]) {
+    if values.len() < 14 {
+        return;
+    }
+    for weekday in 0..7 {
+        if values.iter().skip(weekday).step_by(7).all(Option::is_none) {
+            values.iter_mut().skip(weekday).step_by(7).for_each(|value| *value = Some(0.0));
+        }
+    }
 }
 
 const TIMES: &str = "write 2026-11, 2026-11-22, 11/22/2026 or 2026-11-22 09:30";
@@ -157,6 +173,25 @@ mod tests {
 
     fn date(year: i32, month: u32, day: u32) -> i32 {
         date_of(year, month, day).expect("a day of the test")
+    }
+
+    #[test]
+    fn a_weekday_that_never_comes_is_one_of_rest() {
+        // Three weeks from a Monday, Tuesday to Saturday, and one Thursday that was not written down.
+        let monday = date(2026, 3, 2);
+        let worked = (0..21).filter(|day| (1..=5).contains(&(day % 7)) && *day != 10);
+        let rows = worked.map(|day| format!("2026-03-{:02},{}\n", 2 + day, 100 + day));
+        let days = file(&rows.collect::<String>());
+        let Ok(Series::Steps(daily, Step::Day)) = series(days.path()) else { panic!("days") };
+        assert_eq!((daily.first, daily.at(monday + 1)), (monday + 1, Some(101.0)));
+        for day in [6, 7, 13, 14] {
+            assert_eq!(daily.at(monday + day), Some(0.0), "{day}");
+        }
+        assert_eq!((daily.at(monday + 10), daily.end()), (None, monday + 20));
+        // Less than two weeks tell nothing of weekdays.
+        let days = file("2026-03-02,5\n2026-03-04,5\n");
+        let Ok(Series::Steps(daily, Step::Day)) = series(days.path()) else { panic!("days") };
+        assert_eq!(daily.at(monday + 1), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod input;
 pub(super) mod live;
 mod make;
+mod pairs;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -17,13 +18,14 @@ use super::command::sql::{Directory, of_query};
 use super::{Failure, duty, lexicons, settings};
 use crate::config::{Config, load_events};
 use crate::facts::{FORECASTS, SHIFTS, TableSet};
-use crate::forecast::{Plan, Rule, Step, Work, back_test};
+use crate::forecast::{History, Plan, Rule, Step, Work, back_test};
 use crate::lake::{Append, Lake, Range};
 use crate::query::output::{Format, encode};
 use crate::query::{self, Answer, Cut, Engine, Source};
 use crate::time::{Millis, SECOND};
 use input::Series;
 pub(super) use make::Options;
+use pairs::Pairs;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Request {
     pub horizon: Option<usize>,
     /// Each model's error instead of a forecast.
     pub backtest: bool,
+    /// Where every forecast of the back-test is written.
+    pub pairs: Option<PathBuf>,
     /// Another roster to hold against the one in the lake.
     pub roster: Option<PathBuf>,
     /// A series to take instead of the lake.
@@ -95,7 +99,7 @@ pub(super) async fn forecast(config: &Config, request: Request) -> Result<(), Fa
             return Err(Failure::usage("`--history` is for `--backtest`")
                 .hint("replay events into a lake to forecast slots and staff from them"));
         }
-        return of_file(path, &options);
+        return of_file(path, request.pairs.as_deref(), &options);
     }
     let format: Format = request.format.parse().map_err(Failure::usage)?;
     let directory = Directory::open(config, &lexicons::shelf(config)?).await?;
@@ -111,15 +115,12 @@ pub(super) async fn forecast(config: &Config, request: Request) -> Result<(), Fa
         ));
     }
     if request.backtest {
+        let mut pairs = request.pairs.as_deref().map(Pairs::create).transpose()?;
         for (key, past) in &pasts {
             let title = format!("queue {}, {}", key.queue, key.channel);
-            let plan = Plan::usual(Step::Day, options.horizon);
-            print(
-                report::of_slots(&title, &past.history, &options.calendar, options.grid.date(now), plan)
-                    .as_bytes(),
-            )?;
+            of_slots(&title, &past.history, options.grid.date(now), &options, pairs.as_mut())?;
         }
-        return Ok(());
+        return pairs.map_or(Ok(()), Pairs::finish);
     }
     let learned = make::learn_all(&pasts, &options, now, options.daily_plan());
     let batch = make::rows(&learned, &pasts, &options, now, make::Version::Full).finish();
@@ -262,24 +263,40 @@ async fn append(lake: &Lake, topic: &str, from: i64, rows: RecordBatch) -> Resul
 }
 
 /// Back-tests a series that is no lake.
-fn of_file(path: &Path, options: &Options) -> Result<(), Failure> {
+fn of_file(path: &Path, pairs: Option<&Path>, options: &Options) -> Result<(), Failure> {
     let title = path.display().to_string();
-    let text = match input::series(path)? {
+    let series = input::series(path)?;
+    let mut pairs = pairs.map(Pairs::create).transpose()?;
+    match series {
         Series::Slots(history) => {
             let end = history.end().unwrap_or_default();
-            report::of_slots(
-                &title,
-                &history,
-                &options.calendar,
-                end,
-                Plan::usual(Step::Day, options.horizon),
-            )
+            of_slots(&title, &history, end, options, pairs.as_mut())?;
         }
         Series::Steps(series, step) => {
             let horizon = if step == Step::Month { options.horizon.min(12) } else { options.horizon };
-            let plan = Plan::usual(step, horizon);
-            report::of_steps(&title, &back_test(&series, step, &options.calendar, plan), step)
+            let test = back_test(&series, step, &options.calendar, Plan::usual(step, horizon));
+            if let Some(pairs) = &mut pairs {
+                pairs.steps(&title, &test, step)?;
+            }
+            print(report::of_steps(&title, &test, step).as_bytes())?;
         }
-    };
-    print(text.as_bytes())
+    }
+    pairs.map_or(Ok(()), Pairs::finish)
+}
+
+/// Back-tests a history of slots that ends before a date.
+fn of_slots(
+    title: &str,
+    history: &History,
+    end: i32,
+    options: &Options,
+    pairs: Option<&mut Pairs>,
+) -> Result<(), Failure> {
+    let plan = Plan::usual(Step::Day, options.horizon);
+    let test = back_test(&history.daily(end), Step::Day, &options.calendar, plan);
+    if let Some(pairs) = pairs {
+        pairs.steps(title, &test, Step::Day)?;
+        pairs.slots(title, history, &options.calendar, &test)?;
+    }
+    print(report::of_slots(title, history, &options.calendar, &test).as_bytes())
 }

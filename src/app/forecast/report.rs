@@ -3,9 +3,7 @@
 use std::fmt::Write;
 
 use crate::calendar::Calendar;
-use crate::forecast::{
-    Accuracy, BackTest, History, Learned, Model, Plan, Step, back_test, bands, slot_errors,
-};
+use crate::forecast::{Accuracy, BackTest, History, Learned, Model, Step, bands, slot_errors};
 
 /// Independent origins below which two models cannot be told apart by a few percent: absolute errors scatter by about three quarters
 /// of their mean, so that 30 of them tell the mean within 14 %, and the difference of two models that err alike within a few.
@@ -24,13 +22,12 @@ pub(super) fn of_steps(title: &str, test: &BackTest, step: Step) -> String {
 }
 
 /// The tables of a history of slots: by day, and by slot.
-pub(super) fn of_slots(title: &str, history: &History, calendar: &Calendar, end: i32, plan: Plan) -> String {
-    let test = back_test(&history.daily(end), Step::Day, calendar, plan);
-    let mut out = of_steps(title, &test, Step::Day);
+pub(super) fn of_slots(title: &str, history: &History, calendar: &Calendar, test: &BackTest) -> String {
+    let mut out = of_steps(title, test, Step::Day);
     if test.tried.is_empty() {
         return out;
     }
-    let (errors, floor) = slot_errors(history, calendar, &test);
+    let (errors, floor) = slot_errors(history, calendar, test);
     let rows: Vec<_> = errors.into_iter().collect();
     let _ = writeln!(out, "{title}: WAPE (bias) of slots by horizon\n");
     table(&mut out, Step::Day, &rows, &test.independent_origins(Step::Day), Some(floor));
