@@ -180,6 +180,19 @@ impl Contact {
         question.map(|line| (line, line.time))
     }
 
+    /// Makes it small once it is over, for the time in which what comes late is waited for: utterances that nothing was found
+    /// in need no words any more.
+    pub(super) fn rest(&mut self) {
+        for line in self.lines.iter_mut().filter(|line| line.hits.is_empty()) {
+            if line.score.is_none_or(|score| score >= 0.0) {
+                line.text = Box::default();
+            }
+        }
+        self.lines.shrink_to_fit();
+        self.steps.shrink_to_fit();
+        self.open.shrink_to_fit();
+    }
+
     /// What an alert about this contact is about.
     pub(super) fn subject(&self, contact_id: &str) -> Subject {
         let status = &self.status;

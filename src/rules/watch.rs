@@ -446,6 +446,7 @@ fn clear(key: &str, contact: &mut Contact, at: Millis, signals: &mut Vec<Signal>
     contact.open = open;
     if let Some(ended_at) = ended_at.filter(|_| !contact.end_told) {
         contact.end_told = true;
+        contact.rest();
         let subject = contact.subject(key);
         let talk_ms = contact.talk_ms();
         signals.push(Signal::Ended { subject, time: ended_at, lowest: contact.lowest(), talk_ms });
