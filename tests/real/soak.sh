@@ -4,11 +4,13 @@
 # those that are in force are bounded.
 #
 #   soak.sh BINARY [MINUTES]    MINUTES: 30 unless said otherwise
-#   environment: RATE (events/s; default 500: take half of what the machine sustains), LOOK (seconds between two looks, 15),
+#   environment: WARM (minutes before them, 25: a contact that is over is watched for twenty, so memory grows for that long),
+#   RATE (events/s; default 500: take half of what the machine sustains), LOOK (seconds between two looks, 15),
 #   FILES_MAX (files that the newest versions of the tables are made of, 300), GROWTH_MIB (most that memory may grow from the middle to the end, 64), KEEP=1
 set -euo pipefail
 callpulse=$(realpath "${1:?usage: soak.sh BINARY [MINUTES]}")
-minutes=${2:-30}
+warm=${WARM:-25}
+minutes=$((${2:-30} + warm))
 . "$(dirname "$0")/lib.sh"
 
 rate=${RATE:-500} look=${LOOK:-15} files_max=${FILES_MAX:-300} growth_max=${GROWTH_MIB:-64}
@@ -107,12 +109,13 @@ code=0
 wait "$service" || code=$?
 service=
 [ "$code" -eq 0 ] || fail "callpulse run ended with $code"
-stored=$(sql_number "select count(*) from events" --data-dir "$work/lake")
+stored=$(sql_number "select count(*) from events" -c "$work/run.toml")
 [ "$stored" -eq "$consumed" ] || fail "$stored of $consumed records are stored"
-# Memory: the mean of the last fifth against that of the middle fifth.
-"$python" - "$work/looks" "$growth_max" "$files_max" <<'PYTHON'
+# Memory, once it is warm: the mean of the last fifth against that of the middle fifth.
+"$python" - "$work/looks" "$growth_max" "$files_max" "$((warm * 60))" <<'PYTHON'
 import sys
 rows = [[int(cell) for cell in line.split()] for line in list(open(sys.argv[1]))[1:]]
+rows = [row for row in rows if row[0] >= int(sys.argv[4])]
 n = len(rows)
 if n < 10:
     sys.exit(f"FAILED: only {n} looks")
@@ -120,7 +123,7 @@ mean = lambda part: sum(row[3] for row in part) / len(part)
 middle, last = mean(rows[2 * n // 5:3 * n // 5]), mean(rows[4 * n // 5:])
 files = max(row[4] for row in rows)
 lag = max(row[2] for row in rows)
-print(f"  {n} looks over {rows[-1][0]} s: {rows[-1][1]} events, greatest lag {lag}, memory {middle:.0f} MiB in the middle and "
+print(f"  {n} looks from {rows[0][0]} to {rows[-1][0]} s: {rows[-1][1]} events, greatest lag {lag}, memory {middle:.0f} MiB in the middle and "
       f"{last:.0f} MiB at the end (most {max(row[3] for row in rows)}), at most {files} data files in force, "
       f"{rows[-1][6]} files of all kinds at the end")
 if last - middle > int(sys.argv[2]):
