@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import concurrent.futures
 import csv
 import datetime
 import decimal
@@ -420,13 +421,20 @@ def roles(port, flight, url, certificate, department, agent):
         """What docs/security.md keeps from a role: records as they came, and how agents are from who only compares."""
         return relation == "rejects" and role != "admin" or relation == "exposure" and role == "analyst"
 
-    checked = 0
+    def arrow_rows(cursor, sql):
+        cursor.execute(sql)
+        return cursor.fetch_arrow_table()
+
+    checked, seen = 0, set()
+    doors = concurrent.futures.ThreadPoolExecutor(1)
     for user, (role, password) in users.items():
         with connect(user) as c, adbc_driver_flightsql.dbapi.connect(
             uri, db_kwargs={"username": user, "password": password, **tls}
         ) as f, f.cursor() as cursor:
             for relation in relations:
                 by_flight = by_pg = None
+                # The doors are asked at once, so that the walk takes half as long.
+                other_door = doors.submit(arrow_rows, cursor, f"select * from {relation} limit 2000")
                 try:
                     # The simple and the extended protocol in turn.
                     answer = c.execute(f"select * from {relation} limit 2000", prepare=checked % 4 == 0)
@@ -435,8 +443,7 @@ def roles(port, flight, url, certificate, department, agent):
                 except psycopg.Error as error:
                     assert error.sqlstate == "42501" and closed(role, relation), (user, relation, error)
                 try:
-                    cursor.execute(f"select * from {relation} limit 2000")
-                    by_flight = cursor.fetch_arrow_table()
+                    by_flight = other_door.result()
                 except Exception as error:
                     assert closed(role, relation), (user, relation, error)
                 assert (by_pg is None) == (by_flight is None) == closed(role, relation), (user, relation)
@@ -446,10 +453,12 @@ def roles(port, flight, url, certificate, department, agent):
                 rows = [dict(zip(names, row)) for row in by_pg] + by_flight.to_pylist()
                 for row in rows:
                     if role == "lead" and row.get("department") is not None and relation != "events":
-                        # `(all)` is all that the reader sees. Complaints about own contacts that another department handles:
-                        # docs/security.md.
-                        own = row["department"] in (department, "(all)") or "contact_id" in row or relation == "complaint_day"
-                        assert own, (user, relation, row["department"])
+                        # `(all)` is all that the reader sees. Of own contacts that went on to another department, or that it
+                        # has a complaint about, its name is seen: docs/security.md.
+                        of_contacts = "contact_id" in row or relation in ("complaint_day", "agent_month")
+                        own = row["department"] in (department, "(all)") or of_contacts
+                        if not own:
+                            seen.add((user, relation, row["department"]))
                     if role == "agent" and relation in ("legs", "handlings", "agent_states", "agent_day", "live_agents"):
                         assert row["agent_id"] == agent, (user, relation, row["agent_id"])
                     if role == "analyst" and row.get("customer_id") is not None:
@@ -460,6 +469,7 @@ def roles(port, flight, url, certificate, department, agent):
                     refused("42501", "EXPLAIN ANALYZE", lambda: c.execute(explain, prepare=prepare))
                 listed = c.execute("select count(*) from information_schema.tables where table_name = 'rejects'").fetchone()
                 assert listed == (0,), listed
+    assert not seen, f"rows of others: {sorted(seen)}"
     said(f"roles: {checked} answers of {len(relations)} tables and views by two doors, five roles")
 
 
