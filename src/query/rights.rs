@@ -39,7 +39,8 @@ pub(super) enum Rows {
         agent: &'static [&'static str],
         /// Columns with the department whose row it is.
         department: &'static [&'static str],
-        /// Whether a row belongs to whoever its contact (column `contact_id`) belongs to.
+        /// Whether a row belongs to whoever its contact (column `contact_id`) belongs to; to an agent only where it names no
+        /// other.
         contact: bool,
     },
 }
@@ -239,7 +240,12 @@ pub(super) async fn visible(
         let contacts = own_contacts(who, whole).await?;
         let keys = (vec![Column::new_unqualified("contact_id")], vec![Column::new_unqualified(MARKED)]);
         plan = plan.join(contacts, JoinType::Left, keys, None)?;
-        own.push(column(MARK).is_true());
+        let mine = column(MARK).is_true();
+        own.push(match who.role {
+            // Of a contact that several agents handled, each sees what names nobody else.
+            Role::Agent => agent.iter().map(|name| column(name).is_null()).fold(mine, Expr::and),
+            _ => mine,
+        });
     }
     // NULL is not the own either.
     let own = own.into_iter().reduce(Expr::or).unwrap_or(lit(false)).is_true();

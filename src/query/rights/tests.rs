@@ -29,8 +29,8 @@ impl Source for Held {
     }
 }
 
-/// A row about each of two: every column tells whose it is by its value.
-fn batch(table: &'static Table) -> RecordBatch {
+/// A row about each of two: every column tells whose it is by its value. `shared`: they handled the same contact.
+fn batch(table: &'static Table, shared: bool) -> RecordBatch {
     let now = parse_time("2026-11-20T01:00:00Z").expect("a time") * 1000;
     let columns = table.columns.iter().map(|column| -> ArrayRef {
         let text = |of: &dyn Fn(&str) -> String| -> ArrayRef {
@@ -38,6 +38,7 @@ fn batch(table: &'static Table) -> RecordBatch {
         };
         match column.kind {
             ColumnType::Text => match column.name {
+                "contact_id" if shared => text(&|_| "contact-one".to_owned()),
                 "contact_id" => text(&|who| format!("contact-{who}")),
                 "agent_id" | "first_agent" | "last_agent" => text(&|who| format!("agent-{who}")),
                 "department" => text(&|who| format!("department-{who}")),
@@ -64,8 +65,12 @@ fn batch(table: &'static Table) -> RecordBatch {
 }
 
 fn engine() -> (Engine, Arc<Audit>) {
-    let memory =
-        TABLES.iter().filter(|table| table.name != "restatements").map(|table| (*table, batch(table)));
+    engine_of(false)
+}
+
+fn engine_of(shared: bool) -> (Engine, Arc<Audit>) {
+    let tables = TABLES.iter().filter(|table| table.name != "restatements");
+    let memory = tables.map(|table| (*table, batch(table, shared)));
     let mut cut = Cut::empty(parse_time("2026-11-20T02:00:00Z").expect("a time"));
     cut.memory = memory.collect();
     let audit = Arc::new(Audit::kept_in_memory(Arc::new(SystemClock)));
@@ -178,6 +183,22 @@ fn table_texts(name: &str) -> impl Iterator<Item = &'static str> {
         .filter(|text| table.columns.iter().any(|column| column.name == *text))
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+#[tokio::test]
+async fn of_a_contact_that_both_handled_an_agent_sees_nothing_that_names_the_other() {
+    let (engine, _) = engine_of(true);
+    // Rows that are somebody's own; a contact and its words are those of all who had a part in it.
+    let of_agents =
+        |name: &&str| matches!(policy(name).rows, Rows::Related { agent, .. } if !agent.is_empty());
+    let names = TABLES.iter().map(|table| table.name).filter(of_agents);
+    let views = ["agent_day", "agent_month", "findings", "exposure", "live_agents", "adherence_day"];
+    for name in names.chain(views) {
+        let found = cells(&engine, Role::Agent, &format!("SELECT * FROM {name}")).await.expect(name);
+        assert!(!found.iter().any(|cell| cell.contains("agent-two")), "{name}: {found:?}");
+    }
+    let messages = cells(&engine, Role::Agent, "SELECT count(*) FROM messages").await.expect("a number");
+    assert_eq!(messages, ["2"], "what was said in the contact is seen whole");
 }
 
 #[tokio::test]

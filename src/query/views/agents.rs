@@ -63,7 +63,8 @@ WITH closed AS (
     FROM pieces GROUP BY day, agent_id
 ), mood AS (
     SELECT local_day(ended_at) AS day, last_agent AS agent_id, AVG(sentiment_customer) AS sentiment
-    FROM contacts WHERE ended_at IS NOT NULL AND last_agent IS NOT NULL AND sentiment_customer IS NOT NULL
+    FROM contacts WHERE ended_at IS NOT NULL AND sentiment_customer IS NOT NULL
+        AND last_agent IN (SELECT agent_id FROM handlings)
     GROUP BY local_day(ended_at), last_agent
 ), parts AS (
     SELECT day, agent_id, contacts, handled, outbound, talk_ms, hold_ms, acw_ms, handle_ms, transfers,

@@ -139,12 +139,13 @@ WITH base AS (
     UNION ALL
     SELECT local_day(ended_at), last_agent, department, 0, 0, 0.0, 0, 0, 0.0, 0.0, 0, NULL, COUNT(resolved),
         SUM(CASE WHEN resolved THEN 1 ELSE 0 END), 0, 0, 0, 0, COALESCE(SUM(sentiment_customer), 0.0), COUNT(sentiment_customer)
-    FROM contacts WHERE ended_at IS NOT NULL AND last_agent IS NOT NULL GROUP BY local_day(ended_at), last_agent, department
+    FROM contacts WHERE ended_at IS NOT NULL AND last_agent IN (SELECT agent_id FROM handlings)
+    GROUP BY local_day(ended_at), last_agent, department
     UNION ALL
     SELECT local_day(s.\"time\"), COALESCE(s.agent_id, c.last_agent), c.department, 0, 0, 0.0, 0, 0, 0.0, 0.0, 0, NULL, 0, 0,
         COUNT(s.csat), SUM(CASE WHEN s.csat >= 4 THEN 1 ELSE 0 END), 0, 0, 0.0, 0
     FROM surveys AS s LEFT JOIN contacts AS c ON s.contact_id = c.contact_id
-    WHERE COALESCE(s.agent_id, c.last_agent) IS NOT NULL
+    WHERE COALESCE(s.agent_id, c.last_agent) IN (SELECT agent_id FROM handlings)
     GROUP BY local_day(s.\"time\"), COALESCE(s.agent_id, c.last_agent), c.department
     UNION ALL
     SELECT local_day(opened_at), agent_id, department, 0, 0, 0.0, 0, 0, 0.0, 0.0, 0, NULL, 0, 0, 0, 0, COUNT(*),
