@@ -188,12 +188,15 @@ const fillRow = (row, queue) => {
 
 const onWall = matchMedia("(min-width: 1700px) and (min-height: 900px)");
 /** How many rows are shown. Nobody scrolls a screen on the wall: there it is what fits above what stands below. */
-const roomForRows = () => {
-  if (!onWall.matches || rowsWanted > ROWS_AT_FIRST) return rowsWanted;
-  const table = $("queues").getBoundingClientRect();
-  const below = $("left").getBoundingClientRect().bottom - table.bottom;
-  const height = $("queues").firstElementChild?.getBoundingClientRect().height || 40;
-  return Math.min(rowsWanted, Math.max(5, Math.floor((innerHeight - (table.top + scrollY) - below - 8) / height)));
+const roomForRows = () => (rowsWanted > ROWS_AT_FIRST ? rowsWanted : roomOnWall("queues", "left", { height: 40, least: 5, most: rowsWanted }));
+/** How many of a list's entries fit on the wall with all that stands below them in their column: told when the rest is filled in. */
+const roomOnWall = (list, column, { height, gap = 0, least, most }) => {
+  if (!onWall.matches) return most;
+  const box = $(list).getBoundingClientRect();
+  const below = $(column).getBoundingClientRect().bottom - box.bottom;
+  const heights = [...$(list).children].map((entry) => entry.getBoundingClientRect().height);
+  const each = (heights.length ? Math.max(...heights) : height) + gap;
+  return Math.min(most, Math.max(least, Math.floor((innerHeight - (box.top + scrollY) - below - 8 + gap) / each)));
 };
 
 const showQueues = (queues) => {
@@ -429,7 +432,10 @@ const showAlerts = () => {
   // The list holds the pressing ones only; how many there are is told with the figures.
   const open = live?.alerts_open ? Object.values(live.alerts_open).reduce((sum, n) => sum + n, 0) : alerts.length;
   put($("alerts-title"), say("open_alerts", Math.max(open, alerts.length)));
-  const shown = onWall.matches ? SHOWN_ON_WALL : SHOWN_ALERTS;
+  const more = (shown) => Math.max(open, alerts.length) - Math.min(shown, alerts.length);
+  // Written first: it takes a line of the room.
+  put($("alerts-note"), more(SHOWN_ON_WALL) > 0 ? say("more", more(SHOWN_ON_WALL)) : "");
+  const shown = onWall.matches ? roomOnWall("alerts", "right", { height: 58, gap: 6, least: 1, most: SHOWN_ON_WALL }) : SHOWN_ALERTS;
   keyed($("alerts"), sorted.slice(0, shown), (alert) => alert.id, (alert) => {
     const row = make("li", [make("span"), make("a"), make("span", "", "facts"), make("button", "")]);
     row.children[1].href = `/alerts?id=${encodeURIComponent(alert.id)}`;
@@ -447,8 +453,7 @@ const showAlerts = () => {
     row.children[3].hidden = taken;
     put(row.children[3], say("take"));
   });
-  const more = Math.max(open, alerts.length) - Math.min(shown, alerts.length);
-  put($("alerts-note"), more > 0 ? say("more", more) : "");
+  put($("alerts-note"), more(shown) > 0 ? say("more", more(shown)) : "");
 };
 const hearAlerts = async () => {
   try {
@@ -486,7 +491,6 @@ const show = () => {
   goal = live.service_level_goal ?? goal;
   for (const kind of ["good", "fair", "poor"]) put(document.querySelector(`.legend [data-text=${kind}]`), say(kind));
   showBig(queues.filter((queue) => queue.queue));
-  showQueues(shown);
   const pipeline = live.pipeline ?? {};
   const empty = shown.every(quiet) ? (pipeline.events === 0 ? "nothing_yet" : "nothing_today") : "";
   // Partitions that no instance of the fleet shows: a part must not be taken for the whole.
@@ -509,6 +513,7 @@ const show = () => {
   showDrill();
   showSlots();
   showAlerts();
+  showQueues(shown);
 };
 
 const watch = () => {
@@ -547,7 +552,7 @@ $("sound").addEventListener("change", () => {
   if ($("sound").checked) beep();
 });
 addEventListener("hashchange", readHash);
-new ResizeObserver(() => { showSlots(); fitBig(); }).observe($("slots"));
+new ResizeObserver(() => { fitBig(); show(); }).observe($("slots"));
 readHash();
 listen();
 askSlots();
