@@ -222,7 +222,7 @@ impl Desk {
             mildest.status = Status::Expired;
             mildest.expired_at = Some(now);
             (mildest.escalate_at, mildest.ack_expires_at) = (None, None);
-            mildest.note.push_str("gave way to a newer one: too many alerts were open");
+            mildest.remark("gave way to a newer one: too many alerts were open");
             self.keep(mildest);
         }
         true
@@ -332,7 +332,7 @@ impl Desk {
             } else if alert.silenced {
                 if self.silence_of(&alert, now).is_none() {
                     alert.silenced = false;
-                    alert.note.push_str("; the silence is over");
+                    alert.remark("the silence is over");
                     sends.extend(self.tell_first(&mut alert, roster, now));
                     self.keep(alert);
                 }
@@ -390,7 +390,7 @@ impl Desk {
                 alert.status = Status::Delivered;
             }
         } else {
-            alert.note = format!("target {target} did not take it");
+            alert.remark(&format!("target {target} did not take it"));
         }
         self.keep(alert);
     }

@@ -236,6 +236,15 @@ impl Alert {
         &self.cause.id
     }
 
+    /// Adds to the remarks, once.
+    pub(super) fn remark(&mut self, text: &str) {
+        if !self.note.contains(text) {
+            let between = if self.note.is_empty() { "" } else { "; " };
+            self.note.push_str(between);
+            self.note.push_str(text);
+        }
+    }
+
     /// The role that is told first; `None`: the agent of the contact.
     pub(super) fn first_role(&self) -> Option<Role> {
         match self.cause.notify.as_str() {

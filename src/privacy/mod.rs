@@ -13,12 +13,14 @@
 mod names;
 mod numbers;
 mod places;
+mod suspicion;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
 use crate::event::Event;
+use suspicion::Suspicion;
 
 /// Masks the free texts of an event: what was said, and a survey's comment.
 pub fn mask_event(event: &mut Event<'_>) {
@@ -31,13 +33,7 @@ pub fn mask_event(event: &mut Event<'_>) {
 
 /// The text with personal data masked; borrowed when there is none.
 pub fn mask(text: &str) -> Cow<'_, str> {
-    let mut hidden: Vec<(usize, usize)> = Vec::new();
-    numbers::find(text, &mut hidden);
-    find_emails(text, &mut hidden);
-    let chars = Chars::of(text);
-    places::find_plates(&chars, &mut hidden);
-    places::find_addresses(&chars, &mut hidden);
-    names::find(&chars, &mut hidden);
+    let hidden = personal(text, &Suspicion::of(text));
     if hidden.is_empty() {
         return Cow::Borrowed(text);
     }
@@ -54,6 +50,34 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
+/// Spans of bytes that are to be hidden, of the kinds that are suspected.
+fn personal(text: &str, suspected: &Suspicion) -> Vec<(usize, usize)> {
+    let mut hidden = Vec::new();
+    if suspected.number {
+        numbers::find(text, &mut hidden);
+    }
+    if suspected.email {
+        find_emails(text, &mut hidden);
+    }
+    if !(suspected.plate || suspected.address || suspected.street || suspected.name) {
+        return hidden;
+    }
+    let chars = Chars::of(text);
+    if suspected.plate {
+        places::find_plates(&chars, &mut hidden);
+    }
+    if suspected.address {
+        places::find_addresses(&chars, &mut hidden);
+    }
+    if suspected.street {
+        places::find_streets(&chars, &mut hidden);
+    }
+    if suspected.name {
+        names::find(&chars, &mut hidden);
+    }
+    hidden
+}
+
 /// The characters of a text and where each begins; one more place at the end.
 struct Chars {
     chars: Vec<char>,
@@ -62,8 +86,9 @@ struct Chars {
 
 impl Chars {
     fn of(text: &str) -> Chars {
-        let mut chars = Vec::with_capacity(text.len() / 3 + 1);
-        let mut places = Vec::with_capacity(text.len() / 3 + 2);
+        let length = if text.is_ascii() { text.len() } else { text.len() / 2 };
+        let mut chars = Vec::with_capacity(length);
+        let mut places = Vec::with_capacity(length + 1);
         for (at, c) in text.char_indices() {
             chars.push(c);
             places.push(at);

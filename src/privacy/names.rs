@@ -69,8 +69,42 @@ const NO_NAMES: [&str; 44] = [
 ];
 /// What may follow a name at once.
 const AFTER: &str = "的，,。.！!？?、；; 是在住电手身号女男先（(要想";
-/// English titles before a name.
-const ENGLISH: [&str; 9] = ["Mr", "Mrs", "Ms", "Miss", "Dr", "name is", "name's", "called", "Prof"];
+/// What stands before an English name; of two with the same beginning, the longer one first.
+const ENGLISH: [&str; 9] = ["Mrs", "Mr", "Ms", "Miss", "Dr", "name is", "name's", "called", "Prof"];
+
+/// Whether one of these words may begin with these two characters.
+pub(super) fn begins(first: char, second: char) -> bool {
+    match second {
+        '叫' | '是' => matches!(first, '我' | '名'),
+        '的' => first == '我',
+        '字' => first == '名',
+        '名' => matches!(first, '姓' | '户'),
+        '件' | '货' | '益' => matches!(first, '收' | '受'),
+        '系' => first == '联',
+        '卡' => first == '持',
+        '主' => matches!(first, '户' | '机' | '业'),
+        '户' => matches!(first, '客' | '用'),
+        '者' => first == '患',
+        '客' => first == '乘',
+        '人' => matches!(first, '法' | '本'),
+        '保' => matches!(first, '投' | '被'),
+        '员' => first == '学',
+        '生' => matches!(first, '先' | '医'),
+        '士' => first == '女',
+        '姐' => first == '小',
+        '志' => first == '同',
+        '傅' | '师' => matches!(first, '师' | '老' | '律'),
+        '理' => first == '经',
+        '太' => first == '太',
+        '哥' => first == '大',
+        '姨' => first == '阿',
+        '任' => first == '主',
+        'r' => matches!(first, 'M' | 'D' | 'P'),
+        's' | 'i' => first == 'M',
+        'a' => matches!(first, 'n' | 'c'),
+        _ => false,
+    }
+}
 
 /// Finds names and hides all but their surnames.
 pub(super) fn find(text: &Chars, hidden: &mut Vec<(usize, usize)>) {
@@ -207,6 +241,11 @@ mod tests {
 
     #[test]
     fn every_word_is_begun_by_what_is_looked_for() {
+        for word in CUES.iter().chain(&WEAK_CUES).chain(&TITLES).chain(&ENGLISH) {
+            let mut chars = word.chars();
+            let pair = chars.next().zip(chars.next());
+            assert!(pair.is_some_and(|(first, second)| begins(first, second)), "{word}");
+        }
         for word in CUES.iter().chain(&WEAK_CUES) {
             let text = format!("{word}王小明。");
             let mut hidden = Vec::new();
@@ -218,6 +257,13 @@ mod tests {
             let mut hidden = Vec::new();
             find(&Chars::of(&text), &mut hidden);
             assert_eq!(hidden, [(3, 9)], "{text}");
+        }
+        for cue in ENGLISH {
+            let text = format!("{cue} Jones called");
+            let mut hidden = Vec::new();
+            find(&Chars::of(&text), &mut hidden);
+            let from = cue.len() + 2;
+            assert_eq!(hidden, [(from, from + 4)], "{text}");
         }
     }
 }

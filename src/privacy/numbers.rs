@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 /// Digits of the shortest number of a person: a landline with its area code.
-const DIGITS_MIN: usize = 10;
+pub(super) const DIGITS_MIN: usize = 10;
 /// Digits of the longest number of a person.
 const DIGITS_MAX: usize = 19;
 
@@ -15,24 +15,23 @@ struct Digit {
     value: u8,
 }
 
-/// The digit that a transcript writes as it is spoken.
-fn spoken(c: char) -> Option<u8> {
-    const DIGITS: [(char, u8); 13] = [
-        ('零', 0),
-        ('〇', 0),
-        ('一', 1),
-        ('幺', 1),
-        ('二', 2),
-        ('两', 2),
-        ('三', 3),
-        ('四', 4),
-        ('五', 5),
-        ('六', 6),
-        ('七', 7),
-        ('八', 8),
-        ('九', 9),
-    ];
-    DIGITS.iter().find(|(digit, _)| *digit == c).map(|(_, value)| *value)
+/// What a digit means, also one that a transcript writes as it is spoken.
+pub(super) fn value(c: char) -> Option<u8> {
+    Some(match c {
+        '0'..='9' => c as u8 - b'0',
+        '０'..='９' => u8::try_from(c as u32 - '０' as u32).ok()?,
+        '零' | '〇' => 0,
+        '一' | '幺' => 1,
+        '二' | '两' => 2,
+        '三' => 3,
+        '四' => 4,
+        '五' => 5,
+        '六' => 6,
+        '七' => 7,
+        '八' => 8,
+        '九' => 9,
+        _ => return None,
+    })
 }
 
 /// Finds numbers of telephones and cards: digits, with single spaces or hyphens between them at most.
@@ -41,12 +40,7 @@ pub(super) fn find(text: &str, hidden: &mut Vec<(usize, usize)>) {
     let mut separated = false;
     let mut letter_before = false;
     for (at, c) in text.char_indices().chain([(text.len(), '\n')]) {
-        let value = match c {
-            '0'..='9' => Some(c as u8 - b'0'),
-            '０'..='９' => u8::try_from(c as u32 - '０' as u32).ok(),
-            _ => spoken(c),
-        };
-        if let Some(value) = value {
+        if let Some(value) = value(c) {
             digits.push(Digit { at, end: at + c.len_utf8(), value });
             separated = false;
             continue;

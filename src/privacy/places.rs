@@ -43,6 +43,11 @@ const NO_ROADS: [&str; 26] = [
 ];
 /// What follows a number in an address.
 const UNITS: [&str; 11] = ["号楼", "号院", "单元", "栋", "幢", "座", "号", "室", "层", "弄", "楼"];
+/// Whether a unit may begin so.
+pub(super) fn begins_unit(c: char) -> bool {
+    matches!(c, '号' | '单' | '栋' | '幢' | '座' | '室' | '层' | '弄' | '楼')
+}
+
 /// What ends the part of an address that is shown, or stands before an address.
 const BEFORE: &str = "省市区县镇乡旗州在到是住址我于送寄为的去从有：:，,。 ；;、（(";
 /// Longest name of a road, characters.
@@ -84,7 +89,7 @@ pub(super) fn find_plates(text: &Chars, hidden: &mut Vec<(usize, usize)>) {
     }
 }
 
-/// Finds postal addresses: a road or estate with a number, or a chain of numbers of buildings.
+/// Finds Chinese addresses: a road or estate with a number, or a chain of numbers of buildings.
 pub(super) fn find_addresses(text: &Chars, hidden: &mut Vec<(usize, usize)>) {
     let mut at = 0;
     while at < text.chars.len() {
@@ -98,7 +103,6 @@ pub(super) fn find_addresses(text: &Chars, hidden: &mut Vec<(usize, usize)>) {
             at += 1;
         }
     }
-    find_streets(text, hidden);
 }
 
 /// An address whose road or estate ends at `at`: from where its name begins to the end of its numbers.
@@ -179,7 +183,7 @@ fn numbers(text: &Chars, at: usize) -> Option<(usize, usize)> {
 }
 
 /// A digit or letter of a house number, as written or spoken.
-fn is_digit(c: char) -> bool {
+pub(super) fn is_digit(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || matches!(
             c,
@@ -201,8 +205,8 @@ fn is_digit(c: char) -> bool {
         )
 }
 
-/// English addresses: a number, one to three names, and what a street is called.
-fn find_streets(text: &Chars, hidden: &mut Vec<(usize, usize)>) {
+/// Finds English addresses: a number, one to three names, and what a street is called.
+pub(super) fn find_streets(text: &Chars, hidden: &mut Vec<(usize, usize)>) {
     let mut at = 0;
     while at < text.chars.len() {
         let starts = at == 0 || !text.chars[at - 1].is_ascii_alphanumeric();

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::mask;
+use super::suspicion::Suspicion;
+use super::{mask, personal};
 
 /// Texts with what they are masked to.
 const PERSONAL: &[(&str, &str)] = &[
@@ -266,5 +267,65 @@ proptest! {
     #[test]
     fn texts_without_numbers_names_and_addresses_stay(text in "[a-z ，。的是不了人们有这中大为上国说要天气很好谢]*") {
         prop_assert_eq!(mask(&text), text.as_str());
+    }
+}
+
+/// Pieces of which texts are made that are nearly personal, or are.
+const PIECES: [&str; 48] = [
+    "我叫",
+    "我的名字是",
+    "名叫",
+    "姓名：",
+    "户名是",
+    "收件人",
+    "收货人是",
+    "受益人",
+    "联系人",
+    "持卡人是",
+    "机主",
+    "业主",
+    "客户",
+    "用户",
+    "患者",
+    "乘客",
+    "法人",
+    "本人",
+    "投保人",
+    "被保险人",
+    "学员",
+    "先生",
+    "女士",
+    "小姐",
+    "师傅",
+    "老师",
+    "王",
+    "李小明",
+    "欧阳",
+    "京",
+    "A",
+    "B·",
+    "12345",
+    "138",
+    "一三八",
+    "1",
+    "3",
+    "号",
+    "栋",
+    "单元",
+    "501室",
+    "人民路",
+    "花园",
+    "Mr",
+    "Mrs",
+    " Smith",
+    " Baker Street",
+    "@a.com",
+];
+
+proptest! {
+    #[test]
+    fn what_is_not_suspected_is_not_there(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..9)) {
+        let text = pieces.concat();
+        prop_assert_eq!(personal(&text, &Suspicion::of(&text)), personal(&text, &Suspicion::all()), "{}", text);
     }
 }

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
+use clap::Args;
 
-use super::print;
 use super::sql::{Directory, of_query};
+use super::{print, time};
 use crate::app::task::{Tell, read_words};
 use crate::app::{Failure, desk, duty, lexicons, settings, surges};
 use crate::config::Config;
@@ -35,12 +36,26 @@ const WARM_UP: Millis = 4 * HOUR;
 const TICK: Millis = 30 * SECOND;
 
 /// What was typed.
+#[derive(Debug, Args)]
 pub(super) struct Asked {
+    /// The file of rules.
+    #[arg(long, value_name = "FILE")]
     pub(super) rules: PathBuf,
+    /// Another file of rules, to be compared with.
+    #[arg(long, value_name = "FILE")]
     pub(super) against: Option<PathBuf>,
+    /// From this time on (RFC 3339); by default from the first event.
+    #[arg(long, value_parser = time, value_name = "T")]
     pub(super) since: Option<Millis>,
+    /// Up to this time (RFC 3339); by default to the last event.
+    #[arg(long, value_parser = time, value_name = "T")]
     pub(super) until: Option<Millis>,
+    /// Samples of each rule.
+    #[arg(long, default_value_t = 3, value_name = "N")]
     pub(super) samples: usize,
+    /// How the hits are written.
+    #[arg(long, default_value = "table", value_parser = ["table", "csv", "json"])]
+    pub(super) format: String,
 }
 
 /// One set of rules, and what came true by it.
@@ -133,7 +148,7 @@ impl Told {
 ///
 /// # Errors
 /// A directory or a file that cannot be read, a file with faults.
-pub(super) async fn backtest(config: &Config, asked: &Asked, format: &str) -> Result<(), Failure> {
+pub(super) async fn backtest(config: &Config, asked: &Asked) -> Result<(), Failure> {
     let mut sets = vec![Set::new(&asked.rules, config)?];
     if let Some(against) = &asked.against {
         sets.push(Set::new(against, config)?);
@@ -201,7 +216,7 @@ pub(super) async fn backtest(config: &Config, asked: &Asked, format: &str) -> Re
     for rule in sets[0].rules.rules.iter().filter(|rule| rule.needs_present()) {
         eprintln!("not judged: `{}` looks at what no history has", rule.name);
     }
-    let text = report(&sets, days, asked.samples, format)?;
+    let text = report(&sets, days, asked.samples, &asked.format)?;
     print(text.as_bytes())
 }
 

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{Datelike, TimeZone, Timelike, Weekday};
+use clap::Args;
 use futures::StreamExt;
 
-use super::stop_signal;
 use super::telling::Telling;
+use super::{Listeners, duration, stop_signal, time};
 use crate::app::board::Board;
 use crate::app::service::Service;
 use crate::app::{Failure, doors};
@@ -32,26 +33,62 @@ const WARM_UP: Millis = HOUR;
 const UNREAD_MAX: u64 = 4_000;
 
 /// What was typed for `demo`.
+#[derive(Debug, Args)]
 pub(super) struct Demo {
+    /// Stops after this time, e.g. 60s or 5m; without it, at Ctrl-C.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     pub(super) length: Option<Duration>,
+    /// Events a second of the simulated centre in its busy hours.
+    #[arg(long, default_value_t = 50.0)]
     pub(super) rate: f64,
+    /// How much faster than real time the centre lives.
+    #[arg(long, default_value_t = 1.0)]
     pub(super) speed: f64,
+    /// The same seed gives the same centre.
+    #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
+    /// A real Kafka instead of the broker in the process.
+    #[arg(long, value_name = "H:P")]
     pub(super) brokers: Option<String>,
+    #[command(flatten)]
+    pub(super) listeners: Listeners,
 }
 
 /// What was typed for `simulate`.
+#[derive(Debug, Args)]
 pub(super) struct Simulation {
+    /// Kafka to write to; the topic is the first of `kafka.topics`, else callpulse.events.
+    #[arg(long, value_name = "H:P", conflicts_with = "out")]
     pub(super) brokers: Option<String>,
+    /// File to write to; - is stdout.
+    #[arg(long, value_name = "PATH")]
     pub(super) out: Option<PathBuf>,
+    /// The topic to write to.
+    #[arg(long, value_name = "NAME")]
     pub(super) topic: Option<String>,
+    /// Partitions of the topic when it has to be made.
+    #[arg(long, default_value_t = 4)]
     pub(super) partitions: i32,
+    /// Events a second of the centre in its busy hours (event time; writing is as fast as possible, but for --live).
+    #[arg(long, default_value_t = 50.0)]
     pub(super) rate: f64,
+    /// Stops after this many contacts.
+    #[arg(long, default_value_t = 10_000)]
     pub(super) contacts: u64,
+    /// The same seed gives the same events.
+    #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
+    /// Time of the first event (RFC 3339); by default a fixed Monday, so that runs can be compared.
+    #[arg(long, value_parser = time)]
     pub(super) start: Option<Millis>,
+    /// Writes each event when its time has come, as a centre would; begins now where no --start is given.
+    #[arg(long)]
     pub(super) live: bool,
+    /// Writes the records of a platform instead of canonical events, e.g. amazon-connect: for trying its adapter.
+    #[arg(long = "as", value_name = "FORMAT")]
     pub(super) told_as: Option<String>,
+    /// Writes the centre's own books as CSV here, to compare answers with.
+    #[arg(long, value_name = "PATH")]
     pub(super) books: Option<PathBuf>,
 }
 

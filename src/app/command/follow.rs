@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -26,12 +27,22 @@ const ATTEMPTS: u32 = 5;
 const EMPTY_LOOKS: u32 = 5;
 
 /// What was typed.
+#[derive(Debug, Args)]
 pub(super) struct Follow {
-    pub(super) path: PathBuf,
+    /// The topic, one of `kafka.topics`; by default the first with records of asterisk-queue-log.
+    #[arg(long, value_name = "NAME")]
     pub(super) topic: Option<String>,
+    /// Begins at the end of the log when it is followed for the first time.
+    #[arg(long)]
     pub(super) from_end: bool,
+    /// Ends when everything that is there was sent.
+    #[arg(long)]
     pub(super) once: bool,
+    /// The file that says how far the log was read; by default one in the data directory.
+    #[arg(long, value_name = "FILE")]
     pub(super) state: Option<PathBuf>,
+    /// The log.
+    pub(super) path: PathBuf,
 }
 
 /// Sends lines until it is told to stop, or with `once` until there are no more.

@@ -4,6 +4,7 @@ mod backtest;
 mod convert;
 mod demo;
 mod follow;
+mod forecast;
 mod remote;
 mod replay;
 pub(in crate::app) mod sql;
@@ -21,7 +22,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::issuer::Issuer;
 use crate::app::service::Service;
-use crate::app::{Failure, doors, duty, forecast, lexicons, settings};
+use crate::app::{Failure, doors, duty, lexicons, settings};
 use crate::config::Config;
 use crate::deliver::Post;
 use crate::event::Speaker;
@@ -91,25 +92,7 @@ impl Records {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs everything on this machine with nothing installed: broker, simulated centre, pipeline, pages.
-    Demo {
-        /// Stops after this time, e.g. 60s or 5m; without it, at Ctrl-C.
-        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
-        length: Option<Duration>,
-        /// Events a second of the simulated centre in its busy hours.
-        #[arg(long, default_value_t = 50.0)]
-        rate: f64,
-        /// How much faster than real time the centre lives.
-        #[arg(long, default_value_t = 1.0)]
-        speed: f64,
-        /// The same seed gives the same centre.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// A real Kafka instead of the broker in the process.
-        #[arg(long, value_name = "H:P")]
-        brokers: Option<String>,
-        #[command(flatten)]
-        listeners: Listeners,
-    },
+    Demo(demo::Demo),
     /// Runs the service on a real Kafka.
     Run {
         #[command(flatten)]
@@ -139,58 +122,9 @@ enum Command {
     /// Sends the lines of a log that grows and is rotated into a topic, such as Asterisk's queue_log.
     ///
     /// How far it was read is kept, so that a restart goes on there, also after the log was rotated.
-    Follow {
-        /// The topic, one of `kafka.topics`; by default the first with records of asterisk-queue-log.
-        #[arg(long, value_name = "NAME")]
-        topic: Option<String>,
-        /// Begins at the end of the log when it is followed for the first time.
-        #[arg(long)]
-        from_end: bool,
-        /// Ends when everything that is there was sent.
-        #[arg(long)]
-        once: bool,
-        /// The file that says how far the log was read; by default one in the data directory.
-        #[arg(long, value_name = "FILE")]
-        state: Option<PathBuf>,
-        /// The log.
-        path: PathBuf,
-    },
+    Follow(follow::Follow),
     /// Writes a realistic centre as canonical events.
-    Simulate {
-        /// Kafka to write to; the topic is the first of `kafka.topics`, else callpulse.events.
-        #[arg(long, value_name = "H:P", conflicts_with = "out")]
-        brokers: Option<String>,
-        /// File to write to; - is stdout.
-        #[arg(long, value_name = "PATH")]
-        out: Option<PathBuf>,
-        /// The topic to write to.
-        #[arg(long, value_name = "NAME")]
-        topic: Option<String>,
-        /// Partitions of the topic when it has to be made.
-        #[arg(long, default_value_t = 4)]
-        partitions: i32,
-        /// Events a second of the centre in its busy hours (event time; writing is as fast as possible, but for --live).
-        #[arg(long, default_value_t = 50.0)]
-        rate: f64,
-        /// Stops after this many contacts.
-        #[arg(long, default_value_t = 10_000)]
-        contacts: u64,
-        /// The same seed gives the same events.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// Time of the first event (RFC 3339); by default a fixed Monday, so that runs can be compared.
-        #[arg(long, value_parser = time)]
-        start: Option<Millis>,
-        /// Writes each event when its time has come, as a centre would; begins now where no --start is given.
-        #[arg(long)]
-        live: bool,
-        /// Writes the records of a platform instead of canonical events, e.g. amazon-connect: for trying its adapter.
-        #[arg(long = "as", value_name = "FORMAT")]
-        told_as: Option<String>,
-        /// Writes the centre's own books as CSV here, to compare answers with.
-        #[arg(long, value_name = "PATH")]
-        books: Option<PathBuf>,
-    },
+    Simulate(demo::Simulation),
     /// Runs one SQL query, or a prompt without SQL text.
     Sql {
         /// The query.
@@ -206,53 +140,9 @@ enum Command {
     ///
     /// Each forecast is kept as a version in the table `forecasts`. With --backtest it prints instead how wrong each model
     /// would have been; with --roster, coverage and scores under another roster.
-    Forecast {
-        /// Only this queue.
-        #[arg(long, value_name = "Q")]
-        queue: Option<String>,
-        /// How far ahead, in days, e.g. 31d.
-        #[arg(long, value_name = "TIME", value_parser = days)]
-        horizon: Option<usize>,
-        /// Prints the error of each model on the past instead.
-        #[arg(long)]
-        backtest: bool,
-        /// With --backtest: a CSV that is written with every forecast and what came.
-        #[arg(long, value_name = "FILE", requires = "backtest")]
-        pairs: Option<PathBuf>,
-        /// A roster (CSV with the fields of `shift.planned`) to hold against the one in the lake; nothing is kept.
-        #[arg(long, value_name = "FILE", conflicts_with = "backtest")]
-        roster: Option<PathBuf>,
-        /// With --backtest: a series to take instead of the lake, as CSV of time and count.
-        #[arg(long, value_name = "FILE")]
-        history: Option<PathBuf>,
-        /// Own events (CSV with start, end, kind) instead of those of the configuration.
-        #[arg(long, value_name = "FILE")]
-        events: Option<PathBuf>,
-        /// How the slots are written.
-        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
-        format: String,
-    },
+    Forecast(forecast::Request),
     /// Runs alert rules over the stored history: hits, hits a day, samples, and how two files of rules differ.
-    Backtest {
-        /// The file of rules.
-        #[arg(long, value_name = "FILE")]
-        rules: PathBuf,
-        /// Another file of rules, to be compared with.
-        #[arg(long, value_name = "FILE")]
-        against: Option<PathBuf>,
-        /// From this time on (RFC 3339); by default from the first event.
-        #[arg(long, value_parser = time, value_name = "T")]
-        since: Option<Millis>,
-        /// Up to this time (RFC 3339); by default to the last event.
-        #[arg(long, value_parser = time, value_name = "T")]
-        until: Option<Millis>,
-        /// Samples of each rule.
-        #[arg(long, default_value_t = 3, value_name = "N")]
-        samples: usize,
-        /// How the hits are written.
-        #[arg(long, default_value = "table", value_parser = ["table", "csv", "json"])]
-        format: String,
-    },
+    Backtest(backtest::Asked),
     /// Reads texts as messages are read: what they score, why, and how well that tells labels apart.
     Text {
         #[command(subcommand)]
@@ -469,10 +359,9 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                 }
             }
         }
-        Command::Backtest { rules, against, since, until, samples, format } => {
+        Command::Backtest(request) => {
             let config = load(vec![])?;
-            let asked = backtest::Asked { rules, against, since, until, samples };
-            runtime()?.block_on(backtest::backtest(&config, &asked, &format))
+            runtime()?.block_on(backtest::backtest(&config, &request))
         }
         Command::Replay { records, paths } => {
             let source = records.source()?;
@@ -483,35 +372,7 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             load(vec![])?;
             convert::convert(&records.source()?, &paths, explain)
         }
-        Command::Simulate {
-            brokers,
-            out,
-            topic,
-            partitions,
-            rate,
-            contacts,
-            seed,
-            start,
-            live,
-            told_as,
-            books,
-        } => {
-            let config = load(vec![])?;
-            let request = demo::Simulation {
-                brokers,
-                out,
-                topic,
-                partitions,
-                rate,
-                contacts,
-                seed,
-                start,
-                live,
-                told_as,
-                books,
-            };
-            demo::simulate(&config, request)
-        }
+        Command::Simulate(request) => demo::simulate(&load(vec![])?, request),
         Command::Sql { sql, url, format } => match url {
             Some(url) => runtime()?.block_on(sql::remote(&url, sql.as_deref(), &format)),
             None => {
@@ -519,15 +380,12 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                 runtime()?.block_on(sql::local(&config, sql.as_deref(), &format))
             }
         },
-        Command::Follow { topic, from_end, once, state, path } => {
+        Command::Follow(request) => {
             let config = load(vec![])?;
-            let follow = follow::Follow { path, topic, from_end, once, state };
-            runtime()?.block_on(follow::follow(&config, follow))
+            runtime()?.block_on(follow::follow(&config, request))
         }
-        Command::Forecast { queue, horizon, backtest, pairs, roster, history, events, format } => {
+        Command::Forecast(request) => {
             let config = load(vec![])?;
-            let request =
-                forecast::Request { queue, horizon, backtest, pairs, roster, history, events, format };
             runtime()?.block_on(forecast::forecast(&config, request))
         }
         Command::Run { listeners } => {
@@ -535,12 +393,14 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             warn(&config);
             runtime()?.block_on(serve(&config))
         }
-        Command::Demo { length, rate, speed, seed, brokers, listeners } => {
-            let mut sets = listener_sets(&listeners);
-            sets.extend(demo::sets(brokers.as_deref(), cli.common.data_dir.is_none())?);
-            sets.extend(doors::free_doors(&[("pg", listeners.pg), ("flight", listeners.flight)]));
+        Command::Demo(request) => {
+            let mut sets = listener_sets(&request.listeners);
+            sets.extend(demo::sets(request.brokers.as_deref(), cli.common.data_dir.is_none())?);
+            sets.extend(doors::free_doors(&[
+                ("pg", request.listeners.pg),
+                ("flight", request.listeners.flight),
+            ]));
             let config = load(sets)?;
-            let request = demo::Demo { length, rate, speed, seed, brokers };
             let mut broker = None;
             let outcome = runtime()?.block_on(demo::demo(&config, request, &mut broker));
             drop(broker);

@@ -8,7 +8,6 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use tokio_util::sync::CancellationToken;
 
-use super::OF_SERVICE;
 use super::make::{self, AllLearned, Key, Options, Past, Version};
 use crate::app::board::Board;
 use crate::event::Channel;
@@ -30,10 +29,13 @@ const SETTLE: Millis = 2_000;
 const AHEAD: Millis = 3 * DAY;
 /// Numbers that tell one roster from another.
 const ROSTER_NUMBERS: usize = 6;
-/// How often the first forecast is put off at most while the past is still being read: for a minute.
+/// How often a look is put off at most while the past is still being read: for a minute. What is planned is not known before,
+/// and asking takes from the reading.
 const PUT_OFF_MAX: u32 = 30;
 /// How much older than the present the newest complete instant may be, beside what is waited for late events anyway.
 const BEHIND: Millis = 60 * SECOND;
+/// The name under which versions of the service count their positions in the table.
+const OF_SERVICE: &str = "callpulse/forecast/service";
 /// How long to wait after a failure.
 const AGAIN: Duration = Duration::from_secs(30);
 
@@ -83,7 +85,7 @@ struct State {
     roster: Option<[i64; ROSTER_NUMBERS]>,
     /// Records that had been read when it was last looked at, while reading was behind.
     read: Option<i64>,
-    /// How often the first forecast was put off.
+    /// How often the look was put off.
     put_off: u32,
     /// What was made while reading was behind: of a part of the past, so that it is made anew as soon as all of it is there.
     provisional: Option<Version>,
@@ -99,10 +101,11 @@ async fn step(
     let now = clock.now();
     let say = |error: query::Error| error.message;
     let behind = board.behind(now - options.lateness_ms - BEHIND);
-    if state.day.is_none() && behind.is_some() && behind != state.read && state.put_off < PUT_OFF_MAX {
+    if behind.is_some() && behind != state.read && state.put_off < PUT_OFF_MAX {
         (state.read, state.put_off) = (behind, state.put_off + 1);
         return Ok(());
     }
+    state.put_off = 0;
     if let (Some(version), None) = (state.provisional, behind) {
         state.slot_end = Millis::MIN;
         if version == Version::Full {

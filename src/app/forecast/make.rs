@@ -34,7 +34,7 @@ pub(in crate::app) struct Options {
 
 impl Options {
     /// Slots of an ordinary day.
-    pub(super) fn slots_per_day(&self) -> usize {
+    pub(in crate::app) fn slots_per_day(&self) -> usize {
         (DAY / self.grid.slot_ms()) as usize
     }
 
@@ -49,12 +49,12 @@ impl Options {
     }
 
     /// The usual back-test, with fewer origins: a choice every day need not look at as much as a judgement.
-    pub(super) fn daily_plan(&self) -> Plan {
+    pub(in crate::app) fn daily_plan(&self) -> Plan {
         Plan { origins: 40, ..Plan::usual(crate::forecast::Step::Day, self.horizon) }
     }
 
     /// Date and slot of the local day by the clock on the wall: both halves of a repeated hour are the same slots.
-    pub(super) fn place(&self, at: Millis) -> (i32, usize) {
+    pub(in crate::app) fn place(&self, at: Millis) -> (i32, usize) {
         let time = DateTime::from_timestamp_millis(at).unwrap_or_default().with_timezone(&self.grid.zone());
         let minute = time.hour() * 60 + time.minute();
         (self.grid.date(at), (minute / self.grid.slot_minutes()) as usize)
@@ -63,7 +63,7 @@ impl Options {
 
 /// A queue and channel.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
+pub(in crate::app) struct Key {
     /// The queue.
     pub queue: String,
     /// The channel.
@@ -72,7 +72,7 @@ pub(super) struct Key {
 
 /// The past of one queue and channel.
 #[derive(Debug)]
-pub(super) struct Past {
+pub(in crate::app) struct Past {
     /// Its department, where known.
     pub department: Option<String>,
     /// What its slots had.
@@ -83,7 +83,7 @@ pub(super) struct Past {
 ///
 /// # Errors
 /// The query's.
-pub(super) async fn read(
+pub(in crate::app) async fn read(
     engine: &Engine,
     options: &Options,
     queue: Option<&str>,
@@ -106,7 +106,7 @@ pub(super) async fn read(
 }
 
 /// The instant from which history is read.
-pub(super) fn history_start(now: Millis) -> Millis {
+pub(in crate::app) fn history_start(now: Millis) -> Millis {
     now.saturating_sub(HISTORY_DAYS * DAY).max(0)
 }
 
@@ -129,10 +129,10 @@ fn add(pasts: &mut BTreeMap<Key, Past>, batch: &RecordBatch, options: &Options) 
 }
 
 /// What was learned of every queue.
-pub(super) type AllLearned = BTreeMap<Key, (Option<String>, Learned)>;
+pub(in crate::app) type AllLearned = BTreeMap<Key, (Option<String>, Learned)>;
 
 /// Learns from the days before the one of `now`. Takes seconds for a centre with a long past.
-pub(super) fn learn_all(
+pub(in crate::app) fn learn_all(
     pasts: &BTreeMap<Key, Past>,
     options: &Options,
     now: Millis,
@@ -149,7 +149,7 @@ pub(super) fn learn_all(
 
 /// Which version of forecasts to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(in crate::app) enum Version {
     /// Every day of the horizon.
     Full,
     /// The rest of today.
@@ -157,7 +157,7 @@ pub(super) enum Version {
 }
 
 /// The rows of one version: every slot from the running one on. `pasts` has what came today.
-pub(super) fn rows(
+pub(in crate::app) fn rows(
     learned: &AllLearned,
     pasts: &BTreeMap<Key, Past>,
     options: &Options,

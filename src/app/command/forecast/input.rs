@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::Failure;
+use crate::app::Failure;
 use crate::calendar::read_date;
 use crate::forecast::{Cell, Daily, History, Step};
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use super::super::Failure;
+use crate::app::Failure;
 use crate::calendar::{Calendar, civil};
 use crate::forecast::{BackTest, History, Model, Step, Tried, band_of, bands, slot_pairs};
 
