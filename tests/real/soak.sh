@@ -52,7 +52,7 @@ listen = "off"
 listen = "off"
 [lake]
 commit_secs = 5
-snapshot_secs = 15
+snapshot_secs = 60
 compact_every_secs = 60
 vacuum_hours = 1
 TOML
