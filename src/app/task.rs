@@ -27,6 +27,8 @@ use crate::text::{self, Reader};
 use crate::time::{Millis, SlotCache};
 use crate::window::{self, Counted, Summary, Window};
 
+/// Records that are looked ahead to.
+const EXPECTED: usize = 16;
 /// Longest part of a reject's payload that is kept in the table, bytes.
 const REJECT_PAYLOAD_MAX: usize = 64 << 10;
 /// Committed flushes that are kept for queries that began before the commit.
@@ -449,9 +451,13 @@ impl Task {
     /// Takes the records of a block from the source's position up to, not including, `limit`.
     fn take(&mut self, at: usize, block: &Block, limit: i64) {
         let from = block.records.partition_point(|record| record.offset < self.sources[at].next);
-        let records = block.records[from..].iter().take_while(|record| record.offset < limit);
-        for record in records {
-            self.take_record(at, block, record);
+        let to = block.records.partition_point(|record| record.offset < limit).max(from);
+        for records in block.records[from..to].chunks(EXPECTED) {
+            // Keyed by contact, as the contract has it; other keys find nothing.
+            self.correlator.expect(records.iter().filter_map(|record| block.key(record)));
+            for record in records {
+                self.take_record(at, block, record);
+            }
         }
     }
 
