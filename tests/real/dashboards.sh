@@ -24,6 +24,15 @@ trap clean EXIT
 "$python" "$shown/generate.py" --check || fail "the dashboards are stale"
 "$python" "$here/check_dashboards.py" "$shown"/*.json > "$work/linted" || { cat "$work/linted" >&2; fail "check_dashboards.py"; }
 say "$(cat "$work/linted")"
+# Grafana's own linter, where somebody has installed it; the rules above are the same, but written by us.
+if command -v dashboard-linter > /dev/null; then
+    for board in "$shown"/*.json; do
+        dashboard-linter lint --strict "$board" > "$work/lint" 2>&1 || { cat "$work/lint" >&2; fail "dashboard-linter: $board"; }
+    done
+    say "Grafana's dashboard-linter --strict: $(ls "$shown"/*.json | wc -l) dashboards"
+else
+    say "Grafana's linter: ignored (dashboard-linter is not installed: go install github.com/grafana/dashboard-linter@latest)"
+fi
 promtool check rules "$shown"/rules/*.rules.yml > "$work/check.log" 2>&1 || fail "promtool check rules"
 (cd "$shown/rules" && promtool test rules ./*_test.yml) > "$work/test.log" 2>&1 || fail "promtool test rules"
 say "promtool: $(grep -o '[0-9]* rules found' "$work/check.log" | paste -sd ' '), unit tests $(grep -o 'SUCCESS' "$work/test.log" | paste -sd ' ')"
