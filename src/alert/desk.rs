@@ -137,6 +137,8 @@ pub struct Desk {
     counts: Counts,
     version: u64,
     swept_at: Millis,
+    /// No open alert has anything due before this.
+    due_at: Millis,
 }
 
 impl Desk {
@@ -154,12 +156,14 @@ impl Desk {
             counts: Counts::default(),
             version: 0,
             swept_at: Millis::MIN,
+            due_at: Millis::MIN,
         }
     }
 
     /// Goes on with other options.
     pub fn set_options(&mut self, options: Options) {
         self.options = options;
+        self.due_at = Millis::MIN;
     }
 
     /// What still has to be sent, after a restart: to targets that there still are.
@@ -302,6 +306,7 @@ impl Desk {
         alert.revision += 1;
         let id = alert.cause.id.clone();
         if alert.status.is_open() {
+            self.due_at = self.due_at.min(self.due_at_of(&alert));
             self.open.insert(place_of(&alert));
         } else {
             self.open.remove(&place_of(&alert));
@@ -314,15 +319,14 @@ impl Desk {
     /// Lets time pass: escalates, lets acknowledgements and alerts expire, sends what silences held back.
     pub fn tick(&mut self, roster: &Roster, now: Millis) -> Vec<Dispatch> {
         let mut sends = Vec::new();
+        let silences = self.silences.len();
         self.silences.retain(|silence| silence.until > now);
-        let due = |alert: &Alert| {
-            now - alert.raised_at >= self.options.expire_ms
-                || alert.escalate_at.is_some_and(|at| at <= now)
-                || alert.ack_expires_at.is_some_and(|at| at <= now)
-                || alert.silenced
+        // A silence that is over may let alerts through.
+        let due = match self.due_at <= now || self.silences.len() < silences {
+            true => self.take_due(now),
+            false => Vec::new(),
         };
-        let open: Vec<String> = self.open().filter(|alert| due(alert)).map(|a| a.cause.id.clone()).collect();
-        for id in open {
+        for id in due {
             let Some(mut alert) = self.alerts.get(&id).cloned() else { continue };
             if now - alert.raised_at >= self.options.expire_ms {
                 alert.status = Status::Expired;
@@ -351,6 +355,27 @@ impl Desk {
             self.forget(now);
         }
         sends
+    }
+
+    /// The open alerts that have something due; notes when the next of the others has.
+    fn take_due(&mut self, now: Millis) -> Vec<String> {
+        let (mut due, mut next) = (Vec::new(), Millis::MAX);
+        for alert in self.open() {
+            match self.due_at_of(alert) {
+                at if at <= now || alert.silenced => due.push(alert.cause.id.clone()),
+                at => next = next.min(at),
+            }
+        }
+        // One that stays silenced waits for its silence; it is kept only when it changes.
+        let silenced = due.iter().filter_map(|id| self.alerts.get(id)).map(|alert| self.due_at_of(alert));
+        self.due_at = silenced.filter(|at| *at > now).fold(next, Millis::min);
+        due
+    }
+
+    /// When an open alert expires, is escalated, or is no longer acknowledged, whichever comes first.
+    fn due_at_of(&self, alert: &Alert) -> Millis {
+        let expires = alert.raised_at.saturating_add(self.options.expire_ms);
+        [alert.escalate_at, alert.ack_expires_at].into_iter().flatten().fold(expires, Millis::min)
     }
 
     fn escalate(&mut self, alert: &mut Alert, roster: &Roster, now: Millis) -> Vec<Dispatch> {
