@@ -181,7 +181,12 @@ impl Service {
         tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
         tokio::spawn(super::memory::give_back(stop.child_token()));
         tokio::spawn(reload_on_signal(Arc::clone(&alerting), stop.child_token()));
-        tokio::spawn(super::surges::run(Arc::clone(&alerting), Arc::clone(&engine), stop.child_token()));
+        tokio::spawn(super::surges::run(
+            Arc::clone(&alerting),
+            Arc::clone(&engine),
+            Arc::clone(&clock),
+            stop.child_token(),
+        ));
         tokio::spawn(super::forecast::live::run(
             Arc::clone(&board),
             Arc::clone(&engine),

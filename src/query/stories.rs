@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::forecast::erlang_c_service_level;
+use crate::query::views::surges_of_now;
 
 /// A forecast of the slot that begins so many minutes after nine, made so many minutes before (after, if negative).
 fn told<'a>(queue: &'a str, minutes: i64, made_before: i64, contacts: f64, required: i64) -> ForecastRow<'a> {
@@ -398,6 +399,14 @@ async fn a_surge_is_seen_with_its_size() {
     near(&row["times"], 100.0 / 15.0);
     near(&row["deviations"], (50.0 / 11.0_f64.sqrt()).max(35.0 / 5.25_f64.sqrt()));
     near(&row["next_expected"], 40.0);
+    // Asked for what lasts alone, it is told as of the running slot and the one before.
+    let of_now = surges_of_now(&engine.options().grid, at("2026-11-20T02:05:00Z"));
+    let sql = format!(
+        "{of_now} SELECT start, slots, contacts, expected, lasts, next_expected FROM surges WHERE lasts"
+    );
+    let lasting = json!({ "start": "2026-11-20T01:30:00.000Z", "slots": 1, "contacts": 40, "expected": 5.0, "lasts": true,
+        "next_expected": 40.0 });
+    assert_eq!(ask(&engine, &sql).await, [lasting]);
     // The excess is 85 / 15 of what is usual: half of it in the next slot, a quarter in the one after.
     near(&row["next_projected"], 40.0 + 20.0 * (85.0 / 15.0) * 0.75);
     assert_eq!(row["keywords"], "fault:断网;mood:生气");
@@ -572,6 +581,11 @@ async fn words_that_many_say_at_once_are_a_surge() {
             surge("phrase", "大面积断网", 9, 1.0, json!(9.0)),
         ]
     );
+    // What is asked of the running slot alone reads less and says the same.
+    let of_now = surges_of_now(&engine.options().grid, at("2026-11-20T01:20:00Z"));
+    assert_eq!(ask(&engine, &format!("{of_now} {sql}")).await, rows);
+    let later = surges_of_now(&engine.options().grid, at("2026-11-20T02:20:00Z"));
+    assert_eq!(ask(&engine, &format!("{later} {sql}")).await, [json!(null); 0]);
     let until = ask(&engine, "SELECT DISTINCT start, until FROM theme_surges").await;
     assert_eq!(until, [json!({ "start": "2026-11-20T01:00:00.000Z", "until": "2026-11-20T01:30:00.000Z" })]);
 }

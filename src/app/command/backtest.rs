@@ -166,7 +166,7 @@ pub(super) async fn backtest(config: &Config, asked: &Asked) -> Result<(), Failu
     let wants_figures =
         sets.iter().any(|set| set.rules.rules.iter().any(|rule| rule.about == About::Figures));
     let surges = match sets.iter().any(|set| set.rules.watches_surges()) {
-        true => surges::look(&engine, "true").await.map_err(of_query)?,
+        true => surges::look(&engine, "", "true").await.map_err(of_query)?,
         false => Vec::new(),
     };
     let options = Options { keep_events: false, unordered: false, ..settings::correlate(config, false) };

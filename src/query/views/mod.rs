@@ -17,6 +17,7 @@ mod words;
 use crate::time::Millis;
 
 use super::Options;
+pub use surges::surges_of_now;
 
 /// One view.
 #[derive(Debug, Clone)]
@@ -47,11 +48,13 @@ pub struct ViewColumn {
 impl View {
     /// The statement at the instant `now`.
     pub(super) fn sql_at(&self, now: Millis) -> String {
-        // A number and no text: the instant comes from us, but a number cannot be anything else.
-        let literal =
-            format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", now.saturating_mul(1_000));
-        self.sql.replace("{now}", &literal)
+        self.sql.replace("{now}", &instant(now))
     }
+}
+
+/// An instant as SQL. A number and no text: it comes from us, but a number cannot be anything else.
+fn instant(at: Millis) -> String {
+    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.saturating_mul(1_000))
 }
 
 /// Every view, in the order of the manual.

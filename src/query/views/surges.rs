@@ -1,8 +1,45 @@
 //! `surges` and `theme_surges`: slots in which far more came than was to be expected, in a queue or about a theme.
 
-use super::Written;
+use crate::query::{CATALOG, SCHEMA};
+use crate::time::{Grid, Millis};
+
+use super::{Written, instant};
 
 pub(super) const VIEWS: &[Written] = &[QUEUES, THEMES];
+
+/// Days before a slot from which its usual contacts are told, and one more for clocks that change.
+const DAYS: i32 = 29;
+
+/// The beginning of a statement (`WITH …`) that asks `surges` and `theme_surges` for what lasts at `now`, and reads no more of
+/// the past than that takes: the running slot, the one before it, and the same time of the days before. A run that began
+/// earlier is told as of these two slots.
+pub fn surges_of_now(grid: &Grid, now: Millis) -> String {
+    let running = grid.slot(now);
+    let mut spans = Vec::new();
+    for slot in [grid.slot(running.start - 1), running] {
+        let date = grid.date(slot.start);
+        let time_of_day = slot.start - grid.day_start(date);
+        spans.extend((0..=DAYS).map(|days| grid.slot(grid.day_start(date - days) + time_of_day)));
+    }
+    let within = |column: &str| {
+        let of = |slot: &crate::time::Slot| {
+            format!("{column} >= {} AND {column} < {}", instant(slot.start), instant(slot.end))
+        };
+        spans.iter().map(of).collect::<Vec<_>>().join(" OR ")
+    };
+    let part = |table: &str, column: &str| {
+        format!("{table} AS (SELECT * FROM {CATALOG}.{SCHEMA}.{table} WHERE {})", within(column))
+    };
+    let view = |view: &Written| format!("{} AS ({})", view.name, view.view().sql_at(now));
+    let parts = [
+        part("legs", "slot_start"),
+        part("contacts", "started_at"),
+        part("messages", "\"time\""),
+        view(&QUEUES),
+        view(&THEMES),
+    ];
+    format!("WITH {}", parts.join(", "))
+}
 
 const QUEUES: Written = Written {
     name: "surges",
