@@ -61,8 +61,8 @@ def http(url, sql, token=None, accept="application/json", context=None):
 
 
 def idle(pid, after):
-    """Holds that the server's CPU time in 3 s does not grow by that of a query. What it does beside (a forecast, a compaction) is
-    over at the third look; a query that goes on takes minutes."""
+    """Holds that the server's CPU time falls, within two minutes, below that of a query. What it does beside (forecasts, a look
+    for surges, a compaction) is over then, also in a debug build on a slow machine; a query that goes on takes far longer."""
 
     def ticks():
         fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
@@ -70,11 +70,13 @@ def idle(pid, after):
 
     looks = []
     while not looks or looks[-1] >= 220:
-        assert len(looks) < 3, f"the server is busy after {after}: {looks} ticks in 3 s each"
+        assert len(looks) < 30, f"the server is busy after {after}: {looks} ticks in 3 s each"
         time.sleep(1)
         before = ticks()
         time.sleep(3)
         looks.append(ticks() - before)
+    if len(looks) > 1:
+        said(f"busy with other work after {after}: {looks} ticks in 3 s each")
 
 
 # A client that asks by the extended protocol, and is killed.
