@@ -4,6 +4,7 @@
 #   fetch.sh flink      Flink SQL and its Kafka connector (Maven Central), and the job compiled against them
 #   fetch.sh streams    Kafka Streams (Maven Central), and the job
 #   fetch.sh pathway    Pathway (PyPI), in an environment of its own
+#   fetch.sh trends     DuckDB and chDB (PyPI), in an environment of their own
 #
 # Prints the class path, or the Python to run.
 set -euo pipefail
@@ -42,6 +43,18 @@ compile() { # DIR SOURCE
     echo "$1/classes:$1/*"
 }
 
+python() { # DIR PACKAGE... : an environment with these
+    local dir=$1 wanted
+    shift
+    wanted="$*"
+    if [ "$(cat "$dir/wanted" 2> /dev/null)" != "$wanted" ]; then
+        python3 -c 'import subprocess, sys; subprocess.check_call([sys.executable, "-m", "venv", sys.argv[1]])' "$dir"
+        "$dir/bin/python" -m pip install -q --disable-pip-version-check "$@" >&2
+        echo "$wanted" > "$dir/wanted"
+    fi
+    echo "$dir/bin/python"
+}
+
 case $1 in
     flink)
         flink=2.2.1
@@ -54,11 +67,7 @@ case $1 in
         jars "$cache/streams" org.apache.kafka:kafka-streams:4.1.0 com.fasterxml.jackson.core:jackson-core:2.18.2 \
             org.slf4j:slf4j-nop:2.0.16
         compile "$cache/streams" streams/StreamsReduced.java ;;
-    pathway)
-        if ! "$cache/pathway/bin/python" -c 'import pathway' 2> /dev/null; then
-            python3 -c 'import subprocess, sys; subprocess.check_call([sys.executable, "-m", "venv", sys.argv[1]])' "$cache/pathway"
-            "$cache/pathway/bin/python" -m pip install -q --disable-pip-version-check pathway==0.33.0 >&2
-        fi
-        echo "$cache/pathway/bin/python" ;;
-    *) echo "fetch.sh: \`$1\` is no engine that is known here: flink, streams, pathway" >&2; exit 64 ;;
+    pathway) python "$cache/pathway" pathway==0.33.0 ;;
+    trends) python "$cache/trends" duckdb==2.0.1 chdb==4.4.0 ;;
+    *) echo "fetch.sh: \`$1\` is no engine that is known here: flink, streams, pathway, trends" >&2; exit 64 ;;
 esac

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::record::{Alert, Cause, Dispatch, Kind, Status};
 use crate::event::Role;
 use crate::facts::AlertRows;
-use crate::roster::Roster;
+use crate::roster::Duties;
 use crate::rules::Severity;
 use crate::time::{DAY, Grid, HOUR, MINUTE, Millis, SECOND};
 
@@ -132,6 +132,8 @@ pub struct Desk {
     alerts: BTreeMap<String, Alert>,
     /// The open ones, the mildest first, of them the oldest.
     open: BTreeSet<(Severity, Millis, String)>,
+    /// How many are open, by rule and severity.
+    open_counts: BTreeMap<(String, String), i64>,
     silences: Vec<Silence>,
     changed: BTreeSet<String>,
     counts: Counts,
@@ -146,11 +148,15 @@ impl Desk {
     pub fn new(options: Options, known: Vec<Alert>) -> Desk {
         let alerts: BTreeMap<String, Alert> =
             known.into_iter().map(|alert| (alert.cause.id.clone(), alert)).collect();
-        let open = alerts.values().filter(|alert| alert.status.is_open()).map(place_of).collect();
+        let opened = || alerts.values().filter(|alert| alert.status.is_open());
+        let open = opened().map(place_of).collect();
+        let mut open_counts = BTreeMap::new();
+        opened().for_each(|alert| *open_counts.entry(kind_of(alert)).or_default() += 1);
         Desk {
             options,
-            alerts,
             open,
+            open_counts,
+            alerts,
             silences: Vec::new(),
             changed: BTreeSet::new(),
             counts: Counts::default(),
@@ -180,13 +186,12 @@ impl Desk {
     }
 
     /// Takes something that came true. An id that is known changes nothing.
-    pub fn raise(&mut self, cause: Cause, roster: &Roster, now: Millis) -> Vec<Dispatch> {
+    pub fn raise(&mut self, cause: Cause, duties: &mut Duties, now: Millis) -> Vec<Dispatch> {
         if self.alerts.contains_key(&cause.id) {
             return Vec::new();
         }
-        let key = (cause.rule.clone(), cause.severity.clone());
-        *self.counts.raised.entry(key).or_default() += 1;
         let mut alert = Alert::new(cause, now);
+        *self.counts.raised.entry(kind_of(&alert)).or_default() += 1;
         let held_back = if now - alert.cause.event_time > self.options.stale_ms {
             Some(("stale", "not sent: its time was past when it was found"))
         } else if !self.has_room_for(&alert, now) {
@@ -209,7 +214,7 @@ impl Desk {
             self.keep(alert);
             return Vec::new();
         }
-        let sends = self.tell_first(&mut alert, roster, now);
+        let sends = self.tell_first(&mut alert, duties, now);
         self.keep(alert);
         sends
     }
@@ -232,8 +237,8 @@ impl Desk {
         true
     }
 
-    fn tell_first(&mut self, alert: &mut Alert, roster: &Roster, now: Millis) -> Vec<Dispatch> {
-        let people = self.on_duty(alert, 0, roster, now);
+    fn tell_first(&mut self, alert: &mut Alert, duties: &mut Duties, now: Millis) -> Vec<Dispatch> {
+        let people = self.on_duty(alert, 0, duties, now);
         let after = self.escalate_after(alert);
         alert.escalate_at = after.map(|after| now + after);
         self.tell(alert, Kind::Raised, people)
@@ -246,7 +251,7 @@ impl Desk {
 
     /// Who is to be told at this level: the role of the rule, the lead, the fallback. A level without anybody is skipped at
     /// once.
-    fn on_duty(&mut self, alert: &mut Alert, level: u32, roster: &Roster, now: Millis) -> Vec<String> {
+    fn on_duty(&mut self, alert: &mut Alert, level: u32, duties: &mut Duties, now: Millis) -> Vec<String> {
         let queue = Some(alert.cause.queue.as_str()).filter(|queue| !queue.is_empty());
         let department = Some(alert.cause.department.as_str()).filter(|name| !name.is_empty());
         let first = alert.first_role();
@@ -261,12 +266,11 @@ impl Desk {
         }));
         let start = if alert.first_role().is_none() { level.saturating_sub(1) } else { level };
         for role in chain.iter().skip(start as usize) {
-            let people: Vec<String> =
-                roster.on_duty(queue, department, *role, now).into_iter().map(|duty| duty.person).collect();
+            let people = duties.people(queue, department, *role, now);
             if !people.is_empty() {
-                return in_turn(people, alert.id());
+                return in_turn(&people, alert.id());
             }
-            if !roster.is_empty() && !alert.unstaffed {
+            if !duties.roster().is_empty() && !alert.unstaffed {
                 alert.unstaffed = true;
                 self.counts.unstaffed += 1;
             }
@@ -307,9 +311,11 @@ impl Desk {
         let id = alert.cause.id.clone();
         if alert.status.is_open() {
             self.due_at = self.due_at.min(self.due_at_of(&alert));
-            self.open.insert(place_of(&alert));
-        } else {
-            self.open.remove(&place_of(&alert));
+            if self.open.insert(place_of(&alert)) {
+                *self.open_counts.entry(kind_of(&alert)).or_default() += 1;
+            }
+        } else if self.open.remove(&place_of(&alert)) {
+            *self.open_counts.entry(kind_of(&alert)).or_default() -= 1;
         }
         self.changed.insert(id.clone());
         self.version += 1;
@@ -317,7 +323,7 @@ impl Desk {
     }
 
     /// Lets time pass: escalates, lets acknowledgements and alerts expire, sends what silences held back.
-    pub fn tick(&mut self, roster: &Roster, now: Millis) -> Vec<Dispatch> {
+    pub fn tick(&mut self, duties: &mut Duties, now: Millis) -> Vec<Dispatch> {
         let mut sends = Vec::new();
         let silences = self.silences.len();
         self.silences.retain(|silence| silence.until > now);
@@ -337,16 +343,16 @@ impl Desk {
                 if self.silence_of(&alert, now).is_none() {
                     alert.silenced = false;
                     alert.remark("the silence is over");
-                    sends.extend(self.tell_first(&mut alert, roster, now));
+                    sends.extend(self.tell_first(&mut alert, duties, now));
                     self.keep(alert);
                 }
             } else if alert.ack_expires_at.is_some_and(|at| at <= now) {
                 alert.status = if alert.delivered_at.is_some() { Status::Delivered } else { Status::Raised };
                 alert.ack_expires_at = None;
-                sends.extend(self.escalate(&mut alert, roster, now));
+                sends.extend(self.escalate(&mut alert, duties, now));
                 self.keep(alert);
             } else if alert.escalate_at.is_some_and(|at| at <= now) {
-                sends.extend(self.escalate(&mut alert, roster, now));
+                sends.extend(self.escalate(&mut alert, duties, now));
                 self.keep(alert);
             }
         }
@@ -378,14 +384,14 @@ impl Desk {
         [alert.escalate_at, alert.ack_expires_at].into_iter().flatten().fold(expires, Millis::min)
     }
 
-    fn escalate(&mut self, alert: &mut Alert, roster: &Roster, now: Millis) -> Vec<Dispatch> {
+    fn escalate(&mut self, alert: &mut Alert, duties: &mut Duties, now: Millis) -> Vec<Dispatch> {
         alert.escalations += 1;
         alert.escalated_at = Some(now);
         self.counts.escalations += 1;
         let again = (alert.escalations < self.options.escalations_max).then(|| self.escalate_after(alert));
         alert.escalate_at = again.flatten().map(|after| now + after);
         let level = alert.escalations;
-        let people = self.on_duty(alert, level, roster, now);
+        let people = self.on_duty(alert, level, duties, now);
         self.tell(alert, Kind::Escalated, people)
     }
 
@@ -483,6 +489,11 @@ impl Desk {
         self.open.iter().filter_map(|(.., id)| self.alerts.get(id))
     }
 
+    /// How many are open, by rule and severity; 0 where some were.
+    pub fn open_counts(&self) -> &BTreeMap<(String, String), i64> {
+        &self.open_counts
+    }
+
     /// Grows with every change.
     pub fn version(&self) -> u64 {
         self.version
@@ -513,6 +524,11 @@ fn severity_of(alert: &Alert) -> Severity {
     Severity::parse(&alert.cause.severity).unwrap_or(Severity::Warning)
 }
 
+/// Rule and severity of an alert.
+fn kind_of(alert: &Alert) -> (String, String) {
+    (alert.cause.rule.clone(), alert.cause.severity.clone())
+}
+
 /// Where an alert stands among the open ones.
 fn place_of(alert: &Alert) -> (Severity, Millis, String) {
     (severity_of(alert), alert.raised_at, alert.cause.id.clone())
@@ -520,9 +536,9 @@ fn place_of(alert: &Alert) -> (Severity, Millis, String) {
 
 /// Whose turn it is among many who have the same duty: neighbours, from a place that the alert's id decides, so that a replay tells
 /// the same people.
-fn in_turn(people: Vec<String>, id: &str) -> Vec<String> {
+fn in_turn(people: &[String], id: &str) -> Vec<String> {
     if people.len() <= PEOPLE_MAX {
-        return people;
+        return people.to_vec();
     }
     let first = (xxh3_64(id.as_bytes()) % people.len() as u64) as usize;
     people.iter().cycle().skip(first).take(PEOPLE_MAX).cloned().collect()

@@ -22,7 +22,7 @@ use crate::deliver::{Context, LinkKey, Post, Report};
 use crate::event::{Event, Role};
 use crate::facts::{ALERTS, Table};
 use crate::metrics::Stats;
-use crate::roster::{People, Roster};
+use crate::roster::{Duties, People, Roster};
 use crate::rules::{Rules, Signal, Surging};
 use crate::serve;
 use crate::time::{Clock, Grid, MINUTE, Millis, format_time};
@@ -243,12 +243,8 @@ impl Alerting {
             stats.alerts_open.entry(key.clone()).or_default();
             stats.alerts_raised.entry(key).or_default();
         }
-        let mut open: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-        for alert in desk.open() {
-            *open.entry((&alert.cause.rule, &alert.cause.severity)).or_default() += 1;
-        }
-        for ((rule, severity), count) in open {
-            *stats.alerts_open.entry((rule.to_owned(), severity.to_owned())).or_default() += count;
+        for (key, count) in desk.open_counts() {
+            *stats.alerts_open.entry(key.clone()).or_default() += count;
         }
         let counted = desk.counts();
         for (key, count) in &counted.raised {
@@ -378,7 +374,7 @@ impl Alerting {
     fn take_alertmanager(&self, message: &Value) -> Result<usize, String> {
         let alerts = message.get("alerts").and_then(Value::as_array).ok_or("`alerts` is no list")?;
         let now = self.clock.now();
-        let roster = self.roster.load();
+        let mut duties = Duties::of(self.roster.load_full());
         let mut sends = Vec::new();
         let mut taken = 0;
         let mut desk = self.desk();
@@ -386,7 +382,7 @@ impl Alerting {
             let Some((cause, firing)) = of_alertmanager(alert, now) else { continue };
             taken += 1;
             if firing {
-                sends.extend(desk.raise(cause, &roster, now));
+                sends.extend(desk.raise(cause, &mut duties, now));
             } else {
                 // What is over already, or was never known, needs nothing.
                 sends.extend(desk.resolve(&cause.id, "alertmanager", now).unwrap_or_default());

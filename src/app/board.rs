@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::alerting::Alerting;
 use super::commit::Committer;
 use super::fleet::{Asked, Fleet, Overview, Pipeline};
+use super::past::Past;
 use super::task::Beyond;
 use super::worker::{Ask, SplitWatch, TaskBeyond, Worker};
 use crate::event::{Channel, RejectReason};
@@ -68,14 +69,13 @@ pub(super) struct Board {
     cut: tokio::sync::Mutex<Option<(Instant, Cut)>>,
 }
 
-/// The tables as they were read, when, and how often that was done.
+/// The tables as they were read, and when.
 #[derive(Clone)]
 struct View {
     at: Instant,
     version: Arc<Version>,
     stored: Arc<Positions>,
     places: Vec<Place>,
-    key: u64,
 }
 
 /// The figures of all instances.
@@ -456,7 +456,8 @@ impl Source for Board {
             memory.extend(self.alerting.filed_shifts(now));
         }
         let committed = committed(&published.version);
-        Ok(Cut { committed, memory, now, version_key: published.key, missing: Vec::new() })
+        let history = Some(Past::of(self.committer.lake(), &published.version));
+        Ok(Cut { committed, memory, now, history, missing: Vec::new() })
     }
 }
 
@@ -504,11 +505,7 @@ impl Board {
         let (version, stored) = read.map_err(|error| {
             query::Error::new(query::ErrorKind::Outside, format!("the lake cannot be read: {error}"))
         })?;
-        let key = kept.as_ref().map_or(1, |view| match view.version.numbers() == version.numbers() {
-            true => view.key,
-            false => view.key + 1,
-        });
-        let view = View { at: Instant::now(), version, stored: Arc::new(stored), places, key };
+        let view = View { at: Instant::now(), version, stored: Arc::new(stored), places };
         *kept = Some(view.clone());
         Ok(view)
     }
@@ -575,6 +572,7 @@ impl Board {
         missing.sort();
         missing.extend(theirs.failed);
         let committed = committed(&view.version);
-        Ok((Cut { committed, memory, now, version_key: view.key, missing }, behind))
+        let history = Some(Past::of(self.committer.lake(), &view.version));
+        Ok((Cut { committed, memory, now, history, missing }, behind))
     }
 }

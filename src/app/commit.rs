@@ -28,8 +28,6 @@ pub(super) struct Published {
     pub version: Arc<Version>,
     /// The newest committed flush of each task.
     pub committed: Arc<HashMap<String, u64>>,
-    /// Grows with each commit.
-    pub key: u64,
 }
 
 /// Figures of the commits.
@@ -74,7 +72,7 @@ impl Committer {
         Committer {
             lake,
             dead_letters,
-            published: ArcSwap::from_pointee(Published { version, committed: Arc::default(), key: 0 }),
+            published: ArcSwap::from_pointee(Published { version, committed: Arc::default() }),
             committing: std::sync::Mutex::new(Committing { duration, failures: 0, failing: None }),
             cycle: Mutex::new(()),
             alerts,
@@ -289,7 +287,7 @@ impl Committer {
         self.published.rcu(|before| {
             let mut committed = (*before.committed).clone();
             committed.extend(flushes.iter().cloned());
-            Published { version: self.lake.version(), committed: Arc::new(committed), key: before.key + 1 }
+            Published { version: self.lake.version(), committed: Arc::new(committed) }
         });
     }
 

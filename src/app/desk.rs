@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::deliver::{Job, Post, Report};
 use crate::event::Event;
 use crate::metrics::Stats;
+use crate::roster::Duties;
 use crate::rules::{About, Figures, Fleet, Opened, PlanWatch, Rules, SeriesFigures, Signal};
 use crate::time::{DAY, Millis};
 use crate::window::{ROLLING, Summary};
@@ -58,6 +59,7 @@ struct Loop {
     resend: Vec<String>,
     /// Shifts that came as events and are not in the roster yet.
     shifts: Vec<Event<'static>>,
+    duties: Duties,
 }
 
 /// Runs the desk until `stop`, and then until everything said is kept.
@@ -89,6 +91,7 @@ pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, 
         judges: board.fleet().is_none(),
         resend,
         shifts: Vec::new(),
+        duties: Duties::of(alerting.roster.load_full()),
         alerting,
         board,
         post,
@@ -137,9 +140,9 @@ pub(super) async fn run(board: Arc<Board>, alerting: Arc<Alerting>, ends: Ends, 
                     again_at = Instant::now();
                     looped.say_again();
                 }
-                let roster = looped.alerting.roster.load_full();
+                looped.duties.go_on_with(looped.alerting.roster.load_full());
                 let now = looped.alerting.clock.now();
-                let sends = looped.alerting.desk().tick(&roster, now);
+                let sends = looped.alerting.desk().tick(&mut looped.duties, now);
                 looped.keep_and_send(sends).await;
             }
             () = stop.cancelled() => {
@@ -204,7 +207,7 @@ impl Loop {
 
     /// Takes signals: of tasks (`read` is when their records came in), or of figures.
     fn take(&mut self, signals: Vec<Signal>, read: Option<Instant>) -> Vec<Dispatch> {
-        let roster = self.alerting.roster.load_full();
+        self.duties.go_on_with(self.alerting.roster.load_full());
         let now = self.alerting.clock.now();
         let mut sends = Vec::new();
         let mut more = Vec::new();
@@ -222,7 +225,7 @@ impl Loop {
             match signal {
                 Signal::Raised(raised) => {
                     let id = raised.id.clone();
-                    let new = desk.raise(advised(Cause::from(*raised), &rules), &roster, now);
+                    let new = desk.raise(advised(Cause::from(*raised), &rules), &mut self.duties, now);
                     if let (Some(read), false) = (read, new.is_empty()) {
                         self.read_at.insert(id, read);
                     }

@@ -14,6 +14,7 @@ mod issuer;
 mod lexicons;
 mod memory;
 mod outbox;
+mod past;
 mod registry;
 mod service;
 mod settings;

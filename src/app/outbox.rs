@@ -213,9 +213,11 @@ pub(super) fn link_key(dir: &Path) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::alert::{Cause, Desk, Options};
-    use crate::roster::Roster;
+    use crate::roster::{Duties, Roster};
     use crate::time::Grid;
 
     #[test]
@@ -225,7 +227,7 @@ mod tests {
             let grid = Grid::new(chrono_tz::Tz::UTC, 30).expect("half an hour");
             let mut desk = Desk::new(Options::new(grid), vec![]);
             let cause = Cause { id: id.to_owned(), ..Cause::default() };
-            desk.raise(cause, &Roster::empty(chrono_tz::Tz::UTC), 0);
+            desk.raise(cause, &mut Duties::of(Arc::new(Roster::empty(chrono_tz::Tz::UTC))), 0);
             desk.take_changes()
         };
         let (mut one, _) = Outbox::open(dir.path()).expect("an outbox");
@@ -248,7 +250,7 @@ mod tests {
         let mut desk = Desk::new(Options::new(grid), vec![]);
         for id in ["a", "b"] {
             let cause = Cause { id: id.to_owned(), ..Cause::default() };
-            desk.raise(cause, &Roster::empty(chrono_tz::Tz::UTC), 0);
+            desk.raise(cause, &mut Duties::of(Arc::new(Roster::empty(chrono_tz::Tz::UTC))), 0);
         }
         let alerts = desk.take_changes();
         let dir = tempfile::tempdir().expect("a directory");
@@ -273,7 +275,7 @@ mod tests {
         let mut desk = Desk::new(Options::new(grid), vec![]);
         for id in ["a", "b", "c"] {
             let cause = Cause { id: id.to_owned(), ..Cause::default() };
-            desk.raise(cause, &Roster::empty(chrono_tz::Tz::UTC), 0);
+            desk.raise(cause, &mut Duties::of(Arc::new(Roster::empty(chrono_tz::Tz::UTC))), 0);
         }
         let alerts = desk.take_changes();
         let dir = tempfile::tempdir().expect("a directory");

@@ -194,9 +194,14 @@ impl Service {
             super::forecast::options(config, None, None)?,
             stop.child_token(),
         ));
+        let pace = Pace::of(config);
+        if let Some(every) = pace.maintain {
+            let (board, engine) = (Arc::clone(&board), Arc::clone(&engine));
+            tokio::spawn(super::past::keep_summed(board, engine, every, config.grid(), stop.child_token()));
+        }
         let commits = Commits {
             board: Arc::clone(&board),
-            pace: Pace::of(config),
+            pace,
             co_partitioned: config.kafka.co_partitioned,
             consumer: consumer.remote(),
             fenced: HashMap::new(),

@@ -492,6 +492,7 @@ impl Correlator {
             counted = observer.contact(&old.rows, &new.rows, counted);
             let closed = new.rows.closed_at.is_some();
             if written > 0 {
+                let dates = old.rows.dates();
                 facts.restatements.push(&RestatementRow {
                     contact_id: Some(key),
                     old_revision: Some(i64::from(written)),
@@ -501,6 +502,8 @@ impl Correlator {
                     cause: Some(&log.latest_arrival()),
                     watermark: Some(watermark),
                     slot_start: new.rows.legs.first().and_then(|leg| leg.slot_start),
+                    old_first_date: dates.map(|(first, _)| first),
+                    old_last_date: dates.map(|(_, last)| last),
                     date: new.rows.contact.date,
                 });
                 self.counts.restatements += 1;

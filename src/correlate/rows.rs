@@ -20,3 +20,15 @@ pub struct Rows<'a> {
     /// When the contact closed; `None` while anything of it is open.
     pub closed_at: Option<Millis>,
 }
+
+impl Rows<'_> {
+    /// The first and the last of the centre's dates, days since 1970-01-01, under which these rows stand; `None` where none
+    /// has a date.
+    pub fn dates(&self) -> Option<(i32, i32)> {
+        let legs = self.legs.iter().map(|leg| leg.date);
+        let handlings = self.handlings.iter().map(|handling| handling.date);
+        let mut dates = legs.chain(handlings).chain([self.contact.date]).flatten();
+        let first = dates.next()?;
+        Some(dates.fold((first, first), |(least, most), date| (least.min(date), most.max(date))))
+    }
+}

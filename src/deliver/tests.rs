@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver as Reports, channel};
 
 use super::*;
 use crate::alert::{Alert, Cause, Desk, Dispatch, Kind, Options, Quote, Route};
-use crate::roster::{Language, Roster};
+use crate::roster::{Duties, Language, Roster};
 use crate::rules::Severity;
 use crate::time::Grid;
 
@@ -171,7 +171,7 @@ fn alert(id: &str, people: &str) -> Alert {
         event_time: START,
         ..Cause::default()
     };
-    Desk::new(options, vec![]).raise(cause, &roster, START).remove(0).alert
+    Desk::new(options, vec![]).raise(cause, &mut Duties::of(Arc::new(roster)), START).remove(0).alert
 }
 
 fn job(target: &str, id: &str, people: &str, kind: Kind) -> Job {

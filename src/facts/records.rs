@@ -87,6 +87,10 @@ table! {
         watermark: Time,
         /// Start of the contact's first cohort slot.
         slot_start: Time,
+        /// The earliest date of the contact, its legs and its handlings that no longer hold.
+        old_first_date: Date,
+        /// The latest of them.
+        old_last_date: Date,
         /// The centre's date of the contact's start.
         date: Date,
     }

@@ -26,6 +26,8 @@ use crate::facts::PARTITION_COLUMN;
 pub struct Report {
     /// Table by table, those where something was done.
     pub tables: Vec<TableReport>,
+    /// Files of sums that were deleted: newer ones have stood in their place for long.
+    pub sums_deleted: usize,
 }
 
 /// What maintenance did to one table.
@@ -80,7 +82,9 @@ impl Lake {
             }
         }
         self.refresh().await?;
-        result.map(|()| report)
+        result?;
+        report.sums_deleted = self.tidy_sums(vacuum_hours).await?;
+        Ok(report)
     }
 
     async fn maintain_table(
@@ -210,7 +214,7 @@ fn paths(state: &DeltaTableState) -> std::collections::HashSet<String> {
 }
 
 /// The date of a file's rows, as Delta writes it; rows without a date are left alone.
-fn date_of(values: &std::collections::HashMap<String, Option<String>>) -> Option<String> {
+pub(super) fn date_of(values: &std::collections::HashMap<String, Option<String>>) -> Option<String> {
     values.get(PARTITION_COLUMN)?.clone()
 }
 

@@ -5,6 +5,7 @@
 //! <root>/<table>/_delta_log/…      one Delta table for each table of `facts`, partitioned by `date`
 //! <root>/<table>/date=2026-11-21/  its Parquet files
 //! <root>/_state/<task>/<n>.snapshot  a task's open state, with the positions it covers
+//! <root>/_sums/…                   sums of whole dates, which may be thrown away
 //! ```
 //!
 //! A *task* owns a topic-partition, or several that belong together. Its rows reach each table in commits that
@@ -23,6 +24,7 @@ mod log;
 mod maintain;
 mod snapshot;
 mod store;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -104,6 +106,7 @@ struct Inner {
     /// and uploaded outside of it.
     logs: Mutex<Vec<TableLog>>,
     version: ArcSwap<Version>,
+    sums: sums::Shelf,
 }
 
 impl std::fmt::Debug for Lake {
@@ -141,6 +144,7 @@ impl Lake {
         let writer = writer_id();
         let logs: Result<Vec<TableLog>, Error> =
             TABLES.iter().map(|table| TableLog::new(table, &place, &writer)).collect();
+        let sums = sums::Shelf::open(&place).await;
         let inner = Inner {
             options,
             place,
@@ -148,6 +152,7 @@ impl Lake {
             read_only,
             logs: Mutex::new(logs?),
             version: ArcSwap::from_pointee(Version::default()),
+            sums,
         };
         let lake = Lake { inner: Arc::new(inner) };
         lake.refresh().await?;
@@ -174,6 +179,8 @@ impl Lake {
         let mut logs = self.inner.logs.lock().await;
         refresh_all(&mut logs).await?;
         self.publish(&logs);
+        drop(logs);
+        self.inner.sums.renew(&self.inner.place).await;
         Ok(())
     }
 
@@ -198,6 +205,7 @@ impl Lake {
         let mut logs = self.inner.logs.lock().await;
         refresh_all(&mut logs).await?;
         self.publish(&logs);
+        self.inner.sums.renew(&self.inner.place).await;
         let version = self.version();
         let read = join_all(logs.iter_mut().map(|log| async {
             let mut of_table = Vec::new();

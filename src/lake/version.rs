@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use deltalake::DeltaTable;
 use deltalake::datafusion::arrow::datatypes::SchemaRef;
 use deltalake::datafusion::catalog::{Session, TableProvider};
@@ -11,9 +12,14 @@ use deltalake::datafusion::logical_expr::{Expr, TableProviderFilterPushDown, Tab
 use deltalake::datafusion::physical_plan::ExecutionPlan;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use tokio::sync::OnceCell;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Error;
 use super::loaded::Loaded;
+use super::maintain::date_of;
+
+/// By date, a number that tells the files of a table from any others.
+type Dates = BTreeMap<Option<i32>, u64>;
 
 /// Which rows the tables have: a version of each. Whoever holds one sees the same rows for as long as it
 /// lives, whatever is written meanwhile (files that compaction replaced stay for `vacuum_hours`).
@@ -57,6 +63,26 @@ impl Version {
         self.tables.iter().map(|(name, facts)| ((*name).to_owned(), facts.number)).collect()
     }
 
+    /// The dates (days since 1970-01-01; `None`: rows without one) of a table, each with a number that tells its files from
+    /// any others. Empty for a table that does not exist.
+    pub async fn dates(&self, table: &str) -> Result<Arc<Dates>, Error> {
+        let Some(facts) = self.tables.get(table) else { return Ok(Arc::default()) };
+        let read = || async {
+            let state = facts.loaded.at(Some(facts.number)).await?;
+            let mut dates = Dates::new();
+            for file in state.log_data().iter() {
+                let date =
+                    date_of(&file.partition_values_map()).and_then(|date| date.parse::<NaiveDate>().ok());
+                let days = date.map(|date| date.signed_duration_since(NaiveDate::default()).num_days());
+                let days = days.and_then(|days| i32::try_from(days).ok());
+                let files = dates.entry(days).or_default();
+                *files = files.wrapping_add(xxh3_64(file.object_store_path().as_ref().as_bytes()));
+            }
+            Ok::<_, Error>(Arc::new(dates))
+        };
+        facts.dates.get_or_try_init(read).await.cloned()
+    }
+
     /// Rows and files of a table by the statistics in its log, 0 for a table that does not exist; the
     /// number of rows is `None` when a file has no statistics (another program wrote it).
     pub async fn size(&self, table: &str) -> Result<(Option<u64>, usize), Error> {
@@ -73,6 +99,7 @@ struct Facts {
     number: u64,
     schema: SchemaRef,
     scan: OnceCell<DeltaScanNext>,
+    dates: OnceCell<Arc<Dates>>,
 }
 
 impl std::fmt::Debug for Facts {
@@ -86,7 +113,7 @@ impl std::fmt::Debug for Facts {
 
 impl Facts {
     fn new(loaded: Arc<Loaded>, number: u64) -> Facts {
-        Facts { schema: loaded.table.schema(), loaded, number, scan: OnceCell::new() }
+        Facts { schema: loaded.table.schema(), loaded, number, scan: OnceCell::new(), dates: OnceCell::new() }
     }
 
     async fn ready(&self) -> PlanResult<&DeltaScanNext> {

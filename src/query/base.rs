@@ -1,25 +1,18 @@
 //! Base tables: committed rows and rows in memory, each row once and in its newest form.
 
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::{DataType, Int64Type, Schema};
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{MemTable, ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
-use datafusion::execution::session_state::SessionState;
 use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprFunctionExt, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility, cast, lit, not,
-};
-use futures::TryStreamExt;
-use smallvec::SmallVec;
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlanBuilder, cast, lit};
 
+use super::superseded::Superseded;
 use crate::facts::{PARTITION_COLUMN, Table, Written};
 
 /// The rows of `table` as one provider.
@@ -50,11 +43,7 @@ pub(super) fn provider(
     };
     let rows = match (table.written, superseded) {
         (Written::Newest, _) => newest(table, rows)?,
-        (_, Some(superseded)) => {
-            let pair = vec![column("contact_id"), column("revision")];
-            let is_superseded = ScalarUDF::from(IsSuperseded::new(superseded));
-            rows.filter(not(is_superseded.call(pair)))?
-        }
+        (_, Some(superseded)) => rows.filter(superseded.holds())?,
         (_, None) => rows,
     };
     Ok(Arc::new(ViewTable::new(rows.build()?, None)))
@@ -111,117 +100,4 @@ fn newest(table: &Table, rows: LogicalPlanBuilder) -> Result<LogicalPlanBuilder,
 /// A column by its very name, whatever its letters.
 fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
-}
-
-/// Pairs (contact_id, revision) of rows that no longer hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Superseded {
-    revisions: HashMap<Box<str>, SmallVec<[i64; 2]>>,
-}
-
-impl Superseded {
-    /// Reads the pairs from `restatements`.
-    pub(super) async fn read(
-        state: &SessionState,
-        restatements: Arc<dyn TableProvider>,
-    ) -> Result<Self, DataFusionError> {
-        let plan = LogicalPlanBuilder::scan("restatements", provider_as_source(restatements), None)?
-            .project([
-                cast(column("contact_id"), DataType::Utf8).alias("contact_id"),
-                cast(column("old_revision"), DataType::Int64).alias("old_revision"),
-            ])?
-            .build()?;
-        let plan = state.create_physical_plan(&plan).await?;
-        let mut rows = datafusion::physical_plan::execute_stream(plan, state.task_ctx())?;
-        let mut pairs = Self::default();
-        while let Some(batch) = rows.try_next().await? {
-            pairs.add(&batch)?;
-        }
-        Ok(pairs)
-    }
-
-    /// Adds the pairs of a batch of `restatements`.
-    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), DataFusionError> {
-        let missing = |name| DataFusionError::Internal(format!("`restatements` has no column `{name}`"));
-        let contacts = batch.column_by_name("contact_id").and_then(|array| array.as_string_opt::<i32>());
-        let contacts = contacts.ok_or_else(|| missing("contact_id"))?;
-        let revisions =
-            batch.column_by_name("old_revision").and_then(|array| array.as_primitive_opt::<Int64Type>());
-        let revisions = revisions.ok_or_else(|| missing("old_revision"))?;
-        for (contact, revision) in contacts.iter().zip(revisions) {
-            if let (Some(contact), Some(revision)) = (contact, revision) {
-                let known = self.revisions.entry(contact.into()).or_default();
-                if !known.contains(&revision) {
-                    known.push(revision);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.revisions.is_empty()
-    }
-
-    fn contains(&self, contact: &str, revision: i64) -> bool {
-        self.revisions.get(contact).is_some_and(|revisions| revisions.contains(&revision))
-    }
-}
-
-/// Tells for (contact_id, revision) whether a restatement has replaced the row.
-#[derive(Debug)]
-struct IsSuperseded {
-    pairs: Arc<Superseded>,
-    signature: Signature,
-}
-
-impl IsSuperseded {
-    fn new(pairs: Arc<Superseded>) -> Self {
-        let signature = Signature::exact(vec![DataType::Utf8, DataType::Int64], Volatility::Immutable);
-        Self { pairs, signature }
-    }
-}
-
-impl PartialEq for IsSuperseded {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.pairs, &other.pairs)
-    }
-}
-
-impl Eq for IsSuperseded {}
-
-impl Hash for IsSuperseded {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.pairs).hash(state);
-    }
-}
-
-impl ScalarUDFImpl for IsSuperseded {
-    fn name(&self) -> &str {
-        "is_superseded"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType, DataFusionError> {
-        Ok(DataType::Boolean)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        // A scan that filters while it reads may hand in text as its files hold it.
-        let contacts = arrow::compute::cast(&arrays[0], &DataType::Utf8)?;
-        let (contacts, revisions) = (contacts.as_string::<i32>(), arrays[1].as_primitive::<Int64Type>());
-        let pairs = contacts.iter().zip(revisions);
-        let superseded: BooleanArray = pairs
-            .map(|pair| match pair {
-                (Some(contact), Some(revision)) => Some(self.pairs.contains(contact, revision)),
-                _ => Some(false),
-            })
-            .collect();
-        debug_assert_eq!(superseded.len(), contacts.len());
-        Ok(ColumnarValue::Array(Arc::new(superseded) as ArrayRef))
-    }
 }

@@ -7,6 +7,7 @@ use chrono::DateTime;
 use datafusion::catalog::SchemaProvider;
 use datafusion::common::config::Dialect;
 use datafusion::common::{ParamValues, TableReference};
+use datafusion::error::DataFusionError;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -14,7 +15,7 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{collect, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
@@ -26,10 +27,11 @@ use super::asking::Asking;
 use super::information::{self, Information};
 use super::pg_catalog::{self, PgCatalog, Words};
 use super::rights::{self, PseudonymKey};
-use super::schema::{SupersededCache, Tables, catalog_of};
+use super::schema::{Tables, catalog_of};
 use super::shape::{Relation, Shape};
+use super::superseded::SupersededCache;
 use super::views::{self, View};
-use super::{CATALOG, Cut, Error, ErrorKind, Options, SCHEMA, Source, functions, statement};
+use super::{CATALOG, Cut, Error, ErrorKind, Month, Options, SCHEMA, Source, functions, history, statement};
 use crate::access::{Audit, Identity};
 use crate::facts::{self, RESTATEMENTS, TableSet};
 
@@ -134,7 +136,7 @@ impl Engine {
             template,
             turns: Arc::new(Semaphore::new(turns)),
             waiting: Arc::new(Semaphore::new(turns * WAITING_PER_RUNNING)),
-            superseded: Arc::default(),
+            superseded: SupersededCache::default(),
             audit: None,
             pseudonyms: PseudonymKey::new(&rand::random::<[u8; 32]>()),
             told,
@@ -176,6 +178,35 @@ impl Engine {
     /// Runs one statement for the house itself: with all rights, and without a line in the audit log.
     pub async fn query(&self, sql: &str) -> Result<Answer, Error> {
         self.ask(&Asking::inside(), sql).await
+    }
+
+    /// The definition by which [`Engine::sum_up`] sums up: sums of another one are of no use.
+    pub fn sums_definition(&self) -> u64 {
+        history::definition()
+    }
+
+    /// Sums up the newest month before the date `before` (days since 1970-01-01) that has dates whose sums do not hold, of
+    /// committed rows; `None` where all hold. Whoever keeps the rows asks again.
+    pub async fn sum_up(&self, before: i32) -> Result<Option<Month>, Error> {
+        let _turn = self.turn().await?;
+        let mut cut = self.source.cut(TableSet::NONE).await?;
+        cut.memory.clear();
+        let reader = (Arc::new(Identity::local()), self.pseudonyms.clone());
+        let views = Arc::clone(&self.views);
+        let tables = Tables::new(reader, cut, views, self.template.clone(), self.superseded.clone());
+        let Some(due) = Arc::new(tables).due(before).await? else { return Ok(None) };
+        let mut state = self.template.clone();
+        state.register_catalog_list(due.catalogs);
+        let plan = state.create_logical_plan(&views::summing()).await?;
+        let plan = state.create_physical_plan(&plan).await?;
+        let schema = views::sums_schema();
+        let rows = collect(plan, state.task_ctx()).await?;
+        let rows = rows
+            .into_iter()
+            .map(|rows| rows.with_schema(Arc::clone(&schema)))
+            .collect::<Result<_, _>>()
+            .map_err(DataFusionError::from)?;
+        Ok(Some(Month { name: due.name, dates: due.dates, rows }))
     }
 
     /// Runs one statement for somebody. The rows come as a stream; the bound of time covers the stream too.
@@ -367,13 +398,8 @@ impl Engine {
             beside.push((information::PG_CATALOG, self.pg_catalog(&asking.who).await?));
         }
         let reader = (Arc::clone(&asking.who), self.pseudonyms.clone());
-        let tables = Tables::new(
-            reader,
-            cut,
-            Arc::clone(&self.views),
-            self.template.clone(),
-            Arc::clone(&self.superseded),
-        );
+        let tables =
+            Tables::new(reader, cut, Arc::clone(&self.views), self.template.clone(), self.superseded.clone());
         state.register_catalog_list(catalog_of(&Arc::new(tables), beside)?);
         Ok(state)
     }
@@ -383,7 +409,8 @@ impl Engine {
         let made = self.told.shape.get_or_try_init(|| async {
             let reader = (Arc::new(Identity::local()), self.pseudonyms.clone());
             let views = Arc::clone(&self.views);
-            let tables = Tables::new(reader, Cut::empty(0), views, self.template.clone(), Arc::default());
+            let tables =
+                Tables::new(reader, Cut::empty(0), views, self.template.clone(), SupersededCache::default());
             Ok::<_, Error>(Arc::new(Arc::new(tables).shape().await?))
         });
         made.await.cloned()

@@ -5,6 +5,7 @@
 //! Invariant: a query sees one [`Cut`]; a row that was restated is seen in its newest form only, and once.
 //! Invariant: no statement changes anything or opens a file; every query has a bound of memory and of time.
 //! Invariant: who asks sees what [`crate::access::Role`] allows, whatever the door and the statement; `rights` decides.
+//! Invariant: what was summed up before gives the same figures as the rows that it was made of.
 //! Invariant: a figure of the views has its formula from [`crate::kpi`], and is written nowhere else.
 
 mod answer;
@@ -15,6 +16,7 @@ mod engine;
 mod error;
 mod fence;
 pub mod functions;
+mod history;
 mod information;
 pub mod output;
 mod pg_catalog;
@@ -23,6 +25,7 @@ mod rights;
 mod schema;
 mod shape;
 mod statement;
+mod superseded;
 pub mod views;
 
 #[cfg(test)]
@@ -47,6 +50,7 @@ pub use answer::Answer;
 pub use asking::Asking;
 pub use engine::{Description, Engine, Question};
 pub use error::{Error, ErrorKind};
+pub use history::{Dates, History, Month, Sums};
 pub use prompt::{Runner, prompt};
 pub use shape::Relation;
 
@@ -67,8 +71,8 @@ pub struct Cut {
     pub memory: Vec<(&'static facts::Table, RecordBatch)>,
     /// The present of the centre: for legs that wait, and for the live views.
     pub now: Millis,
-    /// The same key means the same committed rows, so that what was learned about them still holds.
-    pub version_key: u64,
+    /// What the lake knows of the committed rows; without it, all of them are read for every figure.
+    pub history: Option<Arc<dyn History>>,
     /// Whose rows in memory are missing, for people; empty where the cut is whole.
     pub missing: Vec<String>,
 }
@@ -76,7 +80,7 @@ pub struct Cut {
 impl Cut {
     /// A cut without any row, at `now`.
     pub fn empty(now: Millis) -> Self {
-        Self { committed: HashMap::new(), memory: Vec::new(), now, version_key: 0, missing: Vec::new() }
+        Self { committed: HashMap::new(), memory: Vec::new(), now, history: None, missing: Vec::new() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The schemas of a query: base tables and views as the reader may see them, made when they are asked for, and what tells
 //! of them.
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -14,16 +15,15 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use tokio::sync::OnceCell;
 
-use super::base::{self, Superseded};
+use super::base;
+use super::history::{self, Made, Split};
 use super::rights::{self, PseudonymKey, Whole};
 use super::shape::{Relation, Shape};
-use super::views::View;
-use super::{CATALOG, Cut, SCHEMA};
+use super::superseded::{self, Superseded, SupersededCache};
+use super::views::{self, SUMS, View};
+use super::{CATALOG, Cut, Error, SCHEMA};
 use crate::access::Identity;
 use crate::facts::{self, RESTATEMENTS, Table, Written};
-
-/// What the lake's newest version says about restated rows, kept between queries.
-pub(super) type SupersededCache = Arc<Mutex<Option<(u64, Arc<Superseded>)>>>;
 
 /// The tables of one cut, as one reader may see them.
 #[derive(Debug)]
@@ -36,6 +36,17 @@ pub(super) struct Tables {
     template: SessionState,
     cache: SupersededCache,
     superseded: OnceCell<Arc<Superseded>>,
+    split: OnceCell<Option<Arc<Split>>>,
+}
+
+/// A month that is to be summed up.
+pub(super) struct Due {
+    /// Its name.
+    pub(super) name: String,
+    /// Its dates, and of which rows the sums of each are to be made.
+    pub(super) dates: BTreeMap<i32, u64>,
+    /// The rows that are summed up, and the sums that hold.
+    pub(super) catalogs: Arc<dyn CatalogProviderList>,
 }
 
 impl Tables {
@@ -46,7 +57,7 @@ impl Tables {
         template: SessionState,
         cache: SupersededCache,
     ) -> Self {
-        Self { who, key, cut, views, template, cache, superseded: OnceCell::new() }
+        Self { who, key, cut, views, template, cache, superseded: OnceCell::new(), split: OnceCell::new() }
     }
 
     fn view(&self, name: &str) -> Option<&View> {
@@ -58,30 +69,64 @@ impl Tables {
         of_table.map(|(_, batch)| batch.clone()).filter(|batch| batch.num_rows() > 0).collect()
     }
 
-    async fn base(&self, table: &'static Table) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    /// The rows of a table: all of them, or those for which no sums stand.
+    async fn base(
+        &self,
+        table: &'static Table,
+        split: Option<&Split>,
+    ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         let superseded = match table.written {
             Written::PerContact => Some(self.superseded().await?),
             Written::Once | Written::Newest => None,
         };
-        base::provider(table, self.cut.committed.get(table.name), self.memory(table), superseded)
+        let committed = self.cut.committed.get(table.name);
+        let committed = match split {
+            Some(split) => split.rest(table, committed)?,
+            None => committed.cloned(),
+        };
+        base::provider(table, committed.as_ref(), self.memory(table), superseded)
     }
 
-    /// The rows that were restated: of committed ones as remembered for this version, of those in memory as they are.
+    /// How figures are put together of sums and rows, for who sees the rows of everybody; `None` where rows give them all.
+    async fn split(&self) -> Result<Option<Arc<Split>>, DataFusionError> {
+        let find = || async {
+            let Some(history) = self.cut.history.as_ref().filter(|_| !rights::is_restricted(&self.who))
+            else {
+                return Ok(None);
+            };
+            let Some(sums) = history.sums(history::definition(), &views::sums_schema()) else {
+                return Ok(None);
+            };
+            let superseded = self.superseded().await?;
+            let made = Made::of(history.as_ref(), &superseded).await.map_err(Error::into_datafusion)?;
+            Ok::<_, DataFusionError>(made.split(&sums)?.map(Arc::new))
+        };
+        self.split.get_or_try_init(find).await.cloned()
+    }
+
+    /// The newest month before the date `before` whose sums lack dates. The cut must have committed rows only.
+    pub(super) async fn due(self: Arc<Self>, before: i32) -> Result<Option<Due>, DataFusionError> {
+        let Some(history) = &self.cut.history else { return Ok(None) };
+        let schema = views::sums_schema();
+        let sums = history.sums(history::definition(), &schema);
+        let superseded = self.superseded().await?;
+        let made = Made::of(history.as_ref(), &superseded).await.map_err(Error::into_datafusion)?;
+        let Some((split, name, dates)) = made.due(sums.as_ref(), &schema, before)? else { return Ok(None) };
+        let schema = Schema { inside: true, split: Some(Arc::new(split)), tables: self };
+        Ok(Some(Due { name, dates, catalogs: catalog_with(schema, Vec::new())? }))
+    }
+
+    /// The rows that were restated: of committed ones as remembered, of those in memory as they are.
     async fn superseded(&self) -> Result<Arc<Superseded>, DataFusionError> {
         let find = || async {
-            let key = self.cut.version_key;
-            let known = {
-                let cache = self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                cache.as_ref().filter(|(of, _)| *of == key).map(|(_, superseded)| Arc::clone(superseded))
-            };
-            let committed = match (known, self.cut.committed.get(RESTATEMENTS.name)) {
-                (Some(known), _) => known,
-                (None, None) => Arc::new(Superseded::default()),
-                (None, Some(provider)) => {
-                    let read = Arc::new(Superseded::read(&self.template, Arc::clone(provider)).await?);
-                    let mut cache = self.cache.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    *cache = Some((key, Arc::clone(&read)));
-                    read
+            let committed = match (self.cut.committed.get(RESTATEMENTS.name), &self.cut.history) {
+                (None, _) => Arc::new(Superseded::default()),
+                (Some(provider), None) => {
+                    Arc::new(superseded::read(Superseded::default(), &self.template, provider).await?)
+                }
+                (Some(provider), Some(history)) => {
+                    let dates = history.dates(&RESTATEMENTS).await.map_err(Error::into_datafusion)?;
+                    self.cache.read(&self.template, provider, dates).await?
                 }
             };
             let memory = self.memory(&RESTATEMENTS);
@@ -99,7 +144,7 @@ impl Tables {
 impl Tables {
     /// Names, columns and meaning of all tables and views.
     pub(super) async fn shape(self: Arc<Self>) -> Result<Shape, DataFusionError> {
-        let schema = Schema { tables: Arc::clone(&self), inside: true };
+        let schema = Schema { tables: Arc::clone(&self), inside: true, split: None };
         let mut relations = Vec::new();
         for table in facts::TABLES {
             relations.push(Relation {
@@ -134,9 +179,9 @@ impl Tables {
 }
 
 #[async_trait]
-impl Whole for Tables {
+impl Whole for Schema {
     async fn whole(&self, table: &'static Table) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-        self.base(table).await
+        self.tables.base(table, self.split.as_deref()).await
     }
 }
 
@@ -146,6 +191,8 @@ struct Schema {
     tables: Arc<Tables>,
     /// What a view is made of, rather than what somebody asks for.
     inside: bool,
+    /// Sums stand for some of the rows.
+    split: Option<Arc<Split>>,
 }
 
 /// A list of catalogues that holds the one of these tables, and further schemas beside them.
@@ -153,7 +200,7 @@ pub(super) fn catalog_of(
     tables: &Arc<Tables>,
     beside: Vec<(&str, Arc<dyn SchemaProvider>)>,
 ) -> Result<Arc<dyn CatalogProviderList>, DataFusionError> {
-    catalog_with(Schema { tables: Arc::clone(tables), inside: false }, beside)
+    catalog_with(Schema { tables: Arc::clone(tables), inside: false, split: None }, beside)
 }
 
 fn catalog_with(
@@ -181,18 +228,27 @@ impl SchemaProvider for Schema {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         if let Some(table) = facts::table(name) {
-            return rights::visible(&self.tables.who, &self.tables.key, table, &*self.tables).await.map(Some);
+            return rights::visible(&self.tables.who, &self.tables.key, table, self).await.map(Some);
+        }
+        if let Some(split) = self.split.as_ref().filter(|_| name == SUMS) {
+            return Ok(Some(Arc::clone(&split.sums)));
         }
         let Some(view) = self.tables.view(name) else { return Ok(None) };
         if !self.inside && !rights::may_see(&self.tables.who, name) {
             return Err(rights::about_people(name).into_datafusion());
         }
+        let split = match &view.over_sums {
+            Some(_) => self.tables.split().await?,
+            None => None,
+        };
+        let sql = match (&view.over_sums, &split) {
+            (Some(sql), Some(_)) => sql.clone(),
+            _ => view.sql_at(self.tables.cut.now),
+        };
         let mut state = self.tables.template.clone();
-        state.register_catalog_list(catalog_with(
-            Schema { tables: Arc::clone(&self.tables), inside: true },
-            Vec::new(),
-        )?);
-        let plan = state.create_logical_plan(&view.sql_at(self.tables.cut.now)).await?;
+        let inside = Schema { tables: Arc::clone(&self.tables), inside: true, split };
+        state.register_catalog_list(catalog_with(inside, Vec::new())?);
+        let plan = state.create_logical_plan(&sql).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.clone())))))
     }
 

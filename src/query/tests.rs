@@ -54,7 +54,7 @@ fn cut(mut committed: Facts, memory: Facts, now: &str) -> Cut {
         committed: committed.collect(),
         memory: memory.peek(TableSet::ALL),
         now: at(now),
-        version_key: 1,
+        history: None,
         missing: Vec::new(),
     }
 }
@@ -872,6 +872,8 @@ fn the_manual_names_everything() {
 
 #[path = "over_lake.rs"]
 mod over_lake;
+#[path = "over_sums.rs"]
+mod over_sums;
 #[path = "stories.rs"]
 mod stories;
 

@@ -1,6 +1,7 @@
 //! Who is on duty at an instant, and who comes next.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
@@ -9,7 +10,7 @@ use smallvec::SmallVec;
 use super::read::EPOCH;
 use super::{Entry, Roster, When};
 use crate::event::Role;
-use crate::time::{DAY, Millis};
+use crate::time::{DAY, Millis, SECOND};
 
 /// Somebody on duty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,54 @@ pub struct Upcoming {
     pub start: Millis,
     /// Until when.
     pub end: Millis,
+}
+
+/// Who is on duty, as it was looked up last: alerts come by the hundred in one second, and a large centre has a thousand who
+/// may be told. A roster is asked about the beginning of a second, once for each queue, department and role.
+#[derive(Debug)]
+pub struct Duties {
+    roster: Arc<Roster>,
+    second: Millis,
+    known: BTreeMap<(Option<String>, Option<String>, Role), Arc<[String]>>,
+}
+
+impl Duties {
+    /// The duties by this roster.
+    pub fn of(roster: Arc<Roster>) -> Duties {
+        Duties { roster, second: Millis::MIN, known: BTreeMap::new() }
+    }
+
+    /// Goes on with this roster, if it is another one.
+    pub fn go_on_with(&mut self, roster: Arc<Roster>) {
+        if !Arc::ptr_eq(&self.roster, &roster) {
+            *self = Duties::of(roster);
+        }
+    }
+
+    /// The roster.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The names of those whom [`Roster::on_duty`] finds, in its order.
+    pub fn people(
+        &mut self,
+        queue: Option<&str>,
+        department: Option<&str>,
+        role: Role,
+        at: Millis,
+    ) -> Arc<[String]> {
+        let second = at.div_euclid(SECOND).saturating_mul(SECOND);
+        if second != self.second {
+            self.second = second;
+            self.known.clear();
+        }
+        let key = (queue.map(str::to_owned), department.map(str::to_owned), role);
+        let found = self.known.entry(key).or_insert_with(|| {
+            self.roster.on_duty(queue, department, role, second).into_iter().map(|duty| duty.person).collect()
+        });
+        Arc::clone(found)
+    }
 }
 
 /// How far ahead the next shift is looked for, days.

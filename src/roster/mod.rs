@@ -20,7 +20,7 @@ use std::fmt;
 
 use chrono_tz::Tz;
 
-pub use duty::{OnDuty, Upcoming};
+pub use duty::{Duties, OnDuty, Upcoming};
 pub use people::{Language, People, Person};
 pub use shifts::FiledShift;
 

@@ -1,8 +1,10 @@
 //! Stories about rosters: midnight, daylight saving, substitutes, events, faults.
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
 
-use super::{People, Roster};
+use super::{Duties, People, Roster};
 use crate::event::{Event, Kind, Role};
 use crate::time::{HOUR, MINUTE, Millis, parse_time};
 
@@ -208,4 +210,24 @@ fn a_shift_that_is_planned_anew_stands_where_it_was_planned_last() {
     assert_eq!(plan(Role::Lead, 29 * HOUR, 31 * HOUR), [0, 0, 1]);
     assert_eq!(plan(Role::Supervisor, 30 * HOUR, 31 * HOUR), [0, 1, 0]);
     assert_eq!(roster.next(None, Role::Supervisor, HOUR).map(|next| next.start), Some(30 * HOUR));
+}
+
+#[test]
+fn duties_are_looked_up_anew_each_second_and_by_a_new_roster() {
+    let roster = |until: &str| {
+        let text = format!(
+            "date,person,role,queues,start,end\ndaily,wang,supervisor,,08:00,{until}\ndaily,zhao,supervisor,,{until},20:00\n"
+        );
+        Arc::new(Roster::read("roster.csv", &text, Tz::Asia__Shanghai).expect("a roster without fault"))
+    };
+    let mut duties = Duties::of(roster("12:00"));
+    let people = |duties: &mut Duties, time: &str| {
+        duties.people(Some("cards"), None, Role::Supervisor, at(time)).to_vec()
+    };
+    assert_eq!(people(&mut duties, "2026-11-20T11:59:59.999+08:00"), ["wang"]);
+    assert_eq!(people(&mut duties, "2026-11-20T12:00:00+08:00"), ["zhao"]);
+    assert_eq!(people(&mut duties, "2026-11-20T11:59:59+08:00"), ["wang"]);
+    assert!(people(&mut duties, "2026-11-20T22:00:00+08:00").is_empty());
+    duties.go_on_with(roster("13:00"));
+    assert_eq!(people(&mut duties, "2026-11-20T12:00:00+08:00"), ["wang"]);
 }

@@ -29,8 +29,8 @@ port=$(free_port)
 brokers=127.0.0.1:$port
 "$here/kafka.sh" topic "$work/kafka" soak 4
 http=127.0.0.1:$(free_port)
-# The simulated centre is in its morning, whatever the clock says: then its rate is what it was asked for.
-away=$((10#$(date -u +%H) - 10))
+# The simulated centre is in its early afternoon, whatever the clock says: its load hardly changes for the next two hours.
+away=$((10#$(date -u +%H) - 14))
 zone=Etc/GMT$([ "$away" -ge 0 ] && echo "+$away" || echo "$away")
 cat > "$work/run.toml" <<TOML
 data_dir = "$work/lake"

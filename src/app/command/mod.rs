@@ -5,6 +5,7 @@ mod convert;
 mod demo;
 mod follow;
 mod forecast;
+mod maintain;
 mod remote;
 mod replay;
 pub(in crate::app) mod sql;
@@ -136,6 +137,9 @@ enum Command {
         #[arg(long, default_value = "table", value_parser = ["table", "csv", "json", "arrow"])]
         format: String,
     },
+    /// Tidies the data directory at once, as the service does beside its work: joins small files, applies retention, and sums
+    /// up the dates that are over.
+    Maintain,
     /// Expects contacts, handle time and staff per slot, from what is in the data directory.
     ///
     /// Each forecast is kept as a version in the table `forecasts`. With --backtest it prints instead how wrong each model
@@ -380,6 +384,10 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
                 runtime()?.block_on(sql::local(&config, sql.as_deref(), &format))
             }
         },
+        Command::Maintain => {
+            let config = load(vec![])?;
+            runtime()?.block_on(maintain::maintain(&config))
+        }
         Command::Follow(request) => {
             let config = load(vec![])?;
             runtime()?.block_on(follow::follow(&config, request))

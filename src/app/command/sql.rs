@@ -9,6 +9,7 @@ use futures::StreamExt;
 use super::print;
 use super::remote;
 use crate::app::lexicons::Shelf;
+use crate::app::past::Past;
 use crate::app::task::{Origin, Task};
 use crate::app::{Failure, duty, lexicons, settings};
 use crate::config::Config;
@@ -46,6 +47,14 @@ impl Directory {
     /// A directory that cannot be read.
     pub(in crate::app) async fn open(config: &Config, reader: &Shelf) -> Result<Directory, Failure> {
         let lake = Lake::open_read(settings::lake(config)).await.map_err(Failure::of_lake)?;
+        Directory::of(lake, config, reader).await
+    }
+
+    /// What this lake has.
+    ///
+    /// # Errors
+    /// As [`Directory::open`].
+    pub(super) async fn of(lake: Lake, config: &Config, reader: &Shelf) -> Result<Directory, Failure> {
         let cut = lake.cut().await.map_err(Failure::of_lake)?;
         if !cut.agrees {
             eprintln!(
@@ -78,7 +87,8 @@ impl Directory {
         memory.extend(duty::shift_rows(&roster, &config.grid(), now));
         let committed =
             TABLES.iter().filter_map(|table| Some((table.name, cut.version.provider(table.name)?))).collect();
-        Ok(Directory { cut: Cut { committed, memory, now, version_key: 1, missing: Vec::new() } })
+        let history = Some(Past::of(&lake, &cut.version));
+        Ok(Directory { cut: Cut { committed, memory, now, history, missing: Vec::new() } })
     }
 }
 

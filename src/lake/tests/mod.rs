@@ -5,6 +5,7 @@ mod cuts;
 pub(crate) mod light;
 mod maintenance;
 mod snapshots;
+mod sums;
 
 use std::sync::Arc;
 

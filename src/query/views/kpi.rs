@@ -1,9 +1,14 @@
 //! `kpi_slot`, `kpi_hour`, `kpi_day`, `kpi_month` and `kpi_service_level`: made from the catalogue.
 
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::facts::{ColumnType, PARTITION_COLUMN};
 use crate::kpi::{self, Measure, Outcome, SLOT_MS, ServiceLevel, Sum};
 
 use super::super::Options;
-use super::{View, ViewColumn};
+use super::{SUMS, View, ViewColumn};
 
 /// The columns of every `kpi_…` view, in order; further sums follow.
 const COLUMNS: &[&str] = &[
@@ -61,7 +66,8 @@ pub(super) fn views(options: &Options) -> Vec<View> {
                  (outbound ones left out)."
             ),
             columns: columns(piece, options),
-            sql: sql(start, length, options),
+            sql: sql(start, length, options, false),
+            over_sums: Some(sql(start, length, options, true)),
         })
         .collect();
     views.push(service_level());
@@ -124,22 +130,16 @@ fn sum_column(sum: Sum) -> ViewColumn {
     ViewColumn { name: sum.name(), unit: sum.unit().name(), means: sum.means().to_owned(), formula: None }
 }
 
-/// The statement of one view: sums per slot of legs, of handlings by their close, and of handlings by their cohort; these
-/// joined into pieces; and the formulas over them.
-fn sql(start: Option<&str>, length: &str, options: &Options) -> String {
-    let parts = [
-        part("slot_start", "legs", "", leg_sum, true),
-        part(
-            "slot(wrapped_at)",
-            "handlings",
-            "WHERE wrapped_at IS NOT NULL AND direction IS DISTINCT FROM 'outbound'",
-            close_sum,
-            false,
-        ),
-        part("slot_start", "handlings", "WHERE wrapped_at IS NOT NULL", cohort_sum, false),
-    ];
+/// The statement of one view: sums per slot, joined into pieces, and the formulas over them. `with_sums`: of some rows the
+/// sums per slot were made before.
+fn sql(start: Option<&str>, length: &str, options: &Options, with_sums: bool) -> String {
+    let mut parts = parts("");
+    if with_sums {
+        let sums: Vec<&str> = Sum::ALL.iter().map(|sum| sum.name()).collect();
+        parts.push(format!("SELECT piece, {KEY}, {}, wait_sketch FROM {SUMS}", sums.join(", ")));
+    }
     let piece = start.map_or("piece".to_owned(), |start| format!("{start}(piece)"));
-    let sums: Vec<String> = Sum::ALL.iter().map(|sum| format!("SUM({0}) AS {0}", sum.name())).collect();
+    let sums = summed();
     let figures = COLUMNS.iter().map(|&name| match kpi::kpi(name).map(|kpi| kpi.measure) {
         None => name.to_owned(),
         Some(Measure::WaitQuantile(share)) => format!("sketch_seconds(wait_sketch, {share}) AS {name}"),
@@ -148,18 +148,69 @@ fn sql(start: Option<&str>, length: &str, options: &Options) -> String {
     let figures: Vec<String> = figures.chain(extra().map(|sum| sum.name().to_owned())).collect();
     format!(
         "WITH parts AS ({parts}), \
-         sums AS (SELECT {piece} AS slot_start, {KEY}, {sums}, merge_sketch(wait_sketch) AS wait_sketch \
+         pieces AS (SELECT {piece} AS slot_start, {KEY}, {sums}, merge_sketch(wait_sketch) AS wait_sketch \
          FROM parts GROUP BY {piece}, {KEY}), \
-         lengths AS (SELECT *, {length}(slot_start) AS {SLOT_MS} FROM sums) \
+         lengths AS (SELECT *, {length}(slot_start) AS {SLOT_MS} FROM pieces) \
          SELECT slot_start, {KEY}, {figures}, {SLOT_MS}, wait_sketch FROM lengths",
         parts = parts.join(" UNION ALL "),
-        sums = sums.join(", "),
         figures = figures.join(", "),
     )
 }
 
+/// The statement that makes the sums of whole dates: of the rows that are read, and of the sums that there are.
+pub(in crate::query) fn summing() -> String {
+    let mut parts = parts("date, ");
+    let sums: Vec<&str> = Sum::ALL.iter().map(|sum| sum.name()).collect();
+    parts.push(format!("SELECT date, piece, {KEY}, {}, wait_sketch FROM {SUMS}", sums.join(", ")));
+    // One queue's rows lie together, so that a question about it reads few of the others.
+    format!(
+        "SELECT date, piece, {KEY}, {}, merge_sketch(wait_sketch) AS wait_sketch FROM ({}) AS parts \
+         GROUP BY date, piece, {KEY} ORDER BY queue, channel, department, piece, date",
+        summed(),
+        parts.join(" UNION ALL "),
+    )
+}
+
+/// The columns of the sums of whole dates.
+pub(in crate::query) fn sums_schema() -> SchemaRef {
+    let key = [
+        (PARTITION_COLUMN, ColumnType::Date),
+        ("piece", ColumnType::Time),
+        ("channel", ColumnType::Text),
+        ("queue", ColumnType::Text),
+        ("department", ColumnType::Text),
+    ];
+    let key = key.into_iter().map(|(name, kind)| Field::new(name, kind.data_type(), true));
+    let sums = Sum::ALL.iter().map(|sum| Field::new(sum.name(), DataType::Int64, true));
+    let sketch = Field::new("wait_sketch", DataType::Binary, true);
+    Arc::new(Schema::new(key.chain(sums).chain([sketch]).collect::<Vec<_>>()))
+}
+
+/// The sums over parts.
+fn summed() -> String {
+    let sums: Vec<String> = Sum::ALL.iter().map(|sum| format!("SUM({0}) AS {0}", sum.name())).collect();
+    sums.join(", ")
+}
+
+/// The sums per slot of legs, of handlings by their close, and of handlings by their cohort; also by what is `before`.
+fn parts(before: &str) -> Vec<String> {
+    let closed = "WHERE wrapped_at IS NOT NULL AND direction IS DISTINCT FROM 'outbound'";
+    vec![
+        part(before, "slot_start", "legs", "", leg_sum, true),
+        part(before, "slot(wrapped_at)", "handlings", closed, close_sum, false),
+        part(before, "slot_start", "handlings", "WHERE wrapped_at IS NOT NULL", cohort_sum, false),
+    ]
+}
+
 /// The sums of one table per slot and key; sums that the table does not feed are 0.
-fn part(slot: &str, table: &str, only: &str, sum_of: fn(Sum) -> Option<String>, sketch: bool) -> String {
+fn part(
+    before: &str,
+    slot: &str,
+    table: &str,
+    only: &str,
+    sum_of: fn(Sum) -> Option<String>,
+    sketch: bool,
+) -> String {
     let sums: Vec<String> = Sum::ALL
         .iter()
         .map(|&sum| match sum_of(sum) {
@@ -172,7 +223,7 @@ fn part(slot: &str, table: &str, only: &str, sum_of: fn(Sum) -> Option<String>, 
         false => "arrow_cast(NULL, 'Binary')".to_owned(),
     };
     format!(
-        "SELECT {slot} AS piece, {KEY}, {}, {sketch} AS wait_sketch FROM {table} {only} GROUP BY {slot}, {KEY}",
+        "SELECT {before}{slot} AS piece, {KEY}, {}, {sketch} AS wait_sketch FROM {table} {only} GROUP BY {before}{slot}, {KEY}",
         sums.join(", ")
     )
 }
@@ -268,6 +319,7 @@ fn service_level() -> View {
             cases.join(" "),
             ids.join(", ")
         ),
+        over_sums: None,
     }
 }
 

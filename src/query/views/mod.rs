@@ -17,7 +17,11 @@ mod words;
 use crate::time::Millis;
 
 use super::Options;
+pub(super) use kpi::{summing, sums_schema};
 pub use surges::surges_of_now;
+
+/// The name under which a view over sums finds them; nobody else does.
+pub(super) const SUMS: &str = "sums_of_dates";
 
 /// One view.
 #[derive(Debug, Clone)]
@@ -30,6 +34,8 @@ pub struct View {
     pub columns: Vec<ViewColumn>,
     /// The statement behind it; `{now}` stands for the present of the cut.
     pub sql: String,
+    /// The same where sums of whole dates stand for the rows of some.
+    pub(super) over_sums: Option<String>,
 }
 
 /// One column of a view.
@@ -99,6 +105,7 @@ impl Written {
             means: self.means.to_owned(),
             columns: columns.collect(),
             sql: self.sql.to_owned(),
+            over_sums: None,
         }
     }
 }

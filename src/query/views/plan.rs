@@ -73,21 +73,23 @@ WITH standing AS (
     FROM shifts
     WHERE cancelled_at IS NULL AND start IS NOT NULL AND \"end\" IS NOT NULL AND COALESCE(role, 'agent') = 'agent'
 ), present AS (
-    SELECT agent_id, names, on_slot,
+    SELECT DISTINCT agent_id, names, on_slot,
         CAST(arrow_cast(LEAST(until, on_slot + arrow_cast(slot_length_ms(on_slot), 'Duration(Millisecond)')), 'Int64')
             - arrow_cast(GREATEST(start, on_slot), 'Int64') AS DOUBLE)
             / CAST(slot_length_ms(on_slot) * 1000 AS DOUBLE) AS part
     FROM standing
+), crews AS (
+    SELECT on_slot, names, SUM(part) AS crew FROM present GROUP BY on_slot, names
 ), wanted AS (
-    SELECT f.slot_start AS slot_start, f.channel AS channel, f.queue AS queue, p.part AS part,
-        GREATEST(CAST(COALESCE(f.agents_required, 0) AS DOUBLE), 0.001) AS need,
-        SUM(GREATEST(CAST(COALESCE(f.agents_required, 0) AS DOUBLE), 0.001))
-            OVER (PARTITION BY p.agent_id, p.on_slot, p.names, p.part) AS all_needs
-    FROM present AS p JOIN forecast_slot AS f ON p.on_slot = f.slot_start
-    WHERE p.names = ',,' OR strpos(p.names, ',' || f.queue || ',') > 0
+    SELECT f.slot_start AS slot_start, f.channel AS channel, f.queue AS queue, c.names AS names, c.crew AS crew,
+        GREATEST(CAST(COALESCE(f.agents_required, 0) AS DOUBLE), 0.001) AS need
+    FROM crews AS c JOIN forecast_slot AS f ON c.on_slot = f.slot_start
+    WHERE c.names = ',,' OR strpos(c.names, ',' || f.queue || ',') > 0
+), needs AS (
+    SELECT slot_start AS needed_slot, names AS needed_names, SUM(need) AS all_needs FROM wanted GROUP BY slot_start, names
 ), staffed AS (
-    SELECT slot_start AS of_slot, channel AS of_channel, queue AS of_queue, round(SUM(part * need / all_needs), 9) AS agents
-    FROM wanted GROUP BY slot_start, channel, queue
+    SELECT slot_start AS of_slot, channel AS of_channel, queue AS of_queue, round(SUM(crew * need / all_needs), 9) AS agents
+    FROM wanted JOIN needs ON slot_start = needed_slot AND names = needed_names GROUP BY slot_start, channel, queue
 ), joined AS (
     SELECT f.*, COALESCE(agents, 0.0) AS agents_staffed,
         COALESCE(agents, 0.0) * (1.0 - shrinkage) * CAST(places AS DOUBLE) AS at_work,
