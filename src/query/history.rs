@@ -64,6 +64,17 @@ pub(super) struct Split {
     read: [Vec<Option<i32>>; 2],
 }
 
+/// A month with dates without sums that hold.
+#[derive(Debug)]
+pub(super) struct Unsummed {
+    /// Its sums that hold, and the rows that are to be summed up.
+    pub(super) split: Split,
+    /// Its name.
+    pub(super) name: String,
+    /// Its dates, and of which rows the sums of each are to be made.
+    pub(super) dates: BTreeMap<i32, u64>,
+}
+
 /// The tables that are summed up.
 const SUMMED: [&Table; 2] = [&LEGS, &HANDLINGS];
 
@@ -112,14 +123,13 @@ impl Made {
         Ok(Some(Split { sums: rows, read: [read(0), read(1)] }))
     }
 
-    /// The newest month before the date `before` that has dates without sums that hold: how it is summed up, and what the
-    /// sums are made of.
+    /// The newest month before the date `before` that has dates without sums that hold.
     pub(super) fn due(
         &self,
         sums: Option<&Sums>,
         schema: &SchemaRef,
         before: i32,
-    ) -> Result<Option<(Split, String, BTreeMap<i32, u64>)>, DataFusionError> {
+    ) -> Result<Option<Unsummed>, DataFusionError> {
         let holds = |date: &i32, key: &u64| sums.is_some_and(|sums| sums.dates.get(date) == Some(key));
         let past = || self.keys.range(..before);
         let Some((newest, _)) = past().rfind(|(date, key)| !holds(date, key)) else { return Ok(None) };
@@ -134,7 +144,7 @@ impl Made {
             Some(sums) if !held.is_empty() => only(&sums.rows, &held)?,
             _ => Arc::new(EmptyTable::new(Arc::clone(schema))),
         };
-        Ok(Some((Split { sums: rows, read: [read.clone(), read] }, name, dates)))
+        Ok(Some(Unsummed { split: Split { sums: rows, read: [read.clone(), read] }, name, dates }))
     }
 }
 

@@ -16,7 +16,7 @@ use datafusion::execution::session_state::SessionState;
 use tokio::sync::OnceCell;
 
 use super::base;
-use super::history::{self, Made, Split};
+use super::history::{self, Made, Split, Unsummed};
 use super::rights::{self, PseudonymKey, Whole};
 use super::shape::{Relation, Shape};
 use super::superseded::{self, Superseded, SupersededCache};
@@ -111,7 +111,9 @@ impl Tables {
         let sums = history.sums(history::definition(), &schema);
         let superseded = self.superseded().await?;
         let made = Made::of(history.as_ref(), &superseded).await.map_err(Error::into_datafusion)?;
-        let Some((split, name, dates)) = made.due(sums.as_ref(), &schema, before)? else { return Ok(None) };
+        let Some(Unsummed { split, name, dates }) = made.due(sums.as_ref(), &schema, before)? else {
+            return Ok(None);
+        };
         let schema = Schema { inside: true, split: Some(Arc::new(split)), tables: self };
         Ok(Some(Due { name, dates, catalogs: catalog_with(schema, Vec::new())? }))
     }

@@ -46,8 +46,11 @@ pub struct Upcoming {
 pub struct Duties {
     roster: Arc<Roster>,
     second: Millis,
-    known: BTreeMap<(Option<String>, Option<String>, Role), Arc<[String]>>,
+    known: BTreeMap<Asked, Arc<[String]>>,
 }
+
+/// Queue, department and role that were asked about.
+type Asked = (Option<String>, Option<String>, Role);
 
 impl Duties {
     /// The duties by this roster.
