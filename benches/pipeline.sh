@@ -11,12 +11,10 @@
 # every message by the shipped word lists and goes by the shipped alert rules; false has neither.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. tests/real/lib.sh
+. benches/lib.sh
 events=${EVENTS:-6000000} repeats=${REPEATS:-3} partitions=${PARTITIONS:-4} keep=${KEEP_EVENTS_TABLE:-true} words=${WORDS:-false}
-target=${CARGO_TARGET_DIR:-target}
-[ -n "${BUILT:-}" ] || cargo build --release --locked --bin callpulse --bench kafka_drain
-callpulse=$target/release/callpulse
-drain=$(find "$target/release/deps" -maxdepth 1 -name 'kafka_drain-*' -type f -perm -u+x -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
+build --bin callpulse --bench kafka_drain
+callpulse=$target/release/callpulse drain=$(bench_binary kafka_drain)
 
 work=$(mktemp -d) service= without=()
 clean() {
@@ -35,43 +33,16 @@ tests/real/kafka.sh topic "$work/kafka" bench "$partitions"
 : > "$work/no-rules.toml"
 [ "$words" = true ] || without=(--set 'lexicons=[]' --set "rules=\"$work/no-rules.toml\"")
 
-metric() {
-    curl -fs "http://$http/metrics" | awk -v name="callpulse_$1" '
-        $1 == name || index($1, name "{") == 1 { sum += $NF } END { printf "%d\n", sum }'
-}
-ticks=$(getconf CLK_TCK)
-cpu() { awk -v hz="$ticks" '{ printf "%.2f", ($14 + $15) / hz }' "/proc/$1/stat"; }
-
 for run in $(seq "$repeats"); do
     drained=$("$drain" batch "$brokers" bench)
     echo "run $run  $drained"
     total=$(sed -E 's/.*: ([0-9]+) messages.*/\1/' <<< "$drained")
     drain_cpu=$(sed -E 's/.* ([0-9.]+) CPU-s,.*/\1/' <<< "$drained")
-    http=127.0.0.1:$(free_port)
-    began=$(date +%s.%N)
-    CALLPULSE_LOG=warn "$callpulse" run --data-dir "$work/lake-$run" --http "$http" --pg 127.0.0.1:0 --flight 127.0.0.1:0 --set kafka.brokers="$brokers" \
-        --set "kafka.group=bench-$run" --set 'kafka.topics=[{name="bench"}]' --set kafka.dead_letter_topic= \
-        --set "lake.events=$keep" "${without[@]}" &
-    service=$! most=
-    until curl -fs -o /dev/null "http://$http/healthz"; do sleep 0.05; done
-    while [ "$(metric records_consumed_total)" -lt "$total" ]; do sleep 0.2; done
-    consumed=$(date +%s.%N)
-    kill -TERM "$service"
-    # The process's own account at its end includes the last commit and snapshot.
-    while [ -d "/proc/$service" ] && [ "$(cut -d' ' -f3 "/proc/$service/stat" 2> /dev/null)" != Z ]; do
-        used=$(cpu "$service" 2> /dev/null) || true
-        # A process that is ending has no memory left to tell of: the last figure stays.
-        now=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$service/status" 2> /dev/null) || true
-        most=${now:-$most}
-        sleep 0.05
-    done
-    wait "$service"
-    service=
-    ended=$(date +%s.%N)
+    read_through "$brokers" bench "$total" "$work/lake-$run" --set "lake.events=$keep" "${without[@]}"
     awk -v run="$run" -v n="$total" -v drain="$drain_cpu" -v used="$used" -v most="$most" -v keep="$keep" -v words="$words" \
-        -v began="$began" -v consumed="$consumed" -v ended="$ended" 'BEGIN {
+        -v consuming="$consuming" -v lasting="$lasting" 'BEGIN {
         printf "run %s  callpulse: %d events consumed in %.1f s (%.0f k/s), durable after %.1f s; %.2f CPU-s per million (drain %.2f); ratio %.3f; most memory %s MiB; table events: %s, words: %s\n",
-            run, n, consumed - began, n / (consumed - began) / 1e3, ended - began, used / n * 1e6, drain / n * 1e6, drain / used, most, keep, words }'
+            run, n, consuming, n / consuming / 1e3, lasting, used / n * 1e6, drain / n * 1e6, drain / used, most, keep, words }'
     "$callpulse" sql --data-dir "$work/lake-$run" --format csv \
         "select sum(offered) as offered, sum(answered) as answered, sum(ledger_gap) as ledger_gap from kpi_slot"
     rm -rf "$work/lake-$run"

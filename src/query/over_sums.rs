@@ -230,6 +230,34 @@ async fn sums_of_dates_give_the_figures_of_the_rows() {
 }
 
 #[tokio::test]
+async fn dates_whose_rows_were_all_restated_away_are_summed_up() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = dir.path().join("data");
+    let options = crate::lake::Options::new(root.to_str().expect("text"), "Asia/Shanghai", 30);
+    let lake = Lake::open(options).await.expect("a lake");
+    let mut story =
+        Story { dice: SmallRng::seed_from_u64(3), written: Vec::new(), offset: 0, facts: Facts::default() };
+    story.begin();
+    story.append(&lake).await;
+    while story.written[0].rows {
+        story.restate();
+    }
+    story.append(&lake).await;
+    let centre = Centre { lake: lake.clone(), memory: Arc::default(), knows_history: true };
+    let engine = Engine::new(Options::new(grid("Asia/Shanghai")), Arc::new(centre)).expect("an engine");
+    let mut months = 0;
+    while let Some(month) = engine.sum_up(i32::MAX).await.expect("summed up") {
+        assert_eq!(month.rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 0, "{month:?}");
+        let definition = engine.sums_definition();
+        lake.keep_sums(definition, &month.name, month.dates, month.rows).await.expect("kept");
+        months += 1;
+    }
+    assert!(months > 0);
+    let none: Vec<Vec<Value>> = vec![Vec::new(); VIEWS.len() + 1];
+    assert_eq!(figures(&engine).await, none);
+}
+
+#[tokio::test]
 async fn rows_that_are_summed_up_are_not_read_and_another_process_sees_the_sums() {
     let dir = tempfile::tempdir().expect("a directory");
     let root = dir.path().join("data");
