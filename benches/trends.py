@@ -149,6 +149,7 @@ def questions(newest, queue):
 def fcr(duck):
     at = "epoch_us({0})" if duck else "toUnixTimestamp64Micro({0})"
     later = at.format("started_at")
+    again = "count(again_at)" if duck else "countIf(again_contact <> '')"
     return f"""
         with came as (
             select contact_id, customer_id, topic, {later} as start, outcome, channel, first_queue, direction,
@@ -165,7 +166,7 @@ def fcr(duck):
             group by 1
         )
         select {day('start')} as piece, channel, first_queue, count(*),
-            {'count(again_at)' if duck else 'countIf(again_contact <> \'\')'}
+            {again}
         from firsts left join again on contact_id = again_contact group by 1, 2, 3"""
 
 

@@ -25,9 +25,9 @@ clean() {
 trap clean EXIT
 
 # Of ten contacts some eight enter a queue; a centre of this rate has them in a week.
-contacts=$((legs / weeks * 10 / 8)) rate=$(awk -v n="$legs" 'BEGIN { printf "%.2f", n / 1.1e6 }')
+contacts=$((legs / weeks * 10 / 8)) rate=$(awk -v n="$legs" 'BEGIN { printf "%.2f", n / 1.5e6 }')
 # The lake is told again in whole weeks that end yesterday.
-start=$(date -u -d "today 16:00 -$((weeks * 7 + 7)) days" +%Y-%m-%dT%H:%M:%SZ)
+start=$(date -u -d "$((weeks * 7 + 7)) days ago" +%Y-%m-%dT16:00:00Z)
 settings=(--data-dir "$work/lake" --set lake.events=false --set timezone=Asia/Shanghai)
 "$callpulse" simulate --contacts "$contacts" --rate "$rate" --start "$start" --set timezone=Asia/Shanghai --out "$work/events.jsonl" 2> /dev/null
 "$callpulse" replay "${settings[@]}" "$work/events.jsonl" 2> "$work/replay.log" || { tail "$work/replay.log"; exit 1; }

@@ -84,6 +84,9 @@ pub(super) struct Simulation {
     /// Writes each event when its time has come, as a centre would; begins now where no --start is given.
     #[arg(long)]
     pub(super) live: bool,
+    /// Nothing breaks: without the incidents that flood a queue now and then, so that the load stays what it is.
+    #[arg(long)]
+    pub(super) calm: bool,
     /// Writes the records of a platform instead of canonical events, e.g. amazon-connect: for trying its adapter.
     #[arg(long = "as", value_name = "FORMAT")]
     pub(super) told_as: Option<String>,
@@ -455,7 +458,7 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
         slot_minutes: config.slot_minutes,
         contacts: Some(request.contacts),
         events_per_second: request.rate,
-        incidents: true,
+        incidents: !request.calm,
     });
     let began = Instant::now();
     let mut event = Emitted::default();

@@ -19,10 +19,11 @@ use crate::time::{Clock, DAY, Millis, SECOND};
 
 /// How often the running slot's plan is looked at: a change of the roster must be visible within 5 s …
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// … and more seldom where a look takes long: one part of so many of the time goes into looks …
-const LOOK_SHARE: u32 = 10;
+/// … and more seldom where a look takes long, with a roster of a hundred thousand shifts: one part of so many of the time goes
+/// into looks …
+const LOOK_SHARE: u32 = 20;
 /// … but at least this often.
-const LOOK_AT_LEAST: Duration = Duration::from_secs(4);
+const LOOK_AT_LEAST: Duration = Duration::from_secs(20);
 /// What came last in a slot is read this long after it ends.
 const SETTLE: Millis = 2_000;
 /// How far ahead slots are watched: what comes then can still be mended.

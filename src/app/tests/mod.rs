@@ -2,6 +2,7 @@
 //! seed.
 
 mod bad_input;
+mod cost;
 mod dice;
 mod hand_over;
 mod records;
