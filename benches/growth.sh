@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 . benches/lib.sh
 events=${EVENTS:-1000000} out=${OUT:-}
 build --bin callpulse
-callpulse=$target/release/callpulse
+callpulse=${BINARY:-$target/release/callpulse}
 
 work=$(mktemp -d) service=
 clean() {

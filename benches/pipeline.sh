@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 . benches/lib.sh
 events=${EVENTS:-6000000} repeats=${REPEATS:-3} partitions=${PARTITIONS:-4} keep=${KEEP_EVENTS_TABLE:-true} words=${WORDS:-false}
 build --bin callpulse --bench kafka_drain
-callpulse=$target/release/callpulse drain=$(bench_binary kafka_drain)
+callpulse=${BINARY:-$target/release/callpulse} drain=$(bench_binary kafka_drain)
 
 work=$(mktemp -d) service= without=()
 clean() {

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 . benches/lib.sh
 events=${EVENTS:-3000000} partitions=${PARTITIONS:-8} cores=$(nproc)
 build --bin callpulse
-callpulse=$target/release/callpulse
+callpulse=${BINARY:-$target/release/callpulse}
 
 work=$(mktemp -d) services=()
 clean() {

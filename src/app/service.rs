@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use prometheus::Registry;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::alerting::{Alerting, Said};
@@ -41,6 +41,8 @@ const SMALL_STATE_BYTES: u64 = 32 << 20;
 const HAND_OVER_MAX: Duration = Duration::from_secs(60);
 /// How long the last commit of all may take when the service stops.
 const LAST_COMMIT_MAX: Duration = Duration::from_secs(120);
+/// How long what goes on beside may take to end then: a forecast or a sum that is half made is made anew by the next start.
+const BESIDE_MAX: Duration = Duration::from_secs(15);
 /// How often in a row a task may find that another owner has written its partition, before the operator must act.
 const FENCED_MAX: u32 = 5;
 
@@ -59,6 +61,8 @@ pub(super) struct Service {
     consumer: Option<Consumer>,
     stop: CancellationToken,
     commits: JoinHandle<Result<(), Failure>>,
+    /// What goes on beside: alerts, surges, forecasts, sums. Each ends what it has begun when it is told to stop.
+    beside: JoinSet<()>,
     pages: Option<JoinHandle<std::io::Result<()>>>,
     failures: mpsc::Receiver<Failure>,
 }
@@ -178,16 +182,17 @@ impl Service {
         if let Some(fleet) = fleet {
             tokio::spawn(speak(Arc::clone(&board), fleet, stop.child_token()));
         }
-        tokio::spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
+        let mut beside = JoinSet::new();
+        beside.spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
         tokio::spawn(super::memory::give_back(stop.child_token()));
         tokio::spawn(reload_on_signal(Arc::clone(&alerting), stop.child_token()));
-        tokio::spawn(super::surges::run(
+        beside.spawn(super::surges::run(
             Arc::clone(&alerting),
             Arc::clone(&engine),
             Arc::clone(&clock),
             stop.child_token(),
         ));
-        tokio::spawn(super::forecast::live::run(
+        beside.spawn(super::forecast::live::run(
             Arc::clone(&board),
             Arc::clone(&engine),
             clock,
@@ -197,7 +202,7 @@ impl Service {
         let pace = Pace::of(config);
         if let Some(every) = pace.maintain {
             let (board, engine) = (Arc::clone(&board), Arc::clone(&engine));
-            tokio::spawn(super::past::keep_summed(board, engine, every, config.grid(), stop.child_token()));
+            beside.spawn(super::past::keep_summed(board, engine, every, config.grid(), stop.child_token()));
         }
         let commits = Commits {
             board: Arc::clone(&board),
@@ -216,6 +221,7 @@ impl Service {
             consumer: Some(consumer),
             stop,
             commits,
+            beside,
             pages,
             failures,
         })
@@ -271,6 +277,8 @@ impl Service {
             door.closed().await;
         }
         let _ = tokio::time::timeout(Duration::from_secs(60), &mut self.commits).await;
+        let ended = async { while self.beside.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(BESIDE_MAX, ended).await;
         stopped
     }
 }

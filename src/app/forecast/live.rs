@@ -150,8 +150,8 @@ async fn step(
     }
     let roster = roster(engine).await.map_err(say)?;
     if state.roster != Some(roster) {
-        let now = clock.now();
-        board.show_plans(plans(engine, now).await.map_err(say)?, slots(engine, now).await.map_err(say)?);
+        let planned = planned(engine, clock.now()).await.map_err(say)?;
+        board.show_plans(planned.running, planned.slots);
         state.roster = Some(roster);
     }
     Ok(())
@@ -176,71 +176,66 @@ async fn roster(engine: &Engine) -> Result<[i64; ROSTER_NUMBERS], query::Error> 
     Ok(found)
 }
 
-/// What is planned for the slots of the next days on which anybody is rostered: before a roster is published, nothing can
-/// be said of it.
-async fn slots(engine: &Engine, now: Millis) -> Result<Vec<PlannedSlot>, query::Error> {
+/// What is planned for the running slot, and for the slots of the next days on which anybody is rostered: before a roster is
+/// published, nothing can be said of it.
+#[derive(Default)]
+struct Planned {
+    running: BTreeMap<(String, Channel), SlotPlan>,
+    slots: Vec<PlannedSlot>,
+}
+
+async fn planned(engine: &Engine, now: Millis) -> Result<Planned, query::Error> {
     let at = |ms: Millis| {
         format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", ms.saturating_mul(1_000))
     };
     let sql = format!(
         "SELECT queue, channel, COALESCE(department, '') AS department, arrow_cast(slot_start, 'Int64') AS start, \
-             slot_length_ms(slot_start) AS length, contacts, CAST(agents_required AS DOUBLE) AS required, agents_staffed, \
-             expected_service_level, COALESCE(fails, false) AS fails \
-         FROM (SELECT *, SUM(agents_staffed) OVER (PARTITION BY local_day(slot_start)) AS of_day FROM staff_slot \
-               WHERE slot_start >= slot({from}) AND slot_start < {until}) AS days \
-         WHERE of_day > 0",
+             slot_length_ms(slot_start) AS length, contacts, agents_required, agents_staffed, expected_service_level, \
+             COALESCE(fails, false) AS fails, slot_start = slot({from}) AS running, \
+             SUM(agents_staffed) OVER (PARTITION BY local_day(slot_start)) > 0 AS rostered \
+         FROM staff_slot WHERE slot_start >= slot({from}) AND slot_start < {until}",
         from = at(now),
         until = at(now + AHEAD),
     );
-    let mut slots = Vec::new();
+    let mut planned = Planned::default();
     for batch in engine.query(&sql).await?.collect().await? {
         let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
-        let whole = |column: usize, row: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
         let number = |column: usize, row: usize| {
             let numbers = batch.column(column).as_primitive::<Float64Type>();
             numbers.is_valid(row).then(|| numbers.value(row))
         };
+        let whole = |column: usize, row: usize| {
+            let numbers = batch.column(column).as_primitive::<Int64Type>();
+            numbers.is_valid(row).then(|| numbers.value(row))
+        };
+        let yes = |column: usize, row: usize| batch.column(column).as_boolean().value(row);
         for row in 0..batch.num_rows() {
-            let start = whole(3, row) / 1_000;
-            slots.push(PlannedSlot {
-                queue: text(0, row),
-                channel: text(1, row),
-                department: text(2, row),
-                start,
-                end: start + whole(4, row),
-                contacts: number(5, row).unwrap_or(0.0),
-                required: number(6, row).unwrap_or(0.0),
-                staffed: number(7, row).unwrap_or(0.0),
-                service_level: number(8, row),
-                fails: batch.column(9).as_boolean().value(row),
-            });
+            let (queue, channel) = (text(0, row), text(1, row));
+            let (contacts, required, staffed) = (number(5, row), whole(6, row), number(7, row));
+            if let (true, Some(channel)) = (yes(10, row), Channel::parse(&channel)) {
+                let plan = SlotPlan {
+                    forecast_contacts: contacts,
+                    agents_required: required,
+                    agents_staffed: staffed,
+                };
+                planned.running.insert((queue.clone(), channel), plan);
+            }
+            if yes(11, row) {
+                let start = whole(3, row).unwrap_or(0) / 1_000;
+                planned.slots.push(PlannedSlot {
+                    queue,
+                    channel,
+                    department: text(2, row),
+                    start,
+                    end: start + whole(4, row).unwrap_or(0),
+                    contacts: contacts.unwrap_or(0.0),
+                    required: required.unwrap_or(0) as f64,
+                    staffed: staffed.unwrap_or(0.0),
+                    service_level: number(8, row),
+                    fails: yes(9, row),
+                });
+            }
         }
     }
-    Ok(slots)
-}
-
-/// What is planned for the running slot.
-async fn plans(engine: &Engine, now: Millis) -> Result<BTreeMap<(String, Channel), SlotPlan>, query::Error> {
-    let sql = format!(
-        "SELECT queue, channel, contacts, agents_required, agents_staffed FROM staff_slot \
-         WHERE slot_start = slot(arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))'))",
-        now.saturating_mul(1_000)
-    );
-    let mut plans = BTreeMap::new();
-    for batch in engine.query(&sql).await?.collect().await? {
-        let (queues, channels) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
-        let contacts = batch.column(2).as_primitive::<Float64Type>();
-        let required = batch.column(3).as_primitive::<Int64Type>();
-        let staffed = batch.column(4).as_primitive::<Float64Type>();
-        for row in 0..batch.num_rows() {
-            let Some(channel) = Channel::parse(channels.value(row)) else { continue };
-            let plan = SlotPlan {
-                forecast_contacts: contacts.is_valid(row).then(|| contacts.value(row)),
-                agents_required: required.is_valid(row).then(|| required.value(row)),
-                agents_staffed: staffed.is_valid(row).then(|| staffed.value(row)),
-            };
-            plans.insert((queues.value(row).to_owned(), channel), plan);
-        }
-    }
-    Ok(plans)
+    Ok(planned)
 }

@@ -40,8 +40,8 @@ FROM ranked WHERE place = 1",
     Written {
         name: "staff_slot",
         means: "Need and roster of each slot that is forecast. An agent of several queues is shared out among them by their \
-                need (agents_required); one without queues serves all. Leads and supervisors are not counted, and a shift \
-                that covers part of a slot counts for that part. The level expected is by Erlang C of the agents at work \
+                need (agents_required); one without queues serves all. Leads and supervisors are not counted, a shift \
+                that is planned twice counts once, and one that covers part of a slot counts for that part. The level expected is by Erlang C of the agents at work \
                 (staffed less shrinkage), between the whole numbers around them by the part that lies between.",
         columns: &[
             ("slot_start", "", "Start of the slot."),
@@ -66,20 +66,23 @@ FROM ranked WHERE place = 1",
             ("fails", "", "True: the level expected is below its target, or the load cannot be done. NULL: nothing is expected."),
         ],
         sql: "
-WITH standing AS (
-    SELECT agent_id, start, \"end\" AS until,
-        ',' || regexp_replace(COALESCE(queues, ''), '[\\[\\]\"]', '', 'g') || ',' AS names,
-        unnest(slots(start, \"end\")) AS on_slot
-    FROM shifts
-    WHERE cancelled_at IS NULL AND start IS NOT NULL AND \"end\" IS NOT NULL AND COALESCE(role, 'agent') = 'agent'
-), present AS (
-    SELECT DISTINCT agent_id, names, on_slot,
-        CAST(arrow_cast(LEAST(until, on_slot + arrow_cast(slot_length_ms(on_slot), 'Duration(Millisecond)')), 'Int64')
-            - arrow_cast(GREATEST(start, on_slot), 'Int64') AS DOUBLE)
-            / CAST(slot_length_ms(on_slot) * 1000 AS DOUBLE) AS part
-    FROM standing
+WITH alike AS (
+    SELECT start, until, names, CAST(COUNT(DISTINCT agent_id) AS DOUBLE) AS agents
+    FROM (
+        SELECT agent_id, start, \"end\" AS until,
+            ',' || regexp_replace(COALESCE(queues, ''), '[\\[\\]\"]', '', 'g') || ',' AS names
+        FROM shifts
+        WHERE cancelled_at IS NULL AND start IS NOT NULL AND \"end\" IS NOT NULL AND COALESCE(role, 'agent') = 'agent'
+    ) AS planned
+    GROUP BY start, until, names
+), standing AS (
+    SELECT start, until, names, agents, unnest(slots(start, until)) AS on_slot FROM alike
 ), crews AS (
-    SELECT on_slot, names, SUM(part) AS crew FROM present GROUP BY on_slot, names
+    SELECT on_slot, names,
+        SUM(agents * CAST(arrow_cast(LEAST(until, on_slot + arrow_cast(slot_length_ms(on_slot), 'Duration(Millisecond)')), 'Int64')
+            - arrow_cast(GREATEST(start, on_slot), 'Int64') AS DOUBLE)
+            / CAST(slot_length_ms(on_slot) * 1000 AS DOUBLE)) AS crew
+    FROM standing GROUP BY on_slot, names
 ), wanted AS (
     SELECT f.slot_start AS slot_start, f.channel AS channel, f.queue AS queue, c.names AS names, c.crew AS crew,
         GREATEST(CAST(COALESCE(f.agents_required, 0) AS DOUBLE), 0.001) AS need
