@@ -21,10 +21,8 @@ use crate::time::{Clock, DAY, Millis, SECOND};
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// … and more seldom where a look takes long: one part of so many of the time goes into looks …
 const LOOK_SHARE: u32 = 10;
-/// … but at least this often …
+/// … but at least this often.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(4);
-/// … unless a look takes more than a second, as with a roster of a hundred thousand shifts: then the rest is so many times as long.
-const LOOK_REST: u32 = 3;
 /// What came last in a slot is read this long after it ends.
 const SETTLE: Millis = 2_000;
 /// How far ahead slots are watched: what comes then can still be mended.
@@ -62,10 +60,7 @@ pub(in crate::app) async fn run(
     loop {
         let began = Instant::now();
         let pause = match step(&board, &engine, clock.as_ref(), &options, &mut state).await {
-            Ok(()) => {
-                let took = began.elapsed();
-                (took * LOOK_SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST).max(took * LOOK_REST)
-            }
+            Ok(()) => (began.elapsed() * LOOK_SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST),
             Err(error) => {
                 tracing::debug!(%error, "the forecast cannot be made now; it is tried again");
                 if board.is_starting() { LOOK_EVERY } else { AGAIN }
