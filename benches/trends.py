@@ -126,10 +126,10 @@ def questions(newest, queue):
     month = "cast(floor((epoch_us(started_at) + {0}) / 2629800000000) as bigint)"
     return {
         "figures by day and queue, 25 months": (
-            f"select {ours}, {SUMS} from kpi_day", kpi(day), kpi(day, duck=False)),
+            f"select {ours}, {SUMS} from kpi_day where offered + handled > 0", kpi(day), kpi(day, duck=False)),
         "one queue by slot, a year": (
             f"select {ours}, {SUMS} from kpi_slot where queue = '{queue}' and arrow_cast(slot_start, 'Int64') >= {year} "
-            f"and arrow_cast(slot_start, 'Int64') < {newest}",
+            f"and arrow_cast(slot_start, 'Int64') < {newest} and offered + handled > 0",
             kpi(half_hour, one), kpi(half_hour, one, duck=False)),
         "phrases by month, 25 months": (
             f"select floor((arrow_cast(started_at, 'Int64') + {AHEAD}) / 2629800000000) as month, word, count(*) as n from "
@@ -149,11 +149,12 @@ def questions(newest, queue):
 def fcr(duck):
     at = "epoch_us({0})" if duck else "toUnixTimestamp64Micro({0})"
     later = at.format("started_at")
+    lead, frame = ("lead", "") if duck else ("leadInFrame", "rows between unbounded preceding and unbounded following")
     again = "count(again_at)" if duck else "countIf(again_contact <> '')"
     return f"""
         with came as (
             select contact_id, customer_id, topic, {later} as start, outcome, channel, first_queue, direction,
-                lead({later}) over (partition by customer_id order by started_at, contact_id{'' if duck else ' rows between unbounded preceding and unbounded following'}) as next_start
+                {lead}({later}) over (partition by customer_id order by started_at, contact_id {frame}) as next_start
             from contacts where customer_id is not null and (direction is null or direction not in ('outbound', 'callback'))
         ), needs as (
             select customer_id as later_customer, topic as later_topic, start as later_start from came

@@ -48,7 +48,7 @@ port=$(free_port)
 tests/real/kafka.sh start "$work/kafka" "$port"
 tests/real/kafka.sh topic "$work/kafka" still 1
 http=127.0.0.1:$(free_port)
-CALLPULSE_LOG=warn "$callpulse" run "${settings[@]}" --http "$http" --pg 127.0.0.1:0 --flight 127.0.0.1:0 --set sql.timeout_secs=600 \
+CALLPULSE_LOG=warn "$callpulse" run "${settings[@]}" --http "$http" --pg 127.0.0.1:0 --flight 127.0.0.1:0 --set sql.timeout_secs=600 --set sql.memory_mib=8192 \
     --set "kafka.brokers=127.0.0.1:$port" --set kafka.group=still --set 'kafka.topics=[{name="still"}]' --set kafka.dead_letter_topic= &
 service=$!
 ready() { kill -0 "$service" || fail "the service has ended"; curl -fs -o /dev/null "http://$http/readyz"; }
