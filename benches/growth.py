@@ -1,7 +1,7 @@
-"""The Python half of growth.sh.
+"""The Python half of growth.sh; recovery.sh takes its open contacts.
 
 growth.py key [QUEUES]    events from standard input behind their keys; each contact's queues are one of so many
-growth.py open CONTACTS   contacts that begin, wait or talk, and do not end: three events each, behind their keys
+growth.py open FIRST LAST  contacts that begin, wait or talk, and do not end: three events each, behind their keys
 growth.py phrases COUNT   a lexicon of so many phrases that nobody says, Chinese and English by turns
 growth.py plot TABLE      the table of growth.sh as a picture (SVG): CPU-seconds per million events
 """
@@ -28,9 +28,9 @@ def key(queues=None):
         write(f"{name}\t{line}")
 
 
-def open_contacts(contacts):
+def open_contacts(first, last):
     began = int(time.time() * 1000) - 60_000
-    for n in range(int(contacts)):
+    for n in range(int(first), int(last)):
         name = uuid.UUID(int=(n * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128)
         kinds = ("contact.started", "contact.queued", "contact.answered" if n % 2 else "contact.offered")
         more = (f'"customer_id":"C{n % 700000}",', f'"queue":"q{n % 40}",', f'"agent_id":"A{n % 3000}",')

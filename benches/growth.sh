@@ -14,16 +14,7 @@ events=${EVENTS:-1000000} out=${OUT:-}
 build --bin callpulse
 callpulse=${BINARY:-$target/release/callpulse}
 
-work=$(mktemp -d) service=
-clean() {
-    [ -z "$service" ] || kill -KILL "$service" 2> /dev/null || true
-    tests/real/kafka.sh stop "$work/kafka" || true
-    rm -rf "$work"
-}
-trap clean EXIT
-port=$(free_port)
-tests/real/kafka.sh start "$work/kafka" "$port"
-brokers=127.0.0.1:$port
+begin
 : > "$work/no-rules.toml"
 quiet=(--set 'lexicons=[]' --set "rules=\"$work/no-rules.toml\"")
 "$callpulse" simulate --contacts $((events / 14)) --rate 1000 --out "$work/events.jsonl" 2> /dev/null
@@ -62,7 +53,7 @@ for size in ${PHRASES:-100 1000 10000 50000}; do
     through phrases "$size" partitions-4 "$records" --set "lexicons=[\"$work/phrases-$size.toml\"]" --set "rules=\"$work/no-rules.toml\""
 done
 for size in ${OPEN:-10000 100000 1000000}; do
-    "$python" benches/growth.py open "$size" | produce "open-$size" 4
+    "$python" benches/growth.py open 0 "$size" | produce "open-$size" 4
     through "open contacts" "$size" "open-$size" $((size * 3)) "${quiet[@]}"
 done
 [ -z "$out" ] || "$python" benches/growth.py plot "$work/table" > "$out"

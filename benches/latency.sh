@@ -7,23 +7,12 @@
 # Broker, simulator, service and probes share the machine; so does what they cost.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. tests/real/lib.sh
+. benches/lib.sh
 sustainable=${SUSTAINABLE:-60000} each=${SECONDS_EACH:-60} partitions=${PARTITIONS:-4}
-target=${CARGO_TARGET_DIR:-target}
-[ -n "${BUILT:-}" ] || cargo build --release --locked --bin callpulse
+build --bin callpulse
 callpulse=$target/release/callpulse
 
-work=$(mktemp -d) service='' load=''
-clean() {
-    [ -z "$load" ] || kill "$load" 2> /dev/null || true
-    [ -z "$service" ] || kill -KILL "$service" 2> /dev/null || true
-    tests/real/kafka.sh stop "$work/kafka" || true
-    rm -rf "$work"
-}
-trap clean EXIT
-port=$(free_port)
-tests/real/kafka.sh start "$work/kafka" "$port"
-brokers=127.0.0.1:$port
+begin
 # The simulated centre is in its morning, whatever the clock says: then its rate is what it was asked for.
 away=$((10#$(date -u +%H) - 10))
 zone=Etc/GMT$([ "$away" -ge 0 ] && echo "+$away" || echo "$away")

@@ -1,7 +1,24 @@
 # What the benches with a real Kafka share, beside tests/real/lib.sh. Sourced with `set -euo pipefail` in force, at the root of
-# the repository; `work` is a directory of the caller's.
+# the repository.
 . tests/real/lib.sh
 target=${CARGO_TARGET_DIR:-target}
+
+# A directory and a Kafka for the bench: leaves `work` and `brokers`. At its end, whatever it is, the processes in `service`, `services`
+# and `load` are killed, Kafka is stopped, and the directory goes.
+begin() {
+    local port
+    work=$(mktemp -d) service= services=() load=
+    trap clean EXIT
+    port=$(free_port)
+    tests/real/kafka.sh start "$work/kafka" "$port"
+    brokers=127.0.0.1:$port
+}
+clean() {
+    local process
+    for process in $service "${services[@]}" $load; do kill -KILL "$process" 2> /dev/null || true; done
+    tests/real/kafka.sh stop "$work/kafka" || true
+    rm -rf "$work"
+}
 
 # Builds what is named (arguments of cargo) unless BUILT=1 says that it was done.
 build() { [ -n "${BUILT:-}" ] || cargo build --release --locked "$@"; }
@@ -22,10 +39,11 @@ cpu() { awk -v hz="$(getconf CLK_TCK)" '{ printf "%.2f", ($14 + $15) / hz }' "/p
 
 # Waits until a process has ended, and leaves its last CPU-seconds in `used`, the most memory that it had in `most` (MiB).
 outlast() {
+    local now
     while [ -d "/proc/$1" ] && [ "$(cut -d' ' -f3 "/proc/$1/stat" 2> /dev/null)" != Z ]; do
-        used=$(cpu "$1" 2> /dev/null) || true
-        # A process that is ending has no memory left to tell of: the last figure stays.
-        local now
+        # A process that is ending has nothing left to tell of: the last figures stay.
+        now=$(cpu "$1" 2> /dev/null) || true
+        used=${now:-${used:-}}
         now=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$1/status" 2> /dev/null) || true
         most=${now:-${most:-}}
         sleep 0.05
@@ -40,7 +58,7 @@ read_through() { # BROKERS TOPIC RECORDS LAKE MORE...
     local brokers=$1 topic=$2 records=$3 lake=$4 http began
     shift 4
     http=127.0.0.1:$(free_port)
-    began=$(date +%s.%N) most=
+    began=$(date +%s.%N) most= used=
     CALLPULSE_LOG=warn "$callpulse" run --data-dir "$lake" --http "$http" --pg 127.0.0.1:0 --flight 127.0.0.1:0 \
         --set kafka.brokers="$brokers" --set "kafka.group=$(basename "$lake")" --set "kafka.topics=[{name=\"$topic\"}]" \
         --set kafka.dead_letter_topic= "$@" &

@@ -16,16 +16,8 @@ events=${EVENTS:-6000000} repeats=${REPEATS:-3} partitions=${PARTITIONS:-4} keep
 build --bin callpulse --bench kafka_drain
 callpulse=${BINARY:-$target/release/callpulse} drain=$(bench_binary kafka_drain)
 
-work=$(mktemp -d) service= without=()
-clean() {
-    [ -z "$service" ] || kill -KILL "$service" 2> /dev/null || true
-    tests/real/kafka.sh stop "$work/kafka" || true
-    rm -rf "$work"
-}
-trap clean EXIT
-port=$(free_port)
-tests/real/kafka.sh start "$work/kafka" "$port"
-brokers=127.0.0.1:$port
+without=()
+begin
 tests/real/kafka.sh topic "$work/kafka" bench "$partitions"
 # A contact has about 14 events, with its part of the agents' states.
 "$callpulse" simulate --contacts $((events / 14)) --rate 1000 --brokers "$brokers" --topic bench --partitions "$partitions"

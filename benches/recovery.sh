@@ -8,48 +8,16 @@
 # then, open contacts, and that the ledger closes. Kafka runs on the same machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. tests/real/lib.sh
+. benches/lib.sh
 contacts=${CONTACTS:-1000000} partitions=${PARTITIONS:-4}
-target=${CARGO_TARGET_DIR:-target}
-[ -n "${BUILT:-}" ] || cargo build --release --locked --bin callpulse
+build --bin callpulse
 callpulse=${BINARY:-$target/release/callpulse}
 
-work=$(mktemp -d) service=
-clean() {
-    [ -z "$service" ] || kill -KILL "$service" 2> /dev/null || true
-    tests/real/kafka.sh stop "$work/kafka" || true
-    rm -rf "$work"
-}
-trap clean EXIT
-port=$(free_port)
-tests/real/kafka.sh start "$work/kafka" "$port"
-brokers=127.0.0.1:$port
+begin
 tests/real/kafka.sh topic "$work/kafka" open "$partitions"
 
 # Contacts that have begun, wait or talk, and do not end: FIRST LAST, keyed, three events each.
-produce() {
-    "$python" - "$1" "$2" <<'PYTHON' | kcat -P -b "$brokers" -t open -K $'\t' -X compression.codec=lz4 -X linger.ms=50 -q
-import sys, time, uuid
-first, last = int(sys.argv[1]), int(sys.argv[2])
-now = int(time.time() * 1000)
-write = sys.stdout.write
-for n in range(first, last):
-    key = uuid.UUID(int=(n * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128)
-    last_type = "contact.answered" if n % 2 else "contact.offered"
-    for nth, (kind, more) in enumerate((
-        ("contact.started", f'"customer_id":"C{n % 700000}",'),
-        ("contact.queued", f'"queue":"q{n % 40}",'),
-        (last_type, f'"agent_id":"A{n % 3000}",'),
-    )):
-        write(f'{key}\t{{"id":"{key}-{nth}","type":"{kind}","time":{now - 60000 + nth * 1000},"contact_id":"{key}",{more}"channel":"voice"}}\n')
-PYTHON
-}
-metric() {
-    { curl -fs "http://$http/metrics" || true; } | awk -v name="callpulse_$1" '
-        $1 == name || index($1, name "{") == 1 { sum += $NF } END { printf "%d\n", sum }'
-}
-ticks=$(getconf CLK_TCK)
-since() { awk -v began="$1" -v now="$(date +%s.%N)" 'BEGIN { printf "%.1f", now - began }'; }
+produce() { "$python" benches/growth.py open "$1" "$2" | kcat -P -b "$brokers" -t open -K $'\t' -X compression.codec=lz4 -X linger.ms=50 -q; }
 start() { # NAME: starts the service, waits until it has caught up, prints the row
     local began health ready
     http=127.0.0.1:$(free_port)
@@ -59,15 +27,15 @@ start() { # NAME: starts the service, waits until it has caught up, prints the r
     service=$!
     until curl -fs -o "$work/healthz" "http://$http/healthz"; do kill -0 "$service" || fail "it has ended"; sleep 0.05; done
     health=$(since "$began")
-    until curl -fs -o "$work/readyz" "http://$http/readyz" && [ "$(metric consumer_lag)" -eq 0 ]; do
+    until curl -fs -o "$work/readyz" "http://$http/readyz" && [ "$(metric "$http" consumer_lag)" -eq 0 ]; do
         kill -0 "$service" || fail "it has ended"
         sleep 0.1
     done
     ready=$(since "$began")
     sleep 1
     printf '%-28s healthz %6s s  ready %6s s  %6.1f CPU-s  %5d MiB  %8d open contacts  ledger gap %d\n' "$1" "$health" "$ready" \
-        "$(awk -v hz="$ticks" '{ print ($14 + $15) / hz }' "/proc/$service/stat")" \
-        "$(awk '/VmRSS/ { print int($2 / 1024) }' "/proc/$service/status")" "$(metric open_contacts)" "$(metric ledger_gap)"
+        "$(cpu "$service")" \
+        "$(awk '/VmRSS/ { print int($2 / 1024) }' "/proc/$service/status")" "$(metric "$http" open_contacts)" "$(metric "$http" ledger_gap)"
 }
 end() { # SIGNAL
     local began

@@ -15,16 +15,7 @@ events=${EVENTS:-3000000} partitions=${PARTITIONS:-8} cores=$(nproc)
 build --bin callpulse
 callpulse=${BINARY:-$target/release/callpulse}
 
-work=$(mktemp -d) services=()
-clean() {
-    for service in "${services[@]}"; do kill -KILL "$service" 2> /dev/null || true; done
-    tests/real/kafka.sh stop "$work/kafka" || true
-    rm -rf "$work"
-}
-trap clean EXIT
-port=$(free_port)
-tests/real/kafka.sh start "$work/kafka" "$port"
-brokers=127.0.0.1:$port
+begin
 : > "$work/no-rules.toml"
 "$callpulse" simulate --contacts $((events / 14)) --rate 1000 --out "$work/events.jsonl" 2> /dev/null
 "$python" benches/growth.py key < "$work/events.jsonl" > "$work/keyed"
@@ -38,6 +29,7 @@ all() { # NAME: the sum of a metric over all instances
 }
 ready() {
     local one
+    for one in "${services[@]}"; do kill -0 "$one" 2> /dev/null || fail "an instance has ended"; done
     for one in "${https[@]}"; do curl -fs -o /dev/null "http://$one/readyz" || return 1; done
 }
 spent() {
@@ -50,7 +42,7 @@ for n in ${INSTANCES:-1 2 4}; do
     services=() https=()
     for i in $(seq 0 $((n - 1))); do
         https[i]=127.0.0.1:$(free_port)
-        CALLPULSE_LOG=warn taskset -c $((i % cores)) "$callpulse" run --data-dir "$work/lake-$n" --http "${https[i]}" --pg off --flight off \
+        CALLPULSE_LOG=warn taskset -c $((i % cores)) "$callpulse" run --data-dir "$work/lake-$n" --http "${https[i]}" --set 'pg.listen="off"' --set 'flight.listen="off"' \
             --set kafka.brokers="$brokers" --set "kafka.group=scale-$n" --set "kafka.topics=[{name=\"calls-$n\"}]" --set kafka.dead_letter_topic= \
             --set "kafka.fleet_topic=fleet-$n" --set 'lexicons=[]' --set "rules=\"$work/no-rules.toml\"" &
         services[i]=$!
