@@ -88,6 +88,8 @@ struct Source {
     next: i64,
     /// Everything below is in a flush.
     flushed: i64,
+    /// Everything below is in a state that was handed over.
+    saved: i64,
     /// Records before this were counted by this process, when the partition was its own before.
     counted_to: i64,
     /// Blocks that wait for the other sources of the task to reach a stored position.
@@ -312,6 +314,7 @@ impl Task {
             partition,
             next,
             flushed: next,
+            saved: next,
             counted_to: 0,
             held: VecDeque::new(),
             at_end: None,
@@ -580,12 +583,16 @@ impl Task {
         }
         self.settle();
         if self.sources.iter().all(|source| source.next == source.flushed) {
-            if self.carried.is_empty() {
+            // Readers of the directory see what the newest state covers: it is kept although no row came after the last flush.
+            let unsaved = snapshot && self.sources.iter().any(|source| source.saved < source.next);
+            if self.carried.is_empty() && !unsaved {
                 return None;
             }
             // Nothing has come since the replay: what some tables lack goes under the offsets that made it.
-            for (source, from) in self.sources.iter_mut().zip(&self.carried_from) {
-                source.flushed = *from;
+            if !self.carried.is_empty() {
+                for (source, from) in self.sources.iter_mut().zip(&self.carried_from) {
+                    source.flushed = *from;
+                }
             }
         }
         self.number += 1;
@@ -602,6 +609,9 @@ impl Task {
                     to: source.next,
                 };
                 source.flushed = source.next;
+                if snapshot {
+                    source.saved = source.next;
+                }
                 range
             })
             .collect();

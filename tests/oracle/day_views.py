@@ -375,7 +375,8 @@ def theme_surges(t, zone, now):
             if at < now - 31 * DAY:
                 continue
             clock = at - day_start(at, zone)
-            before = [other for other in opened[kind, clock] if at - 28 * DAY <= other < at]
+            # Whole days of the calendar, whatever clocks did in between.
+            before = [other for other in opened[kind, clock] if at - 28 * DAY - DAY // 2 <= other < at]
             if not before:
                 continue
             count, expected = len(queues), sum(len(by_slot.get(other, ())) for other in before) / len(before)

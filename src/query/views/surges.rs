@@ -151,61 +151,40 @@ const THEMES: Written = Written {
 WITH came AS (
     SELECT contact_id, slot(started_at) AS of_slot, first_queue, topic FROM contacts
     WHERE started_at >= {now} - INTERVAL '60 days'
-), said AS (
-    SELECT contact_id, slot(\"time\") AS of_slot, hits FROM messages
-    WHERE speaker = 'customer' AND sentiment IS NOT NULL AND \"time\" >= {now} - INTERVAL '60 days'
 ), heard AS (
-    SELECT DISTINCT contact_id, of_slot, hit
-    FROM (SELECT contact_id, of_slot, unnest(string_to_array(hits, ';')) AS hit FROM said WHERE hits IS NOT NULL) AS h
-    WHERE hit <> ''
+    SELECT DISTINCT contact_id, slot(\"time\") AS of_slot, unnest(string_to_array(concat(';', hits), ';')) AS hit FROM messages
+    WHERE speaker = 'customer' AND sentiment IS NOT NULL AND \"time\" >= {now} - INTERVAL '60 days'
 ), themed AS (
-    SELECT contact_id, of_slot, 'topic' AS kind, topic AS theme FROM came WHERE topic IS NOT NULL
+    SELECT contact_id, of_slot, first_queue,
+        unnest(CASE WHEN topic IS NULL THEN make_array('came:') ELSE make_array('came:', concat('topic:', topic)) END) AS theme
+    FROM came
     UNION ALL
-    SELECT DISTINCT contact_id, of_slot, 'category', split_part(hit, ':', 1) FROM heard
-    UNION ALL
-    SELECT DISTINCT contact_id, of_slot, 'phrase', substr(hit, strpos(hit, ':') + 1) FROM heard
+    SELECT DISTINCT h.contact_id, h.of_slot, first_queue,
+        unnest(CASE WHEN hit = '' THEN make_array('said:') ELSE
+            make_array(concat('category:', split_part(hit, ':', 1)), concat('phrase:', substr(hit, strpos(hit, ':') + 1))) END)
+    FROM heard AS h LEFT JOIN came AS c ON h.contact_id = c.contact_id
 ), counted AS (
-    SELECT of_slot, kind, theme, CAST(COUNT(*) AS DOUBLE) AS contacts,
-        arrow_cast(of_slot, 'Int64') - arrow_cast(local_day(of_slot), 'Int64') AS time_of_day
-    FROM themed GROUP BY of_slot, kind, theme
-), open AS (
-    SELECT of_slot AS open_slot, of_words, arrow_cast(of_slot, 'Int64') - arrow_cast(local_day(of_slot), 'Int64') AS open_time
-    FROM (SELECT of_slot, false AS of_words FROM came UNION ALL SELECT of_slot, true FROM said) AS slots
-    GROUP BY of_slot, of_words
-), days AS (
-    SELECT c.open_slot AS day_slot, c.of_words AS day_words, CAST(COUNT(*) AS DOUBLE) AS days
-    FROM open AS c JOIN open AS p ON c.of_words = p.of_words AND c.open_time = p.open_time
-        AND p.open_slot < c.open_slot AND p.open_slot >= c.open_slot - INTERVAL '28 days'
-    WHERE c.open_slot >= {now} - INTERVAL '31 days'
-    GROUP BY c.open_slot, c.of_words
-), usual AS (
-    SELECT c.of_slot AS usual_slot, c.kind AS usual_kind, c.theme AS usual_theme, SUM(p.contacts) AS total
-    FROM counted AS c JOIN counted AS p ON c.kind = p.kind AND c.theme = p.theme AND c.time_of_day = p.time_of_day
-        AND p.of_slot < c.of_slot AND p.of_slot >= c.of_slot - INTERVAL '28 days'
-    WHERE c.of_slot >= {now} - INTERVAL '31 days'
-    GROUP BY c.of_slot, c.kind, c.theme
+    SELECT of_slot, split_part(theme, ':', 1) AS kind, substr(theme, strpos(theme, ':') + 1) AS theme,
+        CAST(SUM(n) AS DOUBLE) AS contacts,
+        arrow_cast(of_slot, 'Int64') - arrow_cast(local_day(of_slot), 'Int64') AS time_of_day,
+        array_to_string(array_slice(array_agg(first_queue ORDER BY n DESC, first_queue) FILTER (WHERE first_queue IS NOT NULL), 1, 3), ';')
+            AS queues
+    FROM (SELECT of_slot, theme, first_queue, COUNT(*) AS n FROM themed GROUP BY of_slot, theme, first_queue) AS by_queue
+    GROUP BY of_slot, theme
+), before AS (
+    SELECT *, SUM(contacts) OVER earlier AS total, COUNT(*) OVER earlier AS times_open FROM counted
+    WINDOW earlier AS (PARTITION BY kind, theme, time_of_day ORDER BY of_slot
+        RANGE BETWEEN INTERVAL '28 days 12 hours' PRECEDING AND INTERVAL '1 second' PRECEDING)
 ), judged AS (
-    SELECT of_slot, kind, theme, contacts, COALESCE(total, 0.0) / days AS expected
-    FROM counted JOIN days ON of_slot = day_slot AND day_words = (kind <> 'topic')
-    LEFT JOIN usual ON of_slot = usual_slot AND kind = usual_kind AND theme = usual_theme
+    SELECT *, COALESCE(total, 0.0) / NULLIF(MAX(CASE WHEN kind IN ('came', 'said') THEN times_open END)
+        OVER (PARTITION BY of_slot, kind IN ('came', 'topic')), 0) AS expected
+    FROM before
 ), measured AS (
-    SELECT *, (contacts - expected) / sqrt(GREATEST(expected, 1.0) + power(0.1 * expected, 2.0)) AS deviations FROM judged
-), high AS (
-    SELECT * FROM measured WHERE contacts >= 1.5 * expected AND contacts >= expected + 5.0 AND deviations >= 5.0
-), placed AS (
-    SELECT h.of_slot AS q_slot, h.kind AS q_kind, h.theme AS q_theme, c.first_queue AS first_queue, COUNT(*) AS n
-    FROM high AS h JOIN themed AS t ON h.of_slot = t.of_slot AND h.kind = t.kind AND h.theme = t.theme
-    JOIN came AS c ON t.contact_id = c.contact_id
-    WHERE c.first_queue IS NOT NULL GROUP BY h.of_slot, h.kind, h.theme, c.first_queue
-), often AS (
-    SELECT q_slot, q_kind, q_theme, string_agg(first_queue, ';' ORDER BY n DESC, first_queue) AS queues FROM (
-        SELECT *, row_number() OVER (PARTITION BY q_slot, q_kind, q_theme ORDER BY n DESC, first_queue) AS place FROM placed
-    ) AS ranked WHERE place <= 3 GROUP BY q_slot, q_kind, q_theme
-), told AS (
-    SELECT *, of_slot + arrow_cast(slot_length_ms(of_slot), 'Duration(Millisecond)') AS slot_end
-    FROM high LEFT JOIN often ON of_slot = q_slot AND kind = q_kind AND theme = q_theme
+    SELECT *, (contacts - expected) / sqrt(GREATEST(expected, 1.0) + power(0.1 * expected, 2.0)) AS deviations,
+        of_slot + arrow_cast(slot_length_ms(of_slot), 'Duration(Millisecond)') AS slot_end
+    FROM judged WHERE kind NOT IN ('came', 'said') AND of_slot >= {now} - INTERVAL '31 days'
 )
 SELECT of_slot AS start, slot_end AS until, kind, theme, CAST(contacts AS BIGINT) AS contacts, expected,
     CASE WHEN expected > 0 THEN contacts / expected END AS times, deviations, queues, slot_end >= slot({now}) AS lasts
-FROM told",
+FROM measured WHERE contacts >= 1.5 * expected AND contacts >= expected + 5.0 AND deviations >= 5.0",
 };
