@@ -1,6 +1,6 @@
 //! The desk: keeps alerts, decides who is told and when somebody else is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -129,7 +129,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Desk {
     options: Options,
-    alerts: BTreeMap<String, Alert>,
+    alerts: HashMap<String, Alert>,
     /// The open ones, the mildest first, of them the oldest.
     open: BTreeSet<(Severity, Millis, String)>,
     /// How many are open, by rule and severity.
@@ -139,20 +139,22 @@ pub struct Desk {
     counts: Counts,
     version: u64,
     swept_at: Millis,
-    /// No open alert has anything due before this.
-    due_at: Millis,
+    /// When each open alert has something due, the earliest first.
+    due: BTreeSet<(Millis, String)>,
+    /// Something may be due whose time has not come: silences or options have changed.
+    look_at_all: bool,
 }
 
 impl Desk {
     /// A desk with the alerts that are known from before.
     pub fn new(options: Options, known: Vec<Alert>) -> Desk {
-        let alerts: BTreeMap<String, Alert> =
+        let alerts: HashMap<String, Alert> =
             known.into_iter().map(|alert| (alert.cause.id.clone(), alert)).collect();
         let opened = || alerts.values().filter(|alert| alert.status.is_open());
         let open = opened().map(place_of).collect();
         let mut open_counts = BTreeMap::new();
         opened().for_each(|alert| *open_counts.entry(kind_of(alert)).or_default() += 1);
-        Desk {
+        let mut desk = Desk {
             options,
             open,
             open_counts,
@@ -162,21 +164,33 @@ impl Desk {
             counts: Counts::default(),
             version: 0,
             swept_at: Millis::MIN,
-            due_at: Millis::MIN,
-        }
+            due: BTreeSet::new(),
+            look_at_all: true,
+        };
+        desk.note_due();
+        desk
+    }
+
+    /// Notes anew when each open alert has something due.
+    fn note_due(&mut self) {
+        let due = self.open().map(|alert| (due_at_of(&self.options, alert), alert.cause.id.clone()));
+        self.due = due.collect();
     }
 
     /// Goes on with other options.
     pub fn set_options(&mut self, options: Options) {
         self.options = options;
-        self.due_at = Millis::MIN;
+        self.look_at_all = true;
+        self.note_due();
     }
 
     /// What still has to be sent, after a restart: to targets that there still are.
     pub fn unsent(&mut self) -> Vec<Dispatch> {
         let targets: BTreeSet<&str> = self.options.routes.iter().map(|route| &*route.target).collect();
         let mut sends = Vec::new();
-        for alert in self.alerts.values_mut() {
+        let mut alerts: Vec<&mut Alert> = self.alerts.values_mut().collect();
+        alerts.sort_by(|a, b| (a.raised_at, &a.cause.id).cmp(&(b.raised_at, &b.cause.id)));
+        for alert in alerts {
             alert.pending.retain(|target, _| targets.contains(target.as_str()));
             for (target, kind) in &alert.pending {
                 sends.push(Dispatch { target: target.clone(), kind: *kind, alert: alert.clone() });
@@ -309,8 +323,12 @@ impl Desk {
     fn keep(&mut self, mut alert: Alert) {
         alert.revision += 1;
         let id = alert.cause.id.clone();
+        let due_at = |alert: &Alert| due_at_of(&self.options, alert);
+        if let Some(known) = self.alerts.get(&id).filter(|known| known.status.is_open()) {
+            self.due.remove(&(due_at(known), id.clone()));
+        }
         if alert.status.is_open() {
-            self.due_at = self.due_at.min(self.due_at_of(&alert));
+            self.due.insert((due_at(&alert), id.clone()));
             if self.open.insert(place_of(&alert)) {
                 *self.open_counts.entry(kind_of(&alert)).or_default() += 1;
             }
@@ -328,12 +346,16 @@ impl Desk {
         let silences = self.silences.len();
         self.silences.retain(|silence| silence.until > now);
         // A silence that is over may let alerts through.
-        let due = match self.due_at <= now || self.silences.len() < silences {
-            true => self.take_due(now),
-            false => Vec::new(),
-        };
+        self.look_at_all |= self.silences.len() < silences;
+        let mut due: Vec<String> =
+            self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone()).collect();
+        if std::mem::take(&mut self.look_at_all) {
+            due.extend(self.open().filter(|alert| alert.silenced).map(|alert| alert.cause.id.clone()));
+        }
         for id in due {
-            let Some(mut alert) = self.alerts.get(&id).cloned() else { continue };
+            let Some(mut alert) = self.alerts.get(&id).filter(|alert| alert.status.is_open()).cloned() else {
+                continue;
+            };
             if now - alert.raised_at >= self.options.expire_ms {
                 alert.status = Status::Expired;
                 alert.expired_at = Some(now);
@@ -361,27 +383,6 @@ impl Desk {
             self.forget(now);
         }
         sends
-    }
-
-    /// The open alerts that have something due; notes when the next of the others has.
-    fn take_due(&mut self, now: Millis) -> Vec<String> {
-        let (mut due, mut next) = (Vec::new(), Millis::MAX);
-        for alert in self.open() {
-            match self.due_at_of(alert) {
-                at if at <= now || alert.silenced => due.push(alert.cause.id.clone()),
-                at => next = next.min(at),
-            }
-        }
-        // One that stays silenced waits for its silence; it is kept only when it changes.
-        let silenced = due.iter().filter_map(|id| self.alerts.get(id)).map(|alert| self.due_at_of(alert));
-        self.due_at = silenced.filter(|at| *at > now).fold(next, Millis::min);
-        due
-    }
-
-    /// When an open alert expires, is escalated, or is no longer acknowledged, whichever comes first.
-    fn due_at_of(&self, alert: &Alert) -> Millis {
-        let expires = alert.raised_at.saturating_add(self.options.expire_ms);
-        [alert.escalate_at, alert.ack_expires_at].into_iter().flatten().fold(expires, Millis::min)
     }
 
     fn escalate(&mut self, alert: &mut Alert, duties: &mut Duties, now: Millis) -> Vec<Dispatch> {
@@ -518,6 +519,12 @@ impl Desk {
         }
         rows
     }
+}
+
+/// When an open alert expires, is escalated, or is no longer acknowledged, whichever comes first.
+fn due_at_of(options: &Options, alert: &Alert) -> Millis {
+    let expires = alert.raised_at.saturating_add(options.expire_ms);
+    [alert.escalate_at, alert.ack_expires_at].into_iter().flatten().fold(expires, Millis::min)
 }
 
 fn severity_of(alert: &Alert) -> Severity {

@@ -9,11 +9,11 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{MemTable, ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
-use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlanBuilder, cast, lit};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, lit};
 
+use super::newest::Newest;
 use super::superseded::Superseded;
-use crate::facts::{PARTITION_COLUMN, Table, Written};
+use crate::facts::{Table, Written};
 
 /// The rows of `table` as one provider.
 pub(super) fn provider(
@@ -41,10 +41,12 @@ pub(super) fn provider(
             scan(table, "committed", Arc::clone(committed))?.union(scan(table, "memory", memory)?.build()?)?
         }
     };
-    let rows = match (table.written, superseded) {
-        (Written::Newest, _) => newest(table, rows)?,
-        (_, Some(superseded)) => rows.filter(superseded.holds())?,
-        (_, None) => rows,
+    if table.written == Written::Newest {
+        return Ok(Arc::new(Newest::new(table, rows.build()?)));
+    }
+    let rows = match superseded {
+        Some(superseded) => rows.filter(superseded.holds())?,
+        None => rows,
     };
     Ok(Arc::new(ViewTable::new(rows.build()?, None)))
 }
@@ -77,24 +79,6 @@ fn scan(
     let columns: Vec<Expr> = columns.collect();
     LogicalPlanBuilder::scan(format!("{}_{part}", table.name), provider_as_source(provider), None)?
         .project(columns)
-}
-
-/// Of each key the row with the greatest revision.
-fn newest(table: &Table, rows: LogicalPlanBuilder) -> Result<LogicalPlanBuilder, DataFusionError> {
-    let mut key: Vec<Expr> = table.key.iter().map(|name| column(name)).collect();
-    if table.key.contains(&"id") {
-        // The date of such a row is that of its one event, so that a filter by date can be worked before the rows are
-        // compared.
-        key.push(column(PARTITION_COLUMN));
-    }
-    let rank = row_number()
-        .partition_by(key)
-        .order_by(vec![column("revision").sort(false, false)])
-        .build()?
-        .alias("newest");
-    rows.window(vec![rank])?
-        .filter(column("newest").eq(lit(1_u64)))?
-        .project(table.columns.iter().map(|declared| column(declared.name)))
 }
 
 /// A column by its very name, whatever its letters.

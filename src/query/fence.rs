@@ -67,19 +67,28 @@ impl TableProvider for Fenced {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let mut plan = LogicalPlanBuilder::from(self.inside.clone());
-        for filter in filters {
-            plan = plan.filter(inside_names(filter.clone())?)?;
-        }
-        if let Some(projection) = projection {
-            let columns = projection
-                .iter()
-                .map(|at| Expr::Column(Column::from(self.inside.schema().qualified_field(*at))));
-            plan = plan.project(columns.collect::<Vec<_>>())?;
-        }
-        let plan = plan.limit(0, limit)?.build()?;
-        Ok(Arc::new(Fence::new(state.create_physical_plan(&plan).await?)))
+        let plan = asked(self.inside.clone(), projection, filters, limit)?;
+        Ok(sealed(state.create_physical_plan(&plan).await?, "Fence: the rows that you may see"))
     }
+}
+
+/// What a scan asks for of a plan.
+pub(super) fn asked(
+    inside: LogicalPlan,
+    projection: Option<&Vec<usize>>,
+    filters: &[Expr],
+    limit: Option<usize>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let schema = Arc::clone(inside.schema());
+    let mut plan = LogicalPlanBuilder::from(inside);
+    for filter in filters {
+        plan = plan.filter(inside_names(filter.clone())?)?;
+    }
+    if let Some(projection) = projection {
+        let columns = projection.iter().map(|at| Expr::Column(Column::from(schema.qualified_field(*at))));
+        plan = plan.project(columns.collect::<Vec<_>>())?;
+    }
+    plan.limit(0, limit)?.build()
 }
 
 /// The filter with columns by their bare names: outside, the table may have another name.
@@ -126,28 +135,35 @@ fn cannot_fail(filter: &Expr) -> bool {
     }
 }
 
+/// The plan as a leaf of which nothing shows but what it is called. A plan that was made inside of another one has been through every
+/// rule of the optimizer already, and some of them cannot be worked twice.
+pub(super) fn sealed(inside: Arc<dyn ExecutionPlan>, called: &'static str) -> Arc<dyn ExecutionPlan> {
+    Arc::new(Fence::new(inside, called))
+}
+
 /// Runs the plan inside; from outside it is a leaf.
 #[derive(Debug)]
 struct Fence {
     inside: Arc<dyn ExecutionPlan>,
+    called: &'static str,
     properties: Arc<PlanProperties>,
 }
 
 impl Fence {
-    fn new(inside: Arc<dyn ExecutionPlan>) -> Self {
+    fn new(inside: Arc<dyn ExecutionPlan>, called: &'static str) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(inside.schema()),
             Partitioning::UnknownPartitioning(inside.output_partitioning().partition_count()),
             inside.pipeline_behavior(),
             inside.boundedness(),
         );
-        Self { inside, properties: Arc::new(properties) }
+        Self { inside, called, properties: Arc::new(properties) }
     }
 }
 
 impl DisplayAs for Fence {
     fn fmt_as(&self, _: DisplayFormatType, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Fence: the rows that you may see")
+        out.write_str(self.called)
     }
 }
 

@@ -18,6 +18,7 @@ mod fence;
 pub mod functions;
 mod history;
 mod information;
+mod newest;
 pub mod output;
 mod pg_catalog;
 mod prompt;
@@ -25,6 +26,7 @@ mod rights;
 mod schema;
 mod shape;
 mod statement;
+mod stretch;
 mod superseded;
 pub mod views;
 

@@ -19,11 +19,13 @@ use super::base;
 use super::history::{self, Made, Split, Unsummed};
 use super::rights::{self, PseudonymKey, Whole};
 use super::shape::{Relation, Shape};
+use super::stretch::{Stretch, Stretched};
 use super::superseded::{self, Superseded, SupersededCache};
 use super::views::{self, SUMS, View};
 use super::{CATALOG, Cut, Error, SCHEMA};
 use crate::access::Identity;
-use crate::facts::{self, RESTATEMENTS, Table, Written};
+use crate::facts::{self, CONTACTS, RESTATEMENTS, Table, Written};
+use crate::time::DAY;
 
 /// The tables of one cut, as one reader may see them.
 #[derive(Debug)]
@@ -102,6 +104,17 @@ impl Tables {
             Ok::<_, DataFusionError>(made.split(&sums)?.map(Arc::new))
         };
         self.split.get_or_try_init(find).await.cloned()
+    }
+
+    /// The stretch of time in which committed contacts lie, a day wider on both sides than their dates; `None` where it is not known.
+    async fn rows_of_contacts(&self) -> Result<Option<Stretch>, DataFusionError> {
+        let Some(history) = &self.cut.history else { return Ok(None) };
+        let dates = history.dates(&CONTACTS).await.map_err(Error::into_datafusion)?;
+        let mut dates = dates.keys().flatten();
+        let (first, last) = (dates.next(), dates.next_back());
+        let day = |date: i32| i64::from(date).saturating_mul(DAY);
+        Ok(first
+            .map(|first| Stretch { since: day(*first) - DAY, until: day(*last.unwrap_or(first)) + 2 * DAY }))
     }
 
     /// The newest month before the date `before` whose sums lack dates. The cut must have committed rows only.
@@ -250,6 +263,11 @@ impl SchemaProvider for Schema {
         let mut state = self.tables.template.clone();
         let inside = Schema { tables: Arc::clone(&self.tables), inside: true, split };
         state.register_catalog_list(catalog_with(inside, Vec::new())?);
+        if let Some(column) = view.asked_by {
+            let rows = self.tables.rows_of_contacts().await?;
+            let stretched = Stretched::new((view, column), self.tables.cut.now, state, rows).await?;
+            return Ok(Some(Arc::new(stretched)));
+        }
         let plan = state.create_logical_plan(&sql).await?;
         Ok(Some(Arc::new(ViewTable::new(plan, Some(view.sql.clone())))))
     }

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArrayType};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Date32Type, Int64Type};
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
@@ -19,8 +20,9 @@ use datafusion::logical_expr::{
     Volatility, not,
 };
 use futures::TryStreamExt;
+use hashbrown::HashTable;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::history::{Dates, only};
 
@@ -36,22 +38,54 @@ pub(super) struct Superseded {
     recent: Pairs,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 struct Pairs {
-    revisions: HashMap<Box<str>, SmallVec<[i64; 2]>>,
+    contacts: HashTable<Restated>,
+    /// A bit of each contact's hash: nearly every row that is looked up is of a contact that was never restated, and its bit
+    /// is not set. It stays in the cache of the processor, which the table does not.
+    filter: Vec<u64>,
     /// By date, the sum of what tells apart the pairs that name rows of it.
     dates: HashMap<i32, u64>,
     /// The same of pairs whose dates are not known.
     everywhere: u64,
 }
 
+/// A contact, and its revisions that no longer hold.
+#[derive(Debug, Clone)]
+struct Restated {
+    contact: Box<str>,
+    revisions: SmallVec<[i64; 2]>,
+}
+
+/// Bits of the filter for each contact, at least.
+const FILTER_BITS: usize = 16;
+
 impl Pairs {
-    fn contains(&self, contact: &str, revision: i64) -> bool {
-        self.revisions.get(contact).is_some_and(|revisions| revisions.contains(&revision))
+    fn contains(&self, hash: u64, contact: &str, revision: i64) -> bool {
+        if self.filter.is_empty() || self.filter[self.word(hash)] & (1 << (hash >> 58)) == 0 {
+            return false;
+        }
+        let found = self.contacts.find(hash, |restated| *restated.contact == *contact);
+        found.is_some_and(|restated| restated.revisions.contains(&revision))
     }
 
-    fn insert(&mut self, contact: &str, revision: i64, dates: Option<(i32, i32)>) {
-        self.revisions.entry(contact.into()).or_default().push(revision);
+    /// The word of the filter in which a contact has its bit; there are a power of two of them.
+    fn word(&self, hash: u64) -> usize {
+        (hash >> 20) as usize & (self.filter.len() - 1)
+    }
+
+    fn insert(&mut self, hash: u64, contact: &str, revision: i64, dates: Option<(i32, i32)>) {
+        let hash_of = |restated: &Restated| xxh3_64(restated.contact.as_bytes());
+        let entry = self.contacts.entry(hash, |restated| *restated.contact == *contact, hash_of);
+        let mut entry =
+            entry.or_insert_with(|| Restated { contact: contact.into(), revisions: SmallVec::default() });
+        entry.get_mut().revisions.push(revision);
+        if self.filter.len() * 64 < self.contacts.len() * FILTER_BITS {
+            self.filter = vec![0; (self.contacts.len() * 2 * FILTER_BITS / 64).next_power_of_two()];
+            let hashes: Vec<u64> = self.contacts.iter().map(hash_of).collect();
+            hashes.into_iter().for_each(|hash| self.mark(hash));
+        }
+        self.mark(hash);
         let sum = xxh3_64_with_seed(contact.as_bytes(), revision as u64);
         let dates = dates.filter(|(first, last)| last.saturating_sub(*first) <= DATES_MAX);
         match dates {
@@ -63,6 +97,11 @@ impl Pairs {
             }
             None => self.everywhere = self.everywhere.wrapping_add(sum),
         }
+    }
+
+    fn mark(&mut self, hash: u64) {
+        let word = self.word(hash);
+        self.filter[word] |= 1 << (hash >> 58);
     }
 }
 
@@ -87,18 +126,19 @@ impl Superseded {
             if let (Some(contact), Some(revision)) = (contact, revision)
                 && !self.contains(contact, revision)
             {
-                self.recent.insert(contact, revision, dates);
+                self.recent.insert(xxh3_64(contact.as_bytes()), contact, revision, dates);
             }
         }
         Ok(())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.settled.revisions.is_empty() && self.recent.revisions.is_empty()
+        self.settled.contacts.is_empty() && self.recent.contacts.is_empty()
     }
 
     fn contains(&self, contact: &str, revision: i64) -> bool {
-        self.settled.contains(contact, revision) || self.recent.contains(contact, revision)
+        let hash = xxh3_64(contact.as_bytes());
+        self.settled.contains(hash, contact, revision) || self.recent.contains(hash, contact, revision)
     }
 
     /// A number that tells the pairs that may name rows of this date from any others.
@@ -226,17 +266,25 @@ impl ScalarUDFImpl for IsSuperseded {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue, DataFusionError> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let revisions = arrays[1].as_primitive::<Int64Type>();
         // A scan that filters while it reads may hand in text as its files hold it.
-        let contacts = arrow::compute::cast(&arrays[0], &DataType::Utf8)?;
-        let (contacts, revisions) = (contacts.as_string::<i32>(), arrays[1].as_primitive::<Int64Type>());
-        let pairs = contacts.iter().zip(revisions);
-        let superseded: BooleanArray = pairs
-            .map(|pair| match pair {
-                (Some(contact), Some(revision)) => Some(self.pairs.contains(contact, revision)),
-                _ => Some(false),
-            })
-            .collect();
-        debug_assert_eq!(superseded.len(), contacts.len());
+        let superseded = match arrays[0].as_string_view_opt() {
+            Some(contacts) => self.probe(contacts, revisions),
+            None => {
+                self.probe(arrow::compute::cast(&arrays[0], &DataType::Utf8)?.as_string::<i32>(), revisions)
+            }
+        };
         Ok(ColumnarValue::Array(Arc::new(superseded) as ArrayRef))
+    }
+}
+
+impl IsSuperseded {
+    fn probe<'a>(&self, contacts: impl StringArrayType<'a>, revisions: &Int64Array) -> BooleanArray {
+        let superseded = BooleanBuffer::collect_bool(contacts.len(), |row| {
+            contacts.is_valid(row)
+                && revisions.is_valid(row)
+                && self.pairs.contains(contacts.value(row), revisions.value(row))
+        });
+        BooleanArray::new(superseded, None)
     }
 }

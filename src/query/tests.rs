@@ -412,6 +412,7 @@ async fn an_agent_s_day() {
         started_at: Some(at(NINE)),
         ended_at: Some(at(NINE) + 3_560 * SECOND),
         revision: Some(1),
+        date: Some(20_777),
         ..AgentStateRow::default()
     });
     cut.memory.extend(states.finish());
@@ -872,6 +873,8 @@ fn the_manual_names_everything() {
 
 #[path = "over_lake.rs"]
 mod over_lake;
+#[path = "over_stretches.rs"]
+mod over_stretches;
 #[path = "over_sums.rs"]
 mod over_sums;
 #[path = "stories.rs"]

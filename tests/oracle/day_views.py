@@ -66,7 +66,8 @@ def agent_day(t, zone, now):
                 c[name] += int(h[f"{name}_ms"] or 0)
     for s in t.agent_states:
         if s["state"] == "available":
-            for day, since, until in days_of(ms(s["started_at"]), ms(s["ended_at"]) if s["ended_at"] else now, zone):
+            until = min(ms(s["ended_at"]) if s["ended_at"] else now, ms(s["started_at"]) + 31 * DAY)
+            for day, since, until in days_of(ms(s["started_at"]), until, zone):
                 cells[day, s["agent_id"]]["staffed"].append((since, until))
     for e in t.events:
         if e["type"] == "contact.missed" and e["agent_id"]:

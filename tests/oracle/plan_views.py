@@ -206,7 +206,8 @@ def breaks(t, zone, now):
     """Stretches of work between pauses, per day; beside `exposure`, since agents without a contact have them too."""
     pieces = defaultdict(list)
     for s in t.agent_states:
-        since, until = ms(s["started_at"]), ms(s["ended_at"]) if s["ended_at"] else now
+        since = ms(s["started_at"])
+        until = min(ms(s["ended_at"]) if s["ended_at"] else now, since + 31 * DAY)
         at = since
         while at < until:
             day = day_start(at, zone)
@@ -296,7 +297,7 @@ def churn_risk(t, zone, now):
         points = min(3 * len(complaints), 6) + (2 if still else 0) + min(repeats, 3)
         points += 3 * max(-(sum(moods) / len(moods)), 0) if moods else 0
         points += (2 if lowest is not None and lowest <= 2 else 0) + (1 if gave_up >= 2 else 0)
-        tiers = [c["tier"] for c in reversed(every) if c["tier"]]
+        tiers = [c["tier"] for c in reversed(recent) if c["tier"]]
         weight = {"platinum": 2, "vip": 2, "svip": 2, "diamond": 2, "gold": 1.5, "silver": 1.2}.get(
             tiers[0].lower() if tiers else "", 1)
         if points > 0:

@@ -21,7 +21,7 @@ pub(super) const VIEWS: &[Written] = &[Written {
         ("findings", "count", "Rules of service that were broken on that day (view findings), complaints left out: the call back is the lead's."),
         ("missed", "count", "Contacts that rang and were not taken; needs the table of raw events."),
         ("busy_seconds", "s", "Time with at least one contact in talk, hold or after-contact work; overlaps count once."),
-        ("staffed_seconds", "s", "Time busy or available; overlaps count once."),
+        ("staffed_seconds", "s", "Time busy or available; overlaps count once, and a state that lasts longer than 31 days counts for 31."),
         ("occupancy", "ratio", "busy_seconds / staffed_seconds; NULL without either."),
         ("sentiment", "", "Mean sentiment, -1 to 1, of the customers of contacts that this agent was the last to answer."),
     ],
@@ -48,9 +48,11 @@ WITH closed AS (
 ), spans AS (
     SELECT agent_id, started_at AS since, COALESCE(wrapped_at, {now}) AS until, true AS busy
     FROM handlings WHERE agent_id IS NOT NULL
+        AND started_at <= {until day} + INTERVAL '2 days' AND (wrapped_at IS NULL OR wrapped_at >= {since day})
     UNION ALL
-    SELECT agent_id, started_at, COALESCE(ended_at, {now}), false
+    SELECT agent_id, started_at, LEAST(COALESCE(ended_at, {now}), started_at + INTERVAL '31 days'), false
     FROM agent_states WHERE state = 'available' AND agent_id IS NOT NULL
+        AND date >= local_date({since day} - INTERVAL '32 days') AND date <= local_date({until day} + INTERVAL '2 days')
 ), days AS (
     SELECT agent_id, since, until, busy, unnest(local_days(since, until)) AS day FROM spans
 ), pieces AS (
@@ -64,7 +66,7 @@ WITH closed AS (
 ), mood AS (
     SELECT local_day(ended_at) AS day, last_agent AS agent_id, AVG(sentiment_customer) AS sentiment
     FROM contacts WHERE ended_at IS NOT NULL AND sentiment_customer IS NOT NULL
-        AND last_agent IN (SELECT agent_id FROM handlings)
+        AND last_agent IN (SELECT DISTINCT agent_id FROM handlings)
     GROUP BY local_day(ended_at), last_agent
 ), parts AS (
     SELECT day, agent_id, contacts, handled, outbound, talk_ms, hold_ms, acw_ms, handle_ms, transfers,

@@ -22,7 +22,8 @@ WITH following AS (
     SELECT started_at, channel, bot_outcome,
         customer_id IS NOT NULL AND LEAD(started_at) OVER (PARTITION BY customer_id ORDER BY started_at, contact_id)
             <= started_at + INTERVAL '24 hours' AS returned
-    FROM contacts WHERE direction IS NULL OR direction NOT IN ('outbound', 'callback') OR bot_outcome IS NOT NULL
+    FROM contacts WHERE (direction IS NULL OR direction NOT IN ('outbound', 'callback') OR bot_outcome IS NOT NULL)
+        AND started_at >= {since day} AND started_at <= {until day} + INTERVAL '3 days'
 ), days AS (
     SELECT local_day(started_at) AS day, channel, COUNT(*) AS bot_contacts,
         SUM(CASE WHEN bot_outcome = 'contained' THEN 1 ELSE 0 END) AS contained,
@@ -200,13 +201,16 @@ FROM sums",
         ],
         sql: "
 WITH came AS (
-    SELECT contact_id, customer_id, channel, first_queue, topic, started_at, outcome,
-        LEAD(started_at) OVER (PARTITION BY customer_id ORDER BY started_at, contact_id) AS next_at
-    FROM contacts
+    SELECT contact_id, customer_id, channel, first_queue, topic, started_at, outcome FROM contacts
     WHERE customer_id IS NOT NULL AND (direction IS NULL OR direction NOT IN ('outbound', 'callback'))
+        AND started_at >= {since started_at} - INTERVAL '30 days' AND started_at <= {until started_at} + INTERVAL '10 minutes'
 ), needs AS (
-    SELECT * FROM came
-    WHERE NOT COALESCE(outcome = 'abandoned_short' AND next_at <= started_at + INTERVAL '10 minutes', false)
+    SELECT * FROM came WHERE outcome IS DISTINCT FROM 'abandoned_short'
+    UNION ALL
+    SELECT * FROM came AS short WHERE outcome = 'abandoned_short' AND NOT EXISTS (
+        SELECT 1 FROM came AS next WHERE next.customer_id = short.customer_id AND next.started_at <= short.started_at + INTERVAL '10 minutes'
+            AND (next.started_at > short.started_at OR next.started_at = short.started_at AND next.contact_id > short.contact_id)
+    )
 )
 SELECT later.contact_id AS contact_id, later.customer_id AS customer_id, later.channel AS channel,
     later.first_queue AS queue, later.topic AS topic, later.started_at AS started_at,
@@ -242,23 +246,26 @@ GROUP BY later.contact_id, later.customer_id, later.channel, later.first_queue, 
         ],
         sql: "
 WITH came AS (
-    SELECT contact_id, customer_id, topic, started_at, outcome,
-        LEAD(started_at) OVER (PARTITION BY customer_id ORDER BY started_at, contact_id) AS next_at
-    FROM contacts
+    SELECT contact_id, customer_id, channel, first_queue, topic, started_at, outcome FROM contacts
     WHERE customer_id IS NOT NULL AND (direction IS NULL OR direction NOT IN ('outbound', 'callback'))
+        AND started_at >= {since day} AND started_at <= {until day} + INTERVAL '32 days'
 ), needs AS (
-    SELECT contact_id AS later_contact, customer_id AS later_customer, topic AS later_topic, started_at AS later_at FROM came
-    WHERE NOT COALESCE(outcome = 'abandoned_short' AND next_at <= started_at + INTERVAL '10 minutes', false)
+    SELECT customer_id AS later_customer, topic AS later_topic, started_at AS later_at FROM came
+    WHERE outcome IS DISTINCT FROM 'abandoned_short'
+    UNION ALL
+    SELECT customer_id, topic, started_at FROM came AS short WHERE outcome = 'abandoned_short' AND NOT EXISTS (
+        SELECT 1 FROM came AS next WHERE next.customer_id = short.customer_id AND next.started_at <= short.started_at + INTERVAL '10 minutes'
+            AND (next.started_at > short.started_at OR next.started_at = short.started_at AND next.contact_id > short.contact_id)
+    )
 ), first_contacts AS (
-    SELECT contact_id, customer_id, channel, first_queue, topic, started_at FROM contacts
-    WHERE customer_id IS NOT NULL AND outcome = 'answered'
-        AND (direction IS NULL OR direction NOT IN ('outbound', 'callback'))
-), repeated AS (
-    SELECT contact_id AS repeated_contact, MIN(later_at) AS again_at
-    FROM first_contacts JOIN needs ON customer_id = later_customer
+    SELECT contact_id, customer_id, channel, first_queue, topic, started_at FROM came
+    WHERE outcome = 'answered' AND started_at <= {until day} + INTERVAL '2 days'
+), followed AS (
+    SELECT contact_id, started_at, channel, first_queue, MIN(later_at) AS again_at
+    FROM first_contacts LEFT JOIN needs ON customer_id = later_customer
         AND later_at > started_at AND later_at <= started_at + INTERVAL '30 days'
         AND (topic = later_topic OR topic IS NULL OR later_topic IS NULL)
-    GROUP BY contact_id
+    GROUP BY contact_id, started_at, channel, first_queue
 ), said AS (
     SELECT contact_id AS said_contact, COUNT(resolved) AS said_n, SUM(CASE WHEN resolved THEN 1 ELSE 0 END) AS said_yes
     FROM surveys GROUP BY contact_id
@@ -271,7 +278,7 @@ WITH came AS (
         SUM(CASE WHEN started_at + INTERVAL '1 day' <= {now} THEN 1 ELSE 0 END) AS mature_1d,
         SUM(CASE WHEN started_at + INTERVAL '30 days' <= {now} THEN 1 ELSE 0 END) AS mature_30d,
         COALESCE(SUM(said_n), 0) AS survey_n, COALESCE(SUM(said_yes), 0) AS survey_yes
-    FROM first_contacts LEFT JOIN repeated ON contact_id = repeated_contact LEFT JOIN said ON contact_id = said_contact
+    FROM followed LEFT JOIN said ON contact_id = said_contact
     GROUP BY local_day(started_at), channel, first_queue
 )
 SELECT day, channel, queue, contacts, repeated,

@@ -67,6 +67,7 @@ pub(super) fn views(options: &Options) -> Vec<View> {
             ),
             columns: columns(piece, options),
             sql: sql(start, length, options, false),
+            asked_by: None,
             over_sums: Some(sql(start, length, options, true)),
         })
         .collect();
@@ -319,6 +320,7 @@ fn service_level() -> View {
             cases.join(" "),
             ids.join(", ")
         ),
+        asked_by: None,
         over_sums: None,
     }
 }

@@ -23,7 +23,7 @@ pub(super) const VIEWS: &[Written] = &[
         sql: "
 WITH now AS (
     SELECT channel, queue, department, COUNT(*) AS waiting, MIN(queued_at) AS first_queued, 0 AS handlings_active
-    FROM legs WHERE outcome IS NULL GROUP BY channel, queue, department
+    FROM legs WHERE outcome IS NULL AND left_at IS NULL GROUP BY channel, queue, department
     UNION ALL
     SELECT channel, queue, department, 0, NULL, COUNT(*)
     FROM handlings WHERE wrapped_at IS NULL GROUP BY channel, queue, department

@@ -17,6 +17,7 @@ mod words;
 use crate::time::Millis;
 
 use super::Options;
+use super::stretch::Stretch;
 pub(super) use kpi::{summing, sums_schema};
 pub use surges::surges_of_now;
 
@@ -32,8 +33,11 @@ pub struct View {
     pub means: String,
     /// Its columns, in order.
     pub columns: Vec<ViewColumn>,
-    /// The statement behind it; `{now}` stands for the present of the cut.
+    /// The statement behind it. `{now}` stands for the present of the cut, `{since column}` and `{until column}` for the first
+    /// and the last instant in the named column that somebody asks for.
     pub sql: String,
+    /// The column by which it is asked for a stretch of time, where its statement names one.
+    pub(super) asked_by: Option<&'static str>,
     /// The same where sums of whole dates stand for the rows of some.
     pub(super) over_sums: Option<String>,
 }
@@ -52,9 +56,20 @@ pub struct ViewColumn {
 }
 
 impl View {
-    /// The statement at the instant `now`.
+    /// The statement at the instant `now`, for all times.
     pub(super) fn sql_at(&self, now: Millis) -> String {
-        self.sql.replace("{now}", &instant(now))
+        self.sql_within(now, Stretch::ALL)
+    }
+
+    /// The statement at the instant `now`, for rows of a stretch of time.
+    pub(super) fn sql_within(&self, now: Millis, stretch: Stretch) -> String {
+        let sql = self.sql.replace("{now}", &instant(now));
+        match self.asked_by {
+            Some(column) => sql
+                .replace(&format!("{{since {column}}}"), &instant(stretch.since))
+                .replace(&format!("{{until {column}}}"), &instant(stretch.until)),
+            None => sql,
+        }
     }
 }
 
@@ -105,6 +120,7 @@ impl Written {
             means: self.means.to_owned(),
             columns: columns.collect(),
             sql: self.sql.to_owned(),
+            asked_by: self.sql.split_once("{since ").and_then(|(_, rest)| Some(rest.split_once('}')?.0)),
             over_sums: None,
         }
     }

@@ -18,7 +18,7 @@ pub(super) const VIEWS: &[Written] = &[
             ("longest_run", "count", "The most unpleasant contacts in a row."),
             ("last_run", "count", "Unpleasant contacts in a row at the end of the day, or until now."),
             ("occupancy", "ratio", "Time busy / time busy or available."),
-            ("work_seconds", "s", "Time in any state but offline, break and meeting."),
+            ("work_seconds", "s", "Time in any state but offline, break and meeting; a state that lasts longer than 31 days counts for 31."),
             ("breaks", "count", "Breaks taken."),
             ("break_seconds", "s", "Their time."),
             ("longest_stretch_seconds", "s", "The longest work without pause (break, meeting, offline)."),
@@ -29,13 +29,14 @@ pub(super) const VIEWS: &[Written] = &[
         sql: "
 WITH bad AS (
     SELECT contact_id AS bad_contact FROM contacts
-    WHERE COALESCE(sentiment_customer <= -0.3, false) OR COALESCE(sentiment_lowest <= -0.6, false)
+    WHERE (COALESCE(sentiment_customer <= -0.3, false) OR COALESCE(sentiment_lowest <= -0.6, false))
+        AND started_at <= {until day} + INTERVAL '2 days' AND (ended_at IS NULL OR ended_at >= {since day} - INTERVAL '7 days')
     UNION SELECT contact_id FROM complaints WHERE contact_id IS NOT NULL
     UNION SELECT contact_id FROM surveys WHERE csat <= 2
 ), done AS (
     SELECT local_day(wrapped_at) AS day, agent_id, department, wrapped_at, contact_id, handling, bad_contact IS NOT NULL AS unpleasant
     FROM handlings LEFT JOIN (SELECT DISTINCT bad_contact FROM bad) AS b ON contact_id = bad_contact
-    WHERE wrapped_at IS NOT NULL AND agent_id IS NOT NULL
+    WHERE agent_id IS NOT NULL AND wrapped_at >= {since day} AND wrapped_at <= {until day} + INTERVAL '2 days'
 ), placed AS (
     SELECT *, row_number() OVER (PARTITION BY day, agent_id ORDER BY wrapped_at, contact_id, handling) AS place,
         row_number() OVER (PARTITION BY day, agent_id, unpleasant ORDER BY wrapped_at, contact_id, handling) AS place_of_kind
@@ -55,9 +56,10 @@ WITH bad AS (
     FROM counted JOIN runs ON of_day = runs.day AND of_agent = runs.agent_id
     GROUP BY of_day, of_agent, department, handled, counted.unpleasant
 ), states AS (
-    SELECT agent_id, state, id, started_at, COALESCE(ended_at, {now}) AS until, ended_at IS NULL AS lasts,
-        state IN ('offline', 'break', 'meeting') AS pause
+    SELECT agent_id, state, id, started_at, LEAST(COALESCE(ended_at, {now}), started_at + INTERVAL '31 days') AS until,
+        ended_at IS NULL AS lasts, state IN ('offline', 'break', 'meeting') AS pause
     FROM agent_states WHERE agent_id IS NOT NULL AND started_at < {now}
+        AND date >= local_date({since day} - INTERVAL '32 days') AND date <= local_date({until day} + INTERVAL '2 days')
 ), split AS (
     SELECT agent_id, state, id, pause, lasts, day, GREATEST(started_at, day) AS since,
         LEAST(until, day + arrow_cast(local_day_length_ms(day), 'Duration(Millisecond)')) AS until
@@ -98,7 +100,7 @@ FROM told",
     },
     Written {
         name: "agent_month",
-        means: "An agent's month and quarter, against the agent's own period before and the team of the same department. A share \
+        means: "An agent's month and quarter, against the agent's own month or quarter before and the team of the same department. A share \
                 with few cases behind it says little: *_margin is half of its 95 % interval (Wilson), and small_n is true below \
                 30. trains_in names what is worse than the team beyond that margin.",
         columns: &[
@@ -136,16 +138,18 @@ WITH base AS (
         d.staffed_seconds AS staffed_seconds, e.unpleasant AS unpleasant, d.aht_seconds AS day_aht,
         0 AS resolved_n, 0 AS resolved, 0 AS csat_n, 0 AS satisfied, 0 AS complaints, 0 AS upheld, 0.0 AS moods, 0 AS mood_n
     FROM agent_day AS d LEFT JOIN exposure AS e ON d.day = e.day AND d.agent_id = e.agent_id
+    WHERE d.day >= {since start} - INTERVAL '95 days' AND d.day <= {until start} + INTERVAL '95 days'
     UNION ALL
     SELECT local_day(ended_at), last_agent, department, 0, 0, 0.0, 0, 0, 0.0, 0.0, 0, NULL, COUNT(resolved),
         SUM(CASE WHEN resolved THEN 1 ELSE 0 END), 0, 0, 0, 0, COALESCE(SUM(sentiment_customer), 0.0), COUNT(sentiment_customer)
-    FROM contacts WHERE ended_at IS NOT NULL AND last_agent IN (SELECT agent_id FROM handlings)
+    FROM contacts WHERE last_agent IN (SELECT DISTINCT agent_id FROM handlings)
+        AND ended_at >= {since start} - INTERVAL '95 days' AND ended_at <= {until start} + INTERVAL '95 days'
     GROUP BY local_day(ended_at), last_agent, department
     UNION ALL
     SELECT local_day(s.\"time\"), COALESCE(s.agent_id, c.last_agent), c.department, 0, 0, 0.0, 0, 0, 0.0, 0.0, 0, NULL, 0, 0,
         COUNT(s.csat), SUM(CASE WHEN s.csat >= 4 THEN 1 ELSE 0 END), 0, 0, 0.0, 0
     FROM surveys AS s LEFT JOIN contacts AS c ON s.contact_id = c.contact_id
-    WHERE COALESCE(s.agent_id, c.last_agent) IN (SELECT agent_id FROM handlings)
+    WHERE COALESCE(s.agent_id, c.last_agent) IN (SELECT DISTINCT agent_id FROM handlings)
     GROUP BY local_day(s.\"time\"), COALESCE(s.agent_id, c.last_agent), c.department
     UNION ALL
     SELECT local_day(opened_at), agent_id, department, 0, 0, 0.0, 0, 0, 0.0, 0.0, 0, NULL, 0, 0, 0, 0, COUNT(*),
@@ -184,14 +188,17 @@ WITH base AS (
                 + 0.9604 / power(CAST(resolved_n AS DOUBLE), 2.0)) AS resolved_margin,
         1.96 / (1.0 + 3.8416 / CAST(csat_n AS DOUBLE))
             * sqrt(csat * (1.0 - csat) / CAST(csat_n AS DOUBLE) + 0.9604 / power(CAST(csat_n AS DOUBLE), 2.0)) AS csat_margin,
-        LAG(aht) OVER own AS aht_before, LAG(resolved_share) OVER own AS resolved_before, LAG(csat) OVER own AS csat_before
+        LAG(start) OVER own IS NOT DISTINCT FROM CASE WHEN period = 'month' THEN local_month(start - INTERVAL '1 day')
+            ELSE local_quarter(start - INTERVAL '1 day') END AS follows,
+        LAG(aht) OVER own AS aht_last, LAG(resolved_share) OVER own AS resolved_last, LAG(csat) OVER own AS csat_last
     FROM figures WINDOW own AS (PARTITION BY period, agent_id ORDER BY start)
 )
-SELECT period, start, agent_id, department, handled, aht AS aht_seconds, aht_before AS aht_before_seconds,
+SELECT period, start, agent_id, department, handled, aht AS aht_seconds, CASE WHEN follows THEN aht_last END AS aht_before_seconds,
     aht_team AS aht_team_seconds, CASE WHEN staffed_seconds > 0 THEN busy_seconds / staffed_seconds END AS occupancy,
     CASE WHEN contacts > 0 THEN CAST(transfers AS DOUBLE) / CAST(contacts AS DOUBLE) END AS transfer_rate,
-    resolved_n, resolved_share, CASE WHEN resolved_n > 0 THEN resolved_margin END AS resolved_margin, resolved_before, resolved_team,
-    csat_n, csat, CASE WHEN csat_n > 0 THEN csat_margin END AS csat_margin, csat_before, csat_team, complaints, upheld,
+    resolved_n, resolved_share, CASE WHEN resolved_n > 0 THEN resolved_margin END AS resolved_margin,
+    CASE WHEN follows THEN resolved_last END AS resolved_before, resolved_team,
+    csat_n, csat, CASE WHEN csat_n > 0 THEN csat_margin END AS csat_margin, CASE WHEN follows THEN csat_last END AS csat_before, csat_team, complaints, upheld,
     CASE WHEN mood_n > 0 THEN moods / CAST(mood_n AS DOUBLE) END AS sentiment, unpleasant,
     csat_n < 30 OR resolved_n < 30 AS small_n,
     NULLIF(concat_ws('; ', CASE WHEN handled >= 30 AND aht > 1.2 * aht_team THEN 'handle time' END,
@@ -207,7 +214,7 @@ FROM bounds",
                 1.5, silver 1.2, others 1. Customers without a point are left out.",
         columns: &[
             ("customer_id", "", "The customer."),
-            ("tier", "", "The tier that the newest contact names."),
+            ("tier", "", "The tier that the newest contact of these days names."),
             ("risk", "", "Points times the tier's weight; compare, do not add."),
             ("reasons", "", "What they are for."),
             ("contacts", "count", "Contacts in 90 days."),
@@ -222,13 +229,10 @@ FROM bounds",
         sql: "
 WITH seen AS (
     SELECT customer_id, COUNT(*) AS contacts, MAX(started_at) AS last_contact_at, AVG(sentiment_customer) AS sentiment,
-        SUM(CASE WHEN outcome = 'abandoned' THEN 1 ELSE 0 END) AS abandoned
+        SUM(CASE WHEN outcome = 'abandoned' THEN 1 ELSE 0 END) AS abandoned,
+        substr(MAX(CASE WHEN tier IS NOT NULL THEN concat(lpad(CAST(arrow_cast(started_at, 'Int64') AS VARCHAR), 20, '0'), tier) END), 21)
+            AS tier
     FROM contacts WHERE customer_id IS NOT NULL AND started_at >= {now} - INTERVAL '90 days' GROUP BY customer_id
-), tiers AS (
-    SELECT customer_id AS tier_customer, tier FROM (
-        SELECT customer_id, tier, row_number() OVER (PARTITION BY customer_id ORDER BY started_at DESC, contact_id) AS place
-        FROM contacts WHERE customer_id IS NOT NULL AND tier IS NOT NULL
-    ) AS newest WHERE place = 1
 ), complained AS (
     SELECT COALESCE(k.customer_id, c.customer_id) AS complaint_customer, COUNT(*) AS complaints,
         SUM(CASE WHEN k.closed_at IS NULL OR k.reopened_at > k.closed_at THEN 1 ELSE 0 END) AS open_complaints
@@ -253,7 +257,6 @@ WITH seen AS (
             WHEN lower(tier) = 'silver' THEN 1.2 ELSE 1.0 END AS weight
     FROM known AS k
     LEFT JOIN seen AS s ON k.customer_id = s.customer_id
-    LEFT JOIN tiers ON k.customer_id = tier_customer
     LEFT JOIN complained ON k.customer_id = complaint_customer
     LEFT JOIN came_back ON k.customer_id = repeat_customer
     LEFT JOIN answered ON k.customer_id = survey_customer
@@ -294,7 +297,8 @@ FROM points WHERE points > 0",
         ],
         sql: "
 WITH entered AS (
-    SELECT contact_id AS leg_contact, MIN(slot_start) AS slot_start FROM legs GROUP BY contact_id
+    SELECT contact_id AS leg_contact, MIN(slot_start) AS slot_start FROM legs
+    WHERE contact_id IN (SELECT contact_id FROM surveys) GROUP BY contact_id
 ), answers AS (
     SELECT COALESCE(e.slot_start, slot(c.started_at)) AS slot_start, c.channel AS channel, c.last_queue AS queue,
         COALESCE(s.agent_id, c.last_agent) AS agent_id, s.csat AS csat, s.nps AS nps, s.ces AS ces, c.wait_ms AS wait_ms,
@@ -332,7 +336,8 @@ WITH following AS (
     SELECT contact_id, started_at, channel, topic, bot_outcome, keywords,
         customer_id IS NOT NULL AND LEAD(started_at) OVER (PARTITION BY customer_id ORDER BY started_at, contact_id)
             <= started_at + INTERVAL '24 hours' AS returned
-    FROM contacts WHERE direction IS NULL OR direction NOT IN ('outbound', 'callback') OR bot_outcome IS NOT NULL
+    FROM contacts WHERE (direction IS NULL OR direction NOT IN ('outbound', 'callback') OR bot_outcome IS NOT NULL)
+        AND started_at >= {since day} AND started_at <= {until day} + INTERVAL '3 days'
 ), ended AS (
     SELECT local_day(started_at) AS day, channel, topic, keywords, bot_outcome = 'handover' AS handed, bot_outcome = 'abandoned' AS left_it,
         bot_outcome = 'contained' AND COALESCE(returned, false) AS returned

@@ -12,7 +12,8 @@ const DAYS: i32 = 29;
 
 /// The beginning of a statement (`WITH …`) that asks `surges` and `theme_surges` for what lasts at `now`, and reads no more of
 /// the past than that takes: the running slot, the one before it, and the same time of the days before. A run that began
-/// earlier is told as of these two slots.
+/// earlier is told as of these two slots. Of what was said only categories are told apart, not phrases: each contact counts
+/// once for each, and there are many contacts.
 pub fn surges_of_now(grid: &Grid, now: Millis) -> String {
     let running = grid.slot(now);
     let mut spans = Vec::new();
@@ -27,14 +28,15 @@ pub fn surges_of_now(grid: &Grid, now: Millis) -> String {
         };
         spans.iter().map(of).collect::<Vec<_>>().join(" OR ")
     };
-    let part = |table: &str, column: &str| {
-        format!("{table} AS (SELECT * FROM {CATALOG}.{SCHEMA}.{table} WHERE {})", within(column))
+    let part = |table: &str, columns: &str, time: &str| {
+        format!("{table} AS (SELECT {columns} FROM {CATALOG}.{SCHEMA}.{table} WHERE {})", within(time))
     };
     let view = |view: &Written| format!("{} AS ({})", view.name, view.view().sql_at(now));
+    let categories = "* REPLACE (regexp_replace(hits, ':[^;]*', ':', 'g') AS hits)";
     let parts = [
-        part("legs", "slot_start"),
-        part("contacts", "started_at"),
-        part("messages", "\"time\""),
+        part("legs", "*", "slot_start"),
+        part("contacts", "*", "started_at"),
+        part("messages", categories, "\"time\""),
         view(&QUEUES),
         view(&THEMES),
     ];
@@ -107,10 +109,9 @@ WITH counted AS (
 ), phrases AS (
     SELECT r.channel AS of_channel, r.queue AS of_queue, r.run AS of_run, phrase, COUNT(*) AS times
     FROM (
-        SELECT first_queue, channel AS contact_channel, started_at, unnest(string_to_array(keywords, ';')) AS phrase
+        SELECT first_queue, channel AS contact_channel, slot(started_at) AS found_slot, unnest(string_to_array(keywords, ';')) AS phrase
         FROM contacts WHERE keywords IS NOT NULL AND started_at >= {now} - INTERVAL '31 days'
-    ) AS found JOIN runs AS r ON first_queue = r.queue AND contact_channel = r.channel
-        AND started_at >= r.start AND started_at < r.until
+    ) AS found JOIN numbered AS r ON first_queue = r.queue AND contact_channel = r.channel AND found_slot = r.slot_start
     WHERE phrase <> '' AND split_part(phrase, ':', 1) NOT IN ('greeting', 'farewell', 'empathy') GROUP BY r.channel, r.queue, r.run, phrase
 ), often AS (
     SELECT of_channel, of_queue, of_run, string_agg(phrase, ';' ORDER BY times DESC, phrase) AS keywords

@@ -19,10 +19,13 @@ pub(super) static VIEWS: &[Written] = &[
             ("negative", "ratio", "Share of the messages whose sentiment is below -0.2."),
         ],
         sql: "
-WITH said AS (
+WITH met AS (
+    SELECT contact_id, channel, last_queue FROM contacts
+    WHERE started_at <= {until hour} + INTERVAL '2 days' AND (ended_at IS NULL OR ended_at >= {since hour} - INTERVAL '7 days')
+), said AS (
     SELECT local_hour(m.time) AS hour, COALESCE(m.channel, c.channel) AS channel, COALESCE(m.queue, c.last_queue) AS queue,
         m.speaker AS speaker, m.sentiment AS score
-    FROM messages AS m LEFT JOIN contacts AS c ON m.contact_id = c.contact_id
+    FROM messages AS m LEFT JOIN met AS c ON m.contact_id = c.contact_id
     WHERE m.sentiment IS NOT NULL
 )
 SELECT hour, channel, queue, speaker, COUNT(*) AS messages, SUM(CASE WHEN score <> 0 THEN 1 ELSE 0 END) AS scored,
@@ -44,10 +47,13 @@ FROM said GROUP BY hour, channel, queue, speaker",
             ("contacts", "count", "Contacts with such a message."),
         ],
         sql: "
-WITH said AS (
+WITH met AS (
+    SELECT contact_id, last_queue FROM contacts
+    WHERE started_at <= {until day} + INTERVAL '2 days' AND (ended_at IS NULL OR ended_at >= {since day} - INTERVAL '7 days')
+), said AS (
     SELECT local_day(m.time) AS day, m.contact_id AS contact_id, m.speaker AS speaker,
         COALESCE(m.queue, c.last_queue) AS of_queue, unnest(string_to_array(m.hits, ';')) AS hit
-    FROM messages AS m LEFT JOIN contacts AS c ON m.contact_id = c.contact_id
+    FROM messages AS m LEFT JOIN met AS c ON m.contact_id = c.contact_id
     WHERE m.hits IS NOT NULL
 )
 SELECT day, split_part(hit, ':', 1) AS category, substr(hit, strpos(hit, ':') + 1) AS phrase, speaker, of_queue AS queue,
