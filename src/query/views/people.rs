@@ -157,9 +157,8 @@ WITH base AS (
     FROM complaints WHERE agent_id IS NOT NULL AND opened_at IS NOT NULL AND withdrawn_at IS NULL
     GROUP BY local_day(opened_at), agent_id, department
 ), periods AS (
-    SELECT 'month' AS period, local_month(day) AS start, base.* FROM base
-    UNION ALL
-    SELECT 'quarter', local_quarter(day), base.* FROM base
+    SELECT *, CASE WHEN period = 'month' THEN local_month(day) ELSE local_quarter(day) END AS start
+    FROM (SELECT *, unnest(make_array('month', 'quarter')) AS period FROM base) AS both_periods
 ), sums AS (
     SELECT period, start, agent_id, MAX(department) AS department, CAST(SUM(handled) AS BIGINT) AS handled, SUM(contacts) AS contacts,
         SUM(CASE WHEN handled > 0 THEN day_aht * CAST(handled AS DOUBLE) ELSE 0.0 END) AS handle_seconds,
