@@ -72,6 +72,13 @@ impl TableProvider for Fenced {
     }
 }
 
+/// Whether a filter tells the same of a row wherever it is worked, and asks nothing else.
+pub(super) fn may_move(filter: &Expr) -> Result<bool, DataFusionError> {
+    let asks =
+        |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)));
+    Ok(!filter.is_volatile() && !filter.exists(asks)?)
+}
+
 /// What a scan asks for of a plan.
 pub(super) fn asked(
     inside: LogicalPlan,

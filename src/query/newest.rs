@@ -3,7 +3,6 @@
 //! One pass with a table of keys. A window that numbers the revisions of each key says the same, and sorts all rows for it, and
 //! takes several microseconds a row.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -14,26 +13,20 @@ use arrow::row::{RowConverter, Rows, SortField};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Column;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::TableType;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
-    Partitioning, PlanProperties, ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{TryStreamExt, stream};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::fence::asked;
+use super::fence::{asked, may_move};
 use crate::facts::{PARTITION_COLUMN, Table};
 
 const REVISION: &str = "revision";
@@ -79,15 +72,10 @@ impl TableProvider for Newest {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
-        let asks =
-            |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)));
         let of_key = |column: &&Column| self.key.contains(&column.name.as_str());
-        let answer = |filter: &&Expr| {
-            let of_key = filter.column_refs().iter().all(of_key);
-            match of_key && !filter.is_volatile() && !filter.exists(asks)? {
-                true => Ok(TableProviderFilterPushDown::Exact),
-                false => Ok(TableProviderFilterPushDown::Unsupported),
-            }
+        let answer = |filter: &&Expr| match filter.column_refs().iter().all(of_key) && may_move(filter)? {
+            true => Ok(TableProviderFilterPushDown::Exact),
+            false => Ok(TableProviderFilterPushDown::Unsupported),
         };
         filters.iter().map(answer).collect()
     }
@@ -112,7 +100,10 @@ impl TableProvider for Newest {
         let revision = place(REVISION)?;
         let plan = asked(self.inside.clone(), Some(&read), filters, None)?;
         let input = session.create_physical_plan(&plan).await?;
-        Ok(Arc::new(NewestExec::new(input, By { key, revision, columns: wanted.len() })?))
+        let schema = Arc::new(self.schema.project(&wanted)?);
+        let by = By { key, revision, columns: wanted.len() };
+        let rows = Arc::new(NewestRows { input, by, schema: Arc::clone(&schema) });
+        Ok(Arc::new(StreamingTableExec::try_new(schema, vec![rows], None, [], false, None)?))
     }
 }
 
@@ -125,93 +116,42 @@ struct By {
     columns: usize,
 }
 
-/// Hands out the newest rows of its input. The input has been through the optimizer, so it does not show (see `fence::sealed`).
+/// The newest rows of its input.
 #[derive(Debug)]
-struct NewestExec {
+struct NewestRows {
     input: Arc<dyn ExecutionPlan>,
     by: By,
     schema: SchemaRef,
-    properties: Arc<PlanProperties>,
 }
 
-impl NewestExec {
-    fn new(input: Arc<dyn ExecutionPlan>, by: By) -> Result<Self, DataFusionError> {
-        let schema = Arc::new(input.schema().project(&(0..by.columns).collect::<Vec<_>>())?);
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        // Rows of one key may lie anywhere.
-        let input = match input.output_partitioning().partition_count() {
-            1 => input,
-            _ => Arc::new(CoalescePartitionsExec::new(input)),
-        };
-        Ok(Self { input, by, schema, properties: Arc::new(properties) })
-    }
-}
-
-impl DisplayAs for NewestExec {
-    fn fmt_as(&self, _: DisplayFormatType, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("NewestExec: of each key the greatest revision")
-    }
-}
-
-impl ExecutionPlan for NewestExec {
-    fn name(&self) -> &'static str {
-        "NewestExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
-    ) -> Result<TreeNodeRecursion, DataFusionError> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        Ok(self)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
+impl NewestRows {
+    async fn read(
+        input: Arc<dyn ExecutionPlan>,
+        by: By,
         context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let input = self.input.execute(partition, Arc::clone(&context))?;
-        let memory = MemoryConsumer::new("NewestExec").register(context.memory_pool());
-        let by = self.by.clone();
+    ) -> Result<Revisions, DataFusionError> {
+        let memory = MemoryConsumer::new("newest rows").register(context.memory_pool());
+        // Rows of one key may lie in any part of the input.
+        let mut input = execute_stream(input, context)?;
         let types = by.key.iter().map(|at| SortField::new(input.schema().field(*at).data_type().clone()));
         let converter = RowConverter::new(types.collect())?;
         let mut revisions = Revisions { converter, by, parts: Vec::new(), newest: HashTable::new(), memory };
-        let rows = stream::once(async move {
-            let mut input = input;
-            while let Some(batch) = input.try_next().await? {
-                revisions.add(batch)?;
-            }
-            Ok::<_, DataFusionError>(stream::iter(revisions.finish()))
-        });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows.try_flatten())))
+        while let Some(batch) = input.try_next().await? {
+            revisions.add(batch)?;
+        }
+        Ok(revisions)
+    }
+}
+
+impl PartitionStream for NewestRows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let read = Self::read(Arc::clone(&self.input), self.by.clone(), context);
+        let rows = stream::once(read).map_ok(|revisions| stream::iter(revisions.finish())).try_flatten();
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), rows))
     }
 }
 

@@ -16,16 +16,15 @@ use datafusion::execution::session_state::SessionState;
 use tokio::sync::OnceCell;
 
 use super::base;
-use super::history::{self, Made, Split, Unsummed};
+use super::history::{self, Dates, Made, Split, Unsummed};
 use super::rights::{self, PseudonymKey, Whole};
 use super::shape::{Relation, Shape};
-use super::stretch::{Stretch, Stretched};
+use super::stretch::Stretched;
 use super::superseded::{self, Superseded, SupersededCache};
 use super::views::{self, SUMS, View};
 use super::{CATALOG, Cut, Error, SCHEMA};
 use crate::access::Identity;
 use crate::facts::{self, CONTACTS, RESTATEMENTS, Table, Written};
-use crate::time::DAY;
 
 /// The tables of one cut, as one reader may see them.
 #[derive(Debug)]
@@ -106,15 +105,12 @@ impl Tables {
         self.split.get_or_try_init(find).await.cloned()
     }
 
-    /// The stretch of time in which committed contacts lie, a day wider on both sides than their dates; `None` where it is not known.
-    async fn rows_of_contacts(&self) -> Result<Option<Stretch>, DataFusionError> {
-        let Some(history) = &self.cut.history else { return Ok(None) };
-        let dates = history.dates(&CONTACTS).await.map_err(Error::into_datafusion)?;
-        let mut dates = dates.keys().flatten();
-        let (first, last) = (dates.next(), dates.next_back());
-        let day = |date: i32| i64::from(date).saturating_mul(DAY);
-        Ok(first
-            .map(|first| Stretch { since: day(*first) - DAY, until: day(*last.unwrap_or(first)) + 2 * DAY }))
+    /// The dates of committed contacts, in order; none where they are not known.
+    async fn dates_of_contacts(&self) -> Result<Arc<Dates>, DataFusionError> {
+        match &self.cut.history {
+            Some(history) => history.dates(&CONTACTS).await.map_err(Error::into_datafusion),
+            None => Ok(Arc::default()),
+        }
     }
 
     /// The newest month before the date `before` whose sums lack dates. The cut must have committed rows only.
@@ -264,8 +260,9 @@ impl SchemaProvider for Schema {
         let inside = Schema { tables: Arc::clone(&self.tables), inside: true, split };
         state.register_catalog_list(catalog_with(inside, Vec::new())?);
         if let Some(column) = view.asked_by {
-            let rows = self.tables.rows_of_contacts().await?;
-            let stretched = Stretched::new((view, column), self.tables.cut.now, state, rows).await?;
+            let dates = self.tables.dates_of_contacts().await?;
+            let dates = dates.keys().copied().flatten();
+            let stretched = Stretched::new((view, column), self.tables.cut.now, state, dates).await?;
             return Ok(Some(Arc::new(stretched)));
         }
         let plan = state.create_logical_plan(&sql).await?;

@@ -11,7 +11,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::TreeNode;
 use datafusion::datasource::TableType;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
@@ -25,20 +24,22 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::fence::{asked, sealed};
+use super::fence::{asked, may_move, sealed};
 use super::views::View;
 use crate::time::{DAY, Millis, TIME_MAX};
 
-/// A longer stretch is worked through in pieces of this length. Each reads as much again as the view looks beyond it.
-const PIECE: Millis = 61 * DAY;
+/// A longer stretch is worked through in pieces of so many days. Each reads as much again as the view looks beyond it.
+const PIECE_DAYS: i32 = 61;
 
 /// A view that is read by the stretch of time that is asked for.
 #[derive(Debug)]
 pub(super) struct Stretched {
     schema: SchemaRef,
     whole: Whole,
-    /// The instants between which committed rows lie, as far as they are known.
-    rows: Option<Stretch>,
+    /// For all times, at once.
+    all: LogicalPlan,
+    /// Where pieces begin, but the first.
+    cuts: Vec<Millis>,
 }
 
 /// What every piece is made of.
@@ -92,23 +93,28 @@ impl Stretch {
         self
     }
 
-    /// Its pieces, in order and without gap; rows lie between `rows`. What lies before and after them belongs to the outer ones.
-    fn pieces(self, rows: Option<Stretch>) -> Vec<Stretch> {
-        let mut pieces = Vec::new();
-        let mut since = self.since;
-        if let Some(rows) = rows {
-            let mut next = rows.since.saturating_add(PIECE);
-            while next < rows.until {
-                if since < next && next <= self.until {
-                    pieces.push(Stretch { since, until: next - 1 });
-                    since = next;
-                }
-                next = next.saturating_add(PIECE);
-            }
-        }
-        pieces.push(Stretch { since, until: self.until });
-        pieces
+    /// Its pieces, in order and without gap.
+    fn pieces(self, cuts: &[Millis]) -> Vec<Stretch> {
+        let inside = cuts.iter().copied().filter(|cut| self.since < *cut && *cut <= self.until);
+        let starts: Vec<Millis> = std::iter::once(self.since).chain(inside).collect();
+        let ends = starts[1..].iter().map(|next| next - 1).chain([self.until]);
+        starts.iter().zip(ends).map(|(since, until)| Stretch { since: *since, until }).collect()
     }
+}
+
+/// Where pieces begin, for rows of these dates in order. Where a clock was wrong, centuries without a row lie between two dates: they
+/// make no pieces.
+fn cuts(dates: impl Iterator<Item = i32>) -> Vec<Millis> {
+    let mut begun: Option<i32> = None;
+    let begins = |date: &i32| {
+        let first = begun.get_or_insert(*date);
+        let begins = date.saturating_sub(*first) >= PIECE_DAYS;
+        if begins {
+            *first = *date;
+        }
+        begins
+    };
+    dates.filter(begins).map(|date| i64::from(date).saturating_mul(DAY)).collect()
 }
 
 /// The whole milliseconds around a constant instant.
@@ -121,13 +127,14 @@ fn instant(expr: &Expr) -> Option<(Millis, Millis)> {
 }
 
 impl Whole {
-    /// The rows of one piece, without those that its statement gives beyond it.
-    async fn piece(&self, piece: Stretch, all: bool) -> Result<LogicalPlan, DataFusionError> {
-        let plan = self.state.create_logical_plan(&self.view.sql_within(self.now, piece)).await?;
-        if all {
-            return Ok(plan);
-        }
-        let plan = LogicalPlanBuilder::from(plan);
+    /// What the statement gives for a stretch: its rows, and some beyond it.
+    async fn around(&self, stretch: Stretch) -> Result<LogicalPlan, DataFusionError> {
+        self.state.create_logical_plan(&self.view.sql_within(self.now, stretch)).await
+    }
+
+    /// The rows of one piece.
+    async fn piece(&self, piece: Stretch) -> Result<LogicalPlan, DataFusionError> {
+        let plan = LogicalPlanBuilder::from(self.around(piece).await?);
         let at = |ms: Millis| {
             lit(ScalarValue::TimestampMicrosecond(Some(ms.saturating_mul(1000)), Some("UTC".into())))
         };
@@ -138,19 +145,19 @@ impl Whole {
 }
 
 impl Stretched {
-    /// The view, whose statement is asked by a column. `state` plans it; committed rows lie between `rows`.
+    /// The view, whose statement is asked by a column. `state` plans it; there are committed rows of these dates, in order.
     pub(super) async fn new(
         (view, column): (&View, &'static str),
         now: Millis,
         state: SessionState,
-        rows: Option<Stretch>,
+        dates: impl Iterator<Item = i32>,
     ) -> Result<Stretched, DataFusionError> {
         let whole = Whole { view: view.clone(), column, now, state };
-        let plan = whole.piece(Stretch::ALL, true).await?;
+        let all = whole.around(Stretch::ALL).await?;
         // A piece may tell of a column that it is never NULL where another does not.
-        let fields = plan.schema().fields().iter().map(|field| Field::clone(field).with_nullable(true));
+        let fields = all.schema().fields().iter().map(|field| Field::clone(field).with_nullable(true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(Stretched { schema, whole, rows })
+        Ok(Stretched { schema, whole, all, cuts: cuts(dates) })
     }
 }
 
@@ -172,11 +179,9 @@ impl TableProvider for Stretched {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
-        let asks =
-            |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_)));
-        let answer = |filter: &&Expr| match filter.exists(asks)? || filter.is_volatile() {
-            true => Ok(TableProviderFilterPushDown::Unsupported),
-            false => Ok(TableProviderFilterPushDown::Exact),
+        let answer = |filter: &&Expr| match may_move(filter)? {
+            true => Ok(TableProviderFilterPushDown::Exact),
+            false => Ok(TableProviderFilterPushDown::Unsupported),
         };
         filters.iter().map(answer).collect()
     }
@@ -190,9 +195,12 @@ impl TableProvider for Stretched {
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let stretch =
             filters.iter().fold(Stretch::ALL, |stretch, filter| stretch.within(filter, self.whole.column));
-        let pieces = stretch.pieces(self.rows);
+        let pieces = stretch.pieces(&self.cuts);
         if pieces.len() == 1 {
-            let plan = self.whole.piece(stretch, true).await?;
+            let plan = match stretch {
+                Stretch::ALL => self.all.clone(),
+                stretch => self.whole.around(stretch).await?,
+            };
             let plan = session.create_physical_plan(&asked(plan, projection, filters, limit)?).await?;
             return Ok(sealed(plan, "Stretch: a view over the time that is asked for"));
         }
@@ -239,7 +247,7 @@ impl InTurn {
         piece: Stretch,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let plan = self.whole.piece(piece, false).await?;
+        let plan = self.whole.piece(piece).await?;
         let plan = asked(plan, self.projection.as_ref(), &self.filters, self.limit)?;
         execute_stream(self.state.create_physical_plan(&plan).await?, context)
     }
@@ -294,15 +302,25 @@ mod tests {
 
     #[test]
     fn pieces_have_no_gap() {
-        let rows = Some(Stretch { since: 100 * DAY, until: 400 * DAY });
+        let cuts = cuts(100..400);
         for stretch in [Stretch::ALL, Stretch { since: 150 * DAY, until: 350 * DAY + 1 }] {
-            let pieces = stretch.pieces(rows);
+            let pieces = stretch.pieces(&cuts);
             assert!(pieces.len() > 2);
             assert_eq!((pieces[0].since, pieces[pieces.len() - 1].until), (stretch.since, stretch.until));
             assert!(pieces.windows(2).all(|two| two[0].until + 1 == two[1].since));
         }
         let short = Stretch { since: 170 * DAY, until: 200 * DAY };
-        assert_eq!(short.pieces(rows), [short]);
-        assert_eq!(Stretch::ALL.pieces(None), [Stretch::ALL]);
+        assert_eq!(short.pieces(&cuts), [short]);
+        // A stretch of no time is asked for too.
+        let none = Stretch { since: 300 * DAY, until: 200 * DAY };
+        assert_eq!(none.pieces(&cuts), [none]);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_makes_no_pieces_of_years_without_rows() {
+        let year_9999 = 2_932_000;
+        assert_eq!(cuts([0, 20_000, 20_001, year_9999].into_iter()).len(), 2);
+        assert_eq!(cuts(std::iter::empty()), Vec::<Millis>::new());
+        assert_eq!(cuts([i32::MIN, i32::MAX].into_iter()).len(), 1);
     }
 }
