@@ -95,7 +95,7 @@ impl Committer {
     }
 
     /// One commit of what these workers have. `only` limits it to some tasks, which take no more records after it;
-    /// `snapshot`: with their state, or `None` for the state of small tasks only. Tries until the store answers.
+    /// `snapshot`: with their state, or `None` where it is small. Tries until the store answers.
     ///
     /// # Errors
     /// A failure that trying again does not mend: the operator must act.

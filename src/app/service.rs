@@ -32,8 +32,8 @@ use crate::serve::{self, Site};
 use crate::time::{Clock, Millis, SystemClock};
 use crate::window::Window;
 
-/// State up to this many bytes is written with every commit, so that readers of the data directory and a
-/// restart are close to the present.
+/// State of a worker's tasks up to this many bytes is written with every commit, so that readers of the data directory and a
+/// restart are close to the present. More would take the worker more than a twentieth of its time.
 const SMALL_STATE_BYTES: u64 = 32 << 20;
 
 /// How long the last commit of partitions that go to another owner may take, before they go without it: the group waits

@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
 
 use crate::correlate::{self, Applied, Correlator, Observer, Rows, State};
-use crate::decode::{self, Decoder, write_event};
+use crate::decode::{self, Decoder};
 use crate::event::{AgentStateName, Event, Kind, Place, Reject, RejectReason};
 use crate::facts::{Facts, RejectRow, Table, TableSet};
 use crate::ingest::{self, Block, DeadLetter, Record};
@@ -138,6 +138,8 @@ pub(super) struct Task {
     dead: Vec<DeadLetter>,
     /// Events since the last settling.
     unsettled: usize,
+    /// What the newest snapshot took.
+    snapshot_bytes: u64,
     /// What the correlator reads by.
     reader: Option<Arc<Reader>>,
     /// Looks at contacts while they go on.
@@ -252,6 +254,7 @@ impl Task {
             settled: BTreeMap::new(),
             dead: Vec::new(),
             unsettled: 0,
+            snapshot_bytes: 0,
             reader: None,
             watch: rules.watch.as_ref().map(|rules| Watch::new(rules.load_full())),
             signals: Vec::new(),
@@ -639,29 +642,22 @@ impl Task {
         }
     }
 
-    /// Bytes of state, by which the app decides how often snapshots are worth it.
+    /// Bytes of state, by which the app decides how often snapshots are worth it: what the last one took, or what its
+    /// contacts take now.
     pub(super) fn state_bytes(&self) -> u64 {
-        self.correlator.counts().contact_bytes
+        self.snapshot_bytes.max(self.correlator.counts().contact_bytes)
     }
 
-    fn snapshot(&self) -> Snapshot {
-        let State { mut batches, events } = self.correlator.save();
-        let mut lines = Vec::with_capacity(events.len());
-        for event in &events {
-            let mut line = String::new();
-            write_event(event, &mut line);
-            lines.push(line);
-        }
-        let text = |name: &str, array: Arc<dyn Array>| {
-            RecordBatch::try_from_iter([(name, array)]).expect("one column always makes a batch")
+    fn snapshot(&mut self) -> Snapshot {
+        let mut batches = self.correlator.save();
+        let bytes = |name: &str, bytes: Vec<u8>| {
+            let array: Arc<dyn Array> = Arc::new(BinaryArray::from(vec![&*bytes]));
+            let batch = RecordBatch::try_from_iter([(name, array)]).expect("one column always makes a batch");
+            (name.to_owned(), batch)
         };
-        batches.push(("events".to_owned(), text("event", Arc::new(StringArray::from(lines)))));
-        let window = self.window.to_bytes();
-        batches.push(("window".to_owned(), text("window", Arc::new(BinaryArray::from(vec![&*window])))));
-        if let Some(watch) = &self.watch {
-            let watch = watch.to_bytes();
-            batches.push(("watch".to_owned(), text("watch", Arc::new(BinaryArray::from(vec![&*watch])))));
-        }
+        batches.push(bytes("window", self.window.to_bytes()));
+        batches.extend(self.watch.as_ref().map(|watch| bytes("watch", watch.to_bytes())));
+        self.snapshot_bytes = batches.iter().map(|(_, batch)| batch.get_array_memory_size() as u64).sum();
         Snapshot {
             sequence: self.number,
             positions: self
@@ -699,21 +695,10 @@ impl Task {
     }
 
     fn restore(&mut self, snapshot: Snapshot) -> Result<(), String> {
-        let mut state = State::default();
+        let mut state = State::new();
         let mut window = None;
         for (section, batch) in snapshot.batches {
             match section.as_str() {
-                "events" => {
-                    let lines = batch.column(0);
-                    let lines = lines.as_string_opt::<i32>().ok_or("the snapshot's events are no texts")?;
-                    let mut decoder = Decoder::default();
-                    for line in lines.iter().flatten() {
-                        let event = decoder.decode(line.as_bytes(), None);
-                        let event =
-                            event.map_err(|reject| format!("an event of the snapshot: {}", reject.detail))?;
-                        state.events.push(event.into_owned());
-                    }
-                }
                 "window" => {
                     let bytes = batch.column(0);
                     let bytes = bytes.as_binary_opt::<i32>().ok_or("the snapshot's window is no bytes")?;
@@ -730,10 +715,10 @@ impl Task {
                             Watch::from_bytes(rules.load_full(), bytes.value(0)).or(self.watch.take());
                     }
                 }
-                _ => state.batches.push((section, batch)),
+                _ => state.push((section, batch)),
             }
         }
-        self.correlator = Correlator::restore(self.rules.correlate.clone(), state)?;
+        self.correlator = Correlator::restore(self.rules.correlate.clone(), &state)?;
         self.reader = None;
         self.read_by_newest();
         match window {

@@ -35,8 +35,12 @@ const SETTLE_RECORDS: usize = 1 << 18;
 /// What settling and showing may take of a worker's time, one part in so many: a contact whose events come in one go is
 /// looked at once, so a worker that is behind does better to look seldom …
 const SHOW_SHARE: u32 = 20;
-/// … but at least this often.
+/// … but at least this often …
 const SHOW_AT_LEAST: Duration = Duration::from_millis(500);
+/// … and this often while it reads what is old: nobody waits for the figures of a moment in a backlog …
+const SHOW_AT_LEAST_OF_OLD: Duration = Duration::from_millis(2500);
+/// … that was produced longer than this before.
+const OLD_MS: Millis = 10_000;
 
 /// How long an answer serves further questions: a dashboard asks a dozen at once, and each would cost a pass
 /// over every open contact.
@@ -64,7 +68,7 @@ pub(super) enum Ask {
     Flush {
         /// Only these tasks, which take no more records after it: they go to another owner.
         only: Option<Vec<String>>,
-        /// With their state; `None`: when the state is small enough to be written each time.
+        /// With their state; `None`: when the worker's is small enough to be written each time.
         snapshot: Option<bool>,
         /// Where the answer goes.
         reply: oneshot::Sender<Vec<Handover>>,
@@ -130,7 +134,7 @@ pub(super) struct Options {
     pub clock: Arc<dyn Clock>,
     /// A worker with this many rows asks for a commit.
     pub commit_rows: usize,
-    /// State up to this many bytes goes along with every flush.
+    /// The state of a worker's tasks goes along with every flush while it is up to this many bytes.
     pub small_state_bytes: u64,
     /// Told when a worker has rows enough.
     pub full: Arc<Notify>,
@@ -200,6 +204,7 @@ impl Worker {
                 shown: of_thread,
                 latest: Instant::now(),
                 show_after: SHOW_EVERY,
+                reads_old: false,
                 gone: Stats::default(),
                 gone_counters: Summary::default(),
                 counted: HashMap::new(),
@@ -273,6 +278,8 @@ struct Room {
     /// When figures were shown last, and how long they hold.
     latest: Instant,
     show_after: Duration,
+    /// The newest records were produced long ago.
+    reads_old: bool,
     /// What tasks had counted that were given away.
     gone: Stats,
     /// The windows' counters of such tasks: counters never fall.
@@ -307,6 +314,10 @@ impl Room {
                     if let Ok(what) = offered_now {
                         if let Offered::Block(_, block, _) = &what {
                             unsettled += block.len();
+                            let produced = block.records.last().map(|record| record.timestamp);
+                            let now = self.options.clock.now();
+                            self.reads_old =
+                                produced.is_some_and(|at| (0..now.saturating_sub(OLD_MS)).contains(&at));
                         }
                         self.take(what);
                     }
@@ -319,7 +330,8 @@ impl Room {
                 unsettled = 0;
                 let began = Instant::now();
                 self.show();
-                self.show_after = (began.elapsed() * SHOW_SHARE).clamp(SHOW_EVERY, SHOW_AT_LEAST);
+                let at_least = if self.reads_old { SHOW_AT_LEAST_OF_OLD } else { SHOW_AT_LEAST };
+                self.show_after = (began.elapsed() * SHOW_SHARE).clamp(SHOW_EVERY, at_least);
             } else if due {
                 self.show();
             }
@@ -375,12 +387,13 @@ impl Room {
                 }
                 let wanted = |name: &str| only.as_ref().is_none_or(|only| only.iter().any(|o| o == name));
                 self.leaving.extend(only.iter().flatten().cloned());
-                let small = self.options.small_state_bytes;
+                let state: u64 = self.tasks.values().map(Task::state_bytes).sum();
+                let snapshot = snapshot.unwrap_or(state <= self.options.small_state_bytes);
                 let handovers = self
                     .tasks
                     .iter_mut()
                     .filter(|(name, _)| wanted(name))
-                    .filter_map(|(_, task)| task.flush(snapshot.unwrap_or(task.state_bytes() <= small)))
+                    .filter_map(|(_, task)| task.flush(snapshot))
                     .collect();
                 let _ = reply.send(handovers);
             }

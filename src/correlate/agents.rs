@@ -7,6 +7,8 @@
 //! interval is written again under a greater revision. States older than events may still restate are
 //! dropped, except the one that was in force.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::event::{AgentStateName, Event};
 use crate::facts::{AgentStateRow, AgentStateRows};
 use crate::time::{Millis, SlotCache};
@@ -16,6 +18,8 @@ use crate::time::{Millis, SlotCache};
 pub(super) struct State {
     pub(super) time: Millis,
     pub(super) id: Box<str>,
+    /// Of the id: each event is looked for among all that are kept, which lie anywhere in memory.
+    hash: u64,
     pub(super) state: AgentStateName,
     pub(super) reason: Option<Box<str>>,
     pub(super) department: Option<Box<str>>,
@@ -24,6 +28,27 @@ pub(super) struct State {
 }
 
 impl State {
+    /// A state that is not written yet.
+    pub(super) fn new(
+        (time, id, state): (Millis, &str, AgentStateName),
+        reason: Option<&str>,
+        department: Option<&str>,
+    ) -> State {
+        State {
+            time,
+            id: Box::from(id),
+            hash: xxh3_64(id.as_bytes()),
+            state,
+            reason: reason.map(Box::from),
+            department: department.map(Box::from),
+            written_end: None,
+        }
+    }
+
+    fn has_id_of(&self, other: &State) -> bool {
+        self.hash == other.hash && self.id == other.id
+    }
+
     /// What tells events of one id apart, and says which of them counts.
     fn order(&self) -> (Millis, AgentStateName, Option<&str>, Option<&str>) {
         (self.time, self.state, self.reason.as_deref(), self.department.as_deref())
@@ -60,16 +85,9 @@ impl Agent {
         if event.time < self.horizon.unwrap_or(Millis::MIN).max(settled_before) {
             return Taken::TooLate;
         }
-        let text = |text: &Option<crate::event::Text<'_>>| text.as_deref().map(Box::from);
-        let new = State {
-            time: event.time,
-            id: Box::from(&*event.id),
-            state,
-            reason: text(&event.reason),
-            department: text(&event.department),
-            written_end: None,
-        };
-        let same = |known: &State| known.id == new.id && known.order() == new.order();
+        let said = (event.time, &*event.id, state);
+        let new = State::new(said, event.reason.as_deref(), event.department.as_deref());
+        let same = |known: &State| known.has_id_of(&new) && known.order() == new.order();
         if self.shadowed.iter().any(|known| same(known) && known.time >= settled_before) {
             return Taken::Repeat;
         }
@@ -77,7 +95,7 @@ impl Agent {
         // An id is known for as long as its event may be restated, and longer if that is the state in force before: its
         // row's end may still change. What is older counts as unknown, whether it has been dropped since or not.
         let in_force = self.states.partition_point(|state| state.time < settled_before).saturating_sub(1);
-        let known = self.states.iter().skip(in_force).position(|known| known.id == new.id);
+        let known = self.states.iter().skip(in_force).position(|known| known.has_id_of(&new));
         if let Some(known) = known.map(|at| at + in_force) {
             if same(&self.states[known]) {
                 return Taken::Repeat;
@@ -116,7 +134,9 @@ impl Agent {
         self.dirty = false;
         for i in 1..self.states.len() {
             let end = self.states[i].time;
-            if self.states[i - 1].written_end != Some(end) {
+            // An id that came again after its event was forgotten names the later one; two rows of one revision would not tell.
+            let is_last = || !self.states[i..].iter().any(|later| later.has_id_of(&self.states[i - 1]));
+            if self.states[i - 1].written_end != Some(end) && is_last() {
                 self.states[i - 1].written_end = Some(end);
                 out.push(&row(agent_id, &self.states[i - 1], Some(end), self.count, slots));
             }

@@ -431,8 +431,10 @@ impl Correlator {
         }
         for (about, key) in std::mem::take(&mut self.dirty_dossiers) {
             if let Some(dossier) = self.dossiers.get_mut(&(about, key.clone())) {
-                dossier.write(about, &key, &mut self.slots, facts);
-                if let Some((_, due, false)) = dossier.due(about, &self.options) {
+                dossier.dirty = false;
+                let account = dossier.read();
+                account.write(about, &key, &mut self.slots, facts);
+                if let Some((_, due, false)) = account.due(about, &self.options) {
                     self.due.push(Reverse((due, about, key)));
                 }
             }
@@ -449,12 +451,12 @@ impl Correlator {
             let Some(Reverse((at, about, key))) = self.due.pop() else { break };
             let Some(dossier) = self.dossiers.get_mut(&(about, key)) else { continue };
             // What has been put off, or seen to in time after all, is another matter.
-            let due = dossier.due(about, &self.options);
-            if let Some((rule, due, false)) = due
+            let account = dossier.read();
+            if let Some((rule, due, false)) = account.due(about, &self.options)
                 && due == at
                 && !std::mem::replace(&mut dossier.told, true)
             {
-                observer.overdue(rule, dossier.queue());
+                observer.overdue(rule, account.queue());
             }
         }
     }
@@ -462,8 +464,8 @@ impl Correlator {
     /// Notes, after a restart, what is still to fall due; of what was overdue before, nothing is told again.
     pub(super) fn note_due(&mut self) {
         let watermark = self.watermark();
-        for ((about, key), dossier) in &mut self.dossiers {
-            let Some((_, due, false)) = dossier.due(*about, &self.options) else { continue };
+        for ((about, key), dossier) in self.dossiers.iter_mut().filter(|((about, _), _)| about.falls_due()) {
+            let Some((_, due, false)) = dossier.read().due(*about, &self.options) else { continue };
             dossier.told = due < watermark;
             if !dossier.told {
                 self.due.push(Reverse((due, *about, key.clone())));

@@ -6,8 +6,11 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::Options;
 use super::findings::ServiceRule;
+use crate::decode::{Decoder, write_event};
 use crate::event::{Event, Kind, Text, Verdict};
 use crate::facts::{ComplaintRow, Facts, PromiseRow, ShiftRow, SurveyRow};
 use crate::time::{Millis, SlotCache};
@@ -40,17 +43,37 @@ impl About {
             _ => None,
         }
     }
+
+    /// Whether something in it may fall due.
+    pub(super) fn falls_due(self) -> bool {
+        matches!(self, About::Complaint | About::Promise)
+    }
 }
 
-/// The events of one survey, complaint, promise or shift, in order.
+/// The events of one survey, complaint, promise or shift, in order, each as its canonical line: many are held for long and
+/// hardly ever looked at, and an [`Event`] takes four times the room.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dossier {
-    pub(super) events: Vec<Event<'static>>,
+    lines: SmallVec<[Box<str>; 1]>,
     /// Events whose id another event carries that comes before them in order.
-    pub(super) shadowed: Vec<Event<'static>>,
+    shadowed: Vec<Box<str>>,
+    newest: Option<Millis>,
     pub(super) dirty: bool,
     /// That it is overdue has been told.
     pub(super) told: bool,
+}
+
+/// What a dossier says, read.
+#[derive(Debug)]
+pub(super) struct Account {
+    events: Vec<Event<'static>>,
+    revision: i64,
+}
+
+fn line(event: &Event<'_>) -> Box<str> {
+    let mut line = String::new();
+    write_event(event, &mut line);
+    line.into_boxed_str()
 }
 
 /// The order of a dossier's events. Of events with one id the whole content decides at last, so that it is the same
@@ -64,39 +87,59 @@ fn order(a: &Event<'_>, b: &Event<'_>) -> Ordering {
 impl Dossier {
     /// Takes one event; false when it is a repeat.
     pub(super) fn take(&mut self, event: &Event<'_>) -> bool {
-        if self.shadowed.iter().any(|known| known == event) {
+        let line = line(event);
+        if self.shadowed.contains(&line) {
             return false;
         }
         let mut is_new = true;
-        if let Some(known) = self.events.iter().position(|known| known.id == event.id) {
-            match order(&self.events[known], event) {
+        let mut events = self.read().events;
+        if let Some(known) = events.iter().position(|known| known.id == event.id) {
+            match order(&events[known], event) {
                 Ordering::Equal => return false,
                 Ordering::Less => {
-                    self.shadowed.push(event.clone().into_owned());
+                    self.shadowed.push(line);
                     self.dirty = true;
                     return false;
                 }
                 Ordering::Greater => {
-                    let later = self.events.remove(known);
-                    self.shadowed.push(later);
+                    events.remove(known);
+                    self.shadowed.push(self.lines.remove(known));
                     is_new = false;
                 }
             }
         }
-        let at = self.events.partition_point(|known| order(known, event) == Ordering::Less);
-        self.events.insert(at, event.clone().into_owned());
+        let at = events.partition_point(|known| order(known, event) == Ordering::Less);
+        self.newest = events.last().map(|last| last.time).max(Some(event.time));
+        self.lines.insert(at, line);
         self.dirty = true;
         is_new
     }
 
     /// Time of the newest event.
     pub(super) fn newest(&self) -> Millis {
-        self.events.last().map_or(Millis::MIN, |event| event.time)
+        self.newest.unwrap_or(Millis::MIN)
     }
 
+    /// All of its events, also those that do not count, as canonical lines.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().chain(&self.shadowed).map(|line| &**line)
+    }
+
+    /// What it says.
+    pub(super) fn read(&self) -> Account {
+        let mut decoder = Decoder::default();
+        let events = self.lines.iter().filter_map(|line| {
+            let event = decoder.decode(line.as_bytes(), None);
+            debug_assert!(event.is_ok(), "what was written can be read: {line}");
+            event.ok().map(Event::into_owned)
+        });
+        Account { events: events.collect(), revision: (self.lines.len() + self.shadowed.len()) as i64 }
+    }
+}
+
+impl Account {
     /// Writes the dossier's row.
-    pub(super) fn write(&mut self, about: About, key: &str, slots: &mut SlotCache, facts: &mut Facts) {
-        self.dirty = false;
+    pub(super) fn write(&self, about: About, key: &str, slots: &mut SlotCache, facts: &mut Facts) {
         if self.events.is_empty() {
             return;
         }
@@ -151,10 +194,6 @@ impl Dossier {
         self.last(|event| (event.kind == kind).then_some(event.time))
     }
 
-    fn revision(&self) -> Option<i64> {
-        Some((self.events.len() + self.shadowed.len()) as i64)
-    }
-
     fn date(&self, slots: &mut SlotCache) -> Option<i32> {
         self.events.first().map(|event| slots.date(event.time))
     }
@@ -174,7 +213,7 @@ impl Dossier {
             ces: event.ces,
             resolved: event.resolved,
             comment: event.comment.as_deref(),
-            revision: self.revision(),
+            revision: Some(self.revision),
             date: self.date(slots),
         }
     }
@@ -212,7 +251,7 @@ impl Dossier {
             reopened: Some(reopened as i64),
             verdict: self.last(|event| event.verdict).map(Verdict::as_str),
             cause: self.last(|event| event.cause.as_deref()),
-            revision: self.revision(),
+            revision: Some(self.revision),
             date: self.date(slots),
         }
     }
@@ -227,7 +266,7 @@ impl Dossier {
             made_at: self.first_of(Kind::PromiseMade),
             due: self.last(|event| event.due),
             kept_at: self.first_of(Kind::PromiseKept),
-            revision: self.revision(),
+            revision: Some(self.revision),
             date: self.date(slots),
         }
     }
@@ -248,7 +287,7 @@ impl Dossier {
             published_at: planned.and_then(|event| event.published_at),
             paid_minutes: planned.and_then(|event| event.paid_minutes),
             cancelled_at: cancelled,
-            revision: self.revision(),
+            revision: Some(self.revision),
             date: planned
                 .and_then(|event| event.start)
                 .map(|start| slots.date(start))

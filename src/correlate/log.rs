@@ -791,13 +791,19 @@ fn raw_at(bytes: &[u8], begin: u32) -> Option<Raw<'_>> {
 /// The entries that carry this id. Looks at nothing else of the others: every event is looked for once.
 fn with_id<'a>(mut bytes: &'a [u8], id: Id<'a>) -> impl Iterator<Item = Raw<'a>> {
     let tag = if id.uuid { u8::MAX } else { id.bytes.len().min(254) as u8 };
+    // Nearly every id is a UUID, of a length that the compiler knows.
+    let uuid: Option<&[u8; 16]> = id.bytes.try_into().ok();
+    let begins = move |body: &[u8]| match uuid {
+        Some(uuid) => body.first_chunk() == Some(uuid),
+        None => body.starts_with(id.bytes),
+    };
     std::iter::from_fn(move || {
         while !bytes.is_empty() {
             let (len, after) = get(bytes);
             let (body, next) = after.split_at(len as usize);
             let entry = &bytes[..bytes.len() - next.len()];
             bytes = next;
-            if body[1] == tag && (tag == 254 || body[2..].starts_with(id.bytes)) {
+            if body[1] == tag && (tag == 254 || begins(&body[2..])) {
                 let found = raw_entries(entry).next().filter(|raw| raw.id.bytes == id.bytes);
                 if found.is_some() {
                     return found;

@@ -3,30 +3,27 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt64Array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, RecordBatch, StringArray, StringBuilder,
+    UInt64Array,
 };
 use arrow::datatypes::{Int64Type, UInt64Type};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::agents::State as AgentState;
 use super::correlator::{Contact, Correlator};
-use super::dossiers::About;
+use super::dossiers::{About, Dossier};
 use super::log::Log;
 use super::options::Options;
+use crate::decode::{Decoder, write_event};
 use crate::event::{AgentStateName, Event, Kind};
 use crate::time::Millis;
 
 /// Bytes of contacts in one batch, about.
 const PART_BYTES: usize = 256 << 20;
 
-/// Everything a correlator holds.
-#[derive(Debug, Default)]
-pub struct State {
-    /// The sections `contacts`, `agents`, `forgotten` and `clock`.
-    pub batches: Vec<(String, RecordBatch)>,
-    /// Events of dossiers, and partial transcript pieces, as they came.
-    pub events: Vec<Event<'static>>,
-}
+/// Everything a correlator holds: batches of the sections `contacts`, `agents`, `events` (of dossiers, and partial
+/// transcript pieces, as canonical lines), `forgotten` and `clock`.
+pub type State = Vec<(String, RecordBatch)>;
 
 impl Correlator {
     /// The state. Everything applied must have been settled.
@@ -80,27 +77,48 @@ impl Correlator {
             ("hash", Arc::new(UInt64Array::from_iter_values(forgotten.iter().map(|f| f.1)))),
         ]);
         let clock = batch(vec![("newest", Arc::new(Int64Array::from(vec![self.newest])))]);
-        let partials =
-            parts.iter().flatten().flat_map(|contact| contact.partials.iter().flat_map(|p| p.values()));
-        let events =
-            self.dossiers.values().flat_map(|dossier| dossier.events.iter().chain(&dossier.shadowed));
-        let mut batches: Vec<_> =
+        let mut batches: State =
             parts.iter().map(|part| ("contacts".to_owned(), contacts_batch(part))).collect();
         batches.extend([
             ("agents".to_owned(), agents),
             ("forgotten".to_owned(), forgotten),
             ("clock".to_owned(), clock),
         ]);
-        State { batches, events: events.chain(partials).cloned().collect() }
+        batches.extend(self.event_batches().into_iter().map(|events| ("events".to_owned(), events)));
+        batches
+    }
+
+    fn event_batches(&self) -> Vec<RecordBatch> {
+        let (mut batches, mut lines) = (Vec::new(), StringBuilder::new());
+        let mut add = |line: &str| {
+            if lines.values_slice().len() + line.len() > PART_BYTES {
+                batches.push(batch(vec![("event", Arc::new(lines.finish()))]));
+            }
+            lines.append_value(line);
+        };
+        self.dossiers.values().flat_map(Dossier::lines).for_each(&mut add);
+        let mut line = String::new();
+        for partial in self
+            .contacts
+            .iter()
+            .flatten()
+            .flat_map(|contact| contact.partials.iter().flat_map(|p| p.values()))
+        {
+            line.clear();
+            write_event(partial, &mut line);
+            add(&line);
+        }
+        batches.push(batch(vec![("event", Arc::new(lines.finish()))]));
+        batches
     }
 
     /// A correlator that goes on from a state.
     ///
     /// # Errors
     /// Names the section or column that is not as [`Correlator::save`] writes it.
-    pub fn restore(options: Options, state: State) -> Result<Correlator, String> {
+    pub fn restore(options: Options, state: &[(String, RecordBatch)]) -> Result<Correlator, String> {
         let mut correlator = Correlator::new(options);
-        for (section, batch) in &state.batches {
+        for (section, batch) in state {
             match section.as_str() {
                 "contacts" => correlator.restore_contacts(batch)?,
                 "agents" => correlator.restore_agents(batch)?,
@@ -120,8 +138,9 @@ impl Correlator {
                 _ => {}
             }
         }
-        for event in state.events {
-            correlator.restore_event(event);
+        // Partial pieces belong to contacts, which are there by now.
+        for (_, batch) in state.iter().filter(|(section, _)| section == "events") {
+            correlator.restore_events(batch)?;
         }
         correlator.note_due();
         // The observer's own state comes from the same moment.
@@ -185,17 +204,22 @@ impl Correlator {
             let agent = self.agents.entry(Box::from(ids.value(row))).or_default();
             agent.count = count.value(row);
             agent.horizon = horizon.is_valid(row).then(|| horizon.value(row));
-            let text = |array: &StringArray| array.is_valid(row).then(|| Box::from(array.value(row)));
+            let event = (time.value(row), event_ids.value(row), state);
+            let mut state = AgentState::new(event, text_at(&reasons, row), text_at(&departments, row));
+            state.written_end = written_end.is_valid(row).then(|| written_end.value(row));
             let is_shadowed = shadowed.is_some_and(|shadowed| shadowed.value(row));
             let states = if is_shadowed { &mut agent.shadowed } else { &mut agent.states };
-            states.push(AgentState {
-                time: time.value(row),
-                id: Box::from(event_ids.value(row)),
-                state,
-                reason: text(&reasons),
-                department: text(&departments),
-                written_end: written_end.is_valid(row).then(|| written_end.value(row)),
-            });
+            states.push(state);
+        }
+        Ok(())
+    }
+
+    fn restore_events(&mut self, batch: &RecordBatch) -> Result<(), String> {
+        let mut decoder = Decoder::default();
+        for line in texts(batch, "event")?.iter().flatten() {
+            let event = decoder.decode(line.as_bytes(), None);
+            let event = event.map_err(|reject| format!("an event of the snapshot: {}", reject.detail))?;
+            self.restore_event(event.into_owned());
         }
         Ok(())
     }
@@ -247,6 +271,10 @@ fn ints(batch: &RecordBatch, name: &str) -> Result<Int64Array, String> {
     let array = column(batch, name)?;
     let ints = array.as_primitive_opt::<Int64Type>().cloned();
     ints.ok_or_else(|| format!("the snapshot's column `{name}` has another type"))
+}
+
+fn text_at(texts: &StringArray, row: usize) -> Option<&str> {
+    texts.is_valid(row).then(|| texts.value(row))
 }
 
 fn texts(batch: &RecordBatch, name: &str) -> Result<StringArray, String> {

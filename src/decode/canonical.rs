@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
@@ -282,16 +283,16 @@ impl<'a> Wire<'a> {
             Field::PromiseId => self.event.promise_id = self.name(field, value),
             Field::ShiftId => self.event.shift_id = self.name(field, value),
             Field::Record => self.event.record = self.name(field, value),
-            Field::Version => self.event.version = self.int(field, value, 0, i64::MAX),
+            Field::Version => self.event.version = self.int(field, value),
             Field::Text => self.event.text = self.text(field, value),
             Field::Comment => self.event.comment = self.text(field, value),
-            Field::DialMs => self.event.dial_ms = self.int(field, value, 0, i64::from(u32::MAX)),
-            Field::DurationMs => self.event.duration_ms = self.int(field, value, 0, i64::from(u32::MAX)),
-            Field::Csat => self.event.csat = self.int(field, value, 1, 5),
-            Field::Nps => self.event.nps = self.int(field, value, 0, 10),
-            Field::Ces => self.event.ces = self.int(field, value, 1, 7),
-            Field::Severity => self.event.severity = self.int(field, value, 1, 4),
-            Field::PaidMinutes => self.event.paid_minutes = self.int(field, value, 0, 1 << 20),
+            Field::DialMs => self.event.dial_ms = self.int(field, value),
+            Field::DurationMs => self.event.duration_ms = self.int(field, value),
+            Field::Csat => self.event.csat = self.int(field, value),
+            Field::Nps => self.event.nps = self.int(field, value),
+            Field::Ces => self.event.ces = self.int(field, value),
+            Field::Severity => self.event.severity = self.int(field, value),
+            Field::PaidMinutes => self.event.paid_minutes = self.int(field, value),
             Field::Resolved => self.event.resolved = self.flag(field, value),
             Field::Preferred => self.event.preferred = self.flag(field, value),
             Field::Final => self.event.is_final = self.flag(field, value).unwrap_or(true),
@@ -342,19 +343,18 @@ impl<'a> Wire<'a> {
         word
     }
 
-    fn int(&mut self, field: Field, value: Value<'a>, min: i64, max: i64) -> Option<i64> {
+    fn int(&mut self, field: Field, value: Value<'a>) -> Option<i64> {
         let int = match value {
             Value::Int(int) => Some(int),
             Value::Float(float) if float.fract() == 0.0 && float.abs() < 9e15 => Some(float as i64),
             _ => None,
         };
-        match int {
-            Some(int) if (min..=max).contains(&int) => Some(int),
-            _ => {
-                self.fault(field, &format!("is not a whole number from {min} to {max}"));
-                None
-            }
+        let range = numbers_of(field);
+        let int = int.filter(|int| range.contains(int));
+        if int.is_none() {
+            self.fault(field, &not_within(&range));
         }
+        int
     }
 
     fn flag(&mut self, field: Field, value: Value<'a>) -> Option<bool> {
@@ -445,6 +445,23 @@ fn complete(event: &Event<'_>, has_reason: bool) -> Result<(), Reject> {
     }
 }
 
+/// The numbers that a field may have.
+fn numbers_of(field: Field) -> RangeInclusive<i64> {
+    match field {
+        Field::DialMs | Field::DurationMs => 0..=i64::from(u32::MAX),
+        Field::Csat => 1..=5,
+        Field::Nps => 0..=10,
+        Field::Ces => 1..=7,
+        Field::Severity => 1..=4,
+        Field::PaidMinutes => 0..=1 << 20,
+        _ => 0..=i64::MAX,
+    }
+}
+
+fn not_within(range: &RangeInclusive<i64>) -> String {
+    format!("is not a whole number from {} to {}", range.start(), range.end())
+}
+
 /// Holds an event that an adapter has made to what is asked of a canonical one.
 pub(super) fn check(event: &Event<'_>) -> Result<(), Reject> {
     if event.id.is_empty() || event.id.chars().count() > ID_CHARS_MAX {
@@ -469,6 +486,7 @@ pub(super) fn check(event: &Event<'_>) -> Result<(), Reject> {
         (Field::Disposition, &event.disposition),
         (Field::Utterance, &event.utterance),
         (Field::ComplaintId, &event.complaint_id),
+        (Field::Category, &event.category),
         (Field::PromiseId, &event.promise_id),
         (Field::ShiftId, &event.shift_id),
         (Field::Record, &event.record),
@@ -476,6 +494,23 @@ pub(super) fn check(event: &Event<'_>) -> Result<(), Reject> {
     for (field, name) in names {
         if name.as_deref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
             let detail = format!("`{}` has more than {NAME_BYTES_MAX} bytes", field.name());
+            return Err(reject(RejectReason::BadField, detail));
+        }
+    }
+    let numbers = [
+        (Field::DialMs, event.dial_ms),
+        (Field::DurationMs, event.duration_ms),
+        (Field::Csat, event.csat),
+        (Field::Nps, event.nps),
+        (Field::Ces, event.ces),
+        (Field::Severity, event.severity),
+        (Field::PaidMinutes, event.paid_minutes),
+        (Field::Version, event.version),
+    ];
+    for (field, number) in numbers {
+        let range = numbers_of(field);
+        if number.is_some_and(|number| !range.contains(&number)) {
+            let detail = format!("`{}` {}", field.name(), not_within(&range));
             return Err(reject(RejectReason::BadField, detail));
         }
     }

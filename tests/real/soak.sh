@@ -6,7 +6,7 @@
 #   soak.sh BINARY [MINUTES]    MINUTES: 30 unless said otherwise
 #   environment: WARM (minutes before them, 25: a contact that is over is watched for twenty, so memory grows for that long),
 #   RATE (events/s; default 500: take half of what the machine sustains), LOOK (seconds between two looks, 15),
-#   FILES_MAX (files that the newest versions of the tables are made of, 300), GROWTH_MIB (most that memory may grow from the middle to the end, 64; or by a twentieth where that is more), KEEP=1
+#   FILES_MAX (files that the newest versions of the tables are made of, 300), GROWTH_MIB (most that memory may grow from the first half to the second, 64; or by a twentieth where that is more), KEEP=1
 set -euo pipefail
 callpulse=$(realpath "${1:?usage: soak.sh BINARY [MINUTES]}")
 warm=${WARM:-25}
@@ -36,6 +36,9 @@ zone=Etc/GMT$([ "$away" -ge 0 ] && echo "+$away" || echo "$away")
 cat > "$work/run.toml" <<TOML
 data_dir = "$work/lake"
 timezone = "$zone"
+# What a slot holds grows while it runs and goes when the next begins. Slots as long as half of what is measured make the two
+# halves alike in that, wherever in a slot they begin.
+slot_minutes = 15
 # Closed contacts stay in memory for this long, an hour by default; here so that what goes weighs against what comes well
 # before the middle of the run.
 correlation_secs = 120
@@ -112,7 +115,7 @@ service=
 [ "$code" -eq 0 ] || fail "callpulse run ended with $code"
 stored=$(sql_number "select count(*) from events" -c "$work/run.toml")
 [ "$stored" -eq "$consumed" ] || fail "$stored of $consumed records are stored"
-# Memory, once it is warm: the mean of the last fifth against that of the middle fifth.
+# Memory, once it is warm: the mean of the second half against that of the first.
 "$python" - "$work/looks" "$growth_max" "$files_max" "$((warm * 60))" <<'PYTHON'
 import sys
 rows = [[int(cell) for cell in line.split()] for line in list(open(sys.argv[1]))[1:]]
@@ -121,14 +124,15 @@ n = len(rows)
 if n < 10:
     sys.exit(f"FAILED: only {n} looks")
 mean = lambda part: sum(row[3] for row in part) / len(part)
-middle, last = mean(rows[2 * n // 5:3 * n // 5]), mean(rows[4 * n // 5:])
+first, last = mean(rows[:n // 2]), mean(rows[n // 2:])
+tenths = " ".join(f"{mean(rows[n * i // 10:n * (i + 1) // 10]):.0f}" for i in range(10))
 files = max(row[4] for row in rows)
 lag = max(row[2] for row in rows)
-print(f"  {n} looks from {rows[0][0]} to {rows[-1][0]} s: {rows[-1][1]} events, greatest lag {lag}, memory {middle:.0f} MiB in the middle and "
-      f"{last:.0f} MiB at the end (most {max(row[3] for row in rows)}), at most {files} data files in force, "
+print(f"  {n} looks from {rows[0][0]} to {rows[-1][0]} s: {rows[-1][1]} events, greatest lag {lag}, memory {first:.0f} MiB in the first half and "
+      f"{last:.0f} MiB in the second (by tenths {tenths}; most {max(row[3] for row in rows)}), at most {files} data files in force, "
       f"{rows[-1][6]} files of all kinds at the end")
-if last - middle > max(int(sys.argv[2]), middle / 20):
-    sys.exit(f"FAILED: memory grows by {last - middle:.0f} MiB")
+if last - first > max(int(sys.argv[2]), first / 20):
+    sys.exit(f"FAILED: memory grows by {last - first:.0f} MiB")
 if files > int(sys.argv[3]):
     sys.exit(f"FAILED: {files} data files in force")
 PYTHON

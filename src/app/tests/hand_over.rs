@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::dice::{Dice, for_seeds};
-use super::records::{TOPIC, partitions};
+use super::records::{Partition, Stored, TOPIC, partitions};
 use super::simulation::rules;
 use crate::app::task::{Handover, Origin, Task};
 use crate::app::worker::{Ask, Options, Worker, task_of};
@@ -137,4 +137,24 @@ fn what_was_offered_is_flushed_before_a_partition_is_given_away() {
     let blocks = blocks.into_inner();
     println!("{seeds} seeds of a worker: {blocks} blocks");
     assert!(blocks > seeds * 5, "hardly a block was offered");
+}
+
+/// Whatever the state is made of: the plan of a month has not one contact.
+#[test]
+fn what_state_takes_is_what_the_newest_snapshot_took() {
+    let shift = |number: i64| {
+        let value = format!(
+            r#"{{"id":"s-{number}","type":"shift.planned","time":"2026-03-02T01:00:00Z","shift_id":"{number}","agent_id":"A{number}","start":"2026-03-03T01:00:00Z","end":"2026-03-03T09:00:00Z"}}"#
+        );
+        Stored { offset: number, timestamp: -1, value: Some(value.into_bytes()) }
+    };
+    let plan = Partition { number: 0, records: (0..2000).map(shift).collect() };
+    let origin = Origin { topic: TOPIC.into(), partition: 0, stored: Default::default() };
+    let task = Task::new("calls-0".to_owned(), rules(5 * MINUTE), &[origin], None);
+    let mut task = task.expect("nothing was kept before");
+    task.consume(plan.block(0, plan.records.len()));
+    let snapshot = task.flush(true).and_then(|handover| handover.snapshot).expect("it was asked for");
+    let bytes: usize = snapshot.batches.iter().map(|(_, batch)| batch.get_array_memory_size()).sum();
+    assert!(bytes > 2000 * 100, "{bytes} bytes of 2000 shifts");
+    assert_eq!(task.state_bytes(), bytes as u64);
 }

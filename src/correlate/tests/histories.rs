@@ -104,7 +104,8 @@ fn id(dice: &mut Dice, number: u64) -> String {
     match dice.below(12) {
         0 => format!("0190a1b2-c3d4-7e5f-8a9b-{number:012x}"),
         1 => format!("0190A1B2-C3D4-7E5F-8A9B-{number:012X}"),
-        2 => format!("{number:0>260}"),
+        // As many characters as an id may have, in more bytes than one byte counts.
+        2 => format!("{}{number:0>28}", "号".repeat(100)),
         _ => format!("e{number}"),
     }
 }
@@ -204,8 +205,11 @@ fn dossier_event(dice: &mut Dice, time: Millis, number: u64) -> Event<'static> {
         }
         Kind::ShiftPlanned | Kind::ShiftCancelled => {
             event.shift_id = key;
-            event.start = dice.maybe(90, &[time, time + HOUR]);
-            event.end = dice.maybe(90, &[time + 8 * HOUR]);
+            // Without these it says nothing and is not decoded.
+            let is_plan = kind == Kind::ShiftPlanned;
+            event.agent_id = event.agent_id.or(text(is_plan.then(|| dice.pick(&AGENTS))));
+            event.start = dice.maybe(if is_plan { 100 } else { 50 }, &[time, time + HOUR]);
+            event.end = dice.maybe(if is_plan { 100 } else { 50 }, &[time + 8 * HOUR]);
             event.preferred = dice.maybe(50, &[true, false]);
         }
         _ => {

@@ -145,7 +145,7 @@ impl World {
     pub(super) fn stop_and_go_on(&mut self) {
         self.settle();
         let state = self.correlator.save();
-        self.correlator = Correlator::restore(self.options.clone(), state).expect("its own state");
+        self.correlator = Correlator::restore(self.options.clone(), &state).expect("its own state");
         self.correlator.read_by(Arc::clone(&READER));
     }
 
