@@ -88,7 +88,7 @@ impl Dossier {
     /// Takes one event; false when it is a repeat.
     pub(super) fn take(&mut self, event: &Event<'_>) -> bool {
         let line = line(event);
-        if self.shadowed.contains(&line) {
+        if self.lines.contains(&line) || self.shadowed.contains(&line) {
             return false;
         }
         let mut is_new = true;
