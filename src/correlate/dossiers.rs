@@ -57,6 +57,8 @@ pub(super) struct Dossier {
     lines: SmallVec<[Box<str>; 1]>,
     /// Events whose id another event carries that comes before them in order.
     shadowed: Vec<Box<str>>,
+    /// What `lines` say, from the first event that is taken to the row that follows from it.
+    events: Option<Vec<Event<'static>>>,
     newest: Option<Millis>,
     pub(super) dirty: bool,
     /// That it is overdue has been told.
@@ -92,7 +94,7 @@ impl Dossier {
             return false;
         }
         let mut is_new = true;
-        let mut events = self.read().events;
+        let events = self.events.get_or_insert_with(|| read(&self.lines));
         if let Some(known) = events.iter().position(|known| known.id == event.id) {
             match order(&events[known], event) {
                 Ordering::Equal => return false,
@@ -109,10 +111,18 @@ impl Dossier {
             }
         }
         let at = events.partition_point(|known| order(known, event) == Ordering::Less);
-        self.newest = events.last().map(|last| last.time).max(Some(event.time));
+        events.insert(at, event.clone().into_owned());
+        self.newest = events.last().map(|last| last.time);
         self.lines.insert(at, line);
         self.dirty = true;
         is_new
+    }
+
+    /// Takes an event whose row is written: of a state that was kept.
+    pub(super) fn take_written(&mut self, event: &Event<'_>) {
+        self.take(event);
+        self.dirty = false;
+        self.events = None;
     }
 
     /// Time of the newest event.
@@ -126,15 +136,20 @@ impl Dossier {
     }
 
     /// What it says.
-    pub(super) fn read(&self) -> Account {
-        let mut decoder = Decoder::default();
-        let events = self.lines.iter().filter_map(|line| {
-            let event = decoder.decode(line.as_bytes(), None);
-            debug_assert!(event.is_ok(), "what was written can be read: {line}");
-            event.ok().map(Event::into_owned)
-        });
-        Account { events: events.collect(), revision: (self.lines.len() + self.shadowed.len()) as i64 }
+    pub(super) fn read(&mut self) -> Account {
+        let events = self.events.take().unwrap_or_else(|| read(&self.lines));
+        Account { events, revision: (self.lines.len() + self.shadowed.len()) as i64 }
     }
+}
+
+fn read(lines: &[Box<str>]) -> Vec<Event<'static>> {
+    let mut decoder = Decoder::default();
+    let events = lines.iter().filter_map(|line| {
+        let event = decoder.decode(line.as_bytes(), None);
+        debug_assert!(event.is_ok(), "what was written can be read: {line}");
+        event.ok().map(Event::into_owned)
+    });
+    events.collect()
 }
 
 impl Account {

@@ -231,9 +231,7 @@ impl Correlator {
                 contact.partials.get_or_insert_default().insert(utterance, event);
             }
         } else if let Some((about, key)) = About::of(&event) {
-            let dossier = self.dossiers.entry((about, key.into_boxed_str())).or_default();
-            dossier.take(&event);
-            dossier.dirty = false;
+            self.dossiers.entry((about, key.into_boxed_str())).or_default().take_written(&event);
         }
     }
 }
