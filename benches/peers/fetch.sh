@@ -5,6 +5,7 @@
 #   fetch.sh streams    Kafka Streams (Maven Central), and the job
 #   fetch.sh pathway    Pathway (PyPI), in an environment of its own
 #   fetch.sh trends     DuckDB and chDB (PyPI), in an environment of their own
+#   fetch.sh latency    a Kafka client (PyPI) for the probes of latency.sh
 #
 # Prints the class path, or the Python to run.
 set -euo pipefail
@@ -69,5 +70,6 @@ case $1 in
         compile "$cache/streams" streams/StreamsReduced.java ;;
     pathway) python "$cache/pathway" pathway==0.33.0 ;;
     trends) python "$cache/trends" duckdb==2.0.1 chdb==4.4.0 ;;
-    *) echo "fetch.sh: \`$1\` is no engine that is known here: flink, streams, pathway, trends" >&2; exit 64 ;;
+    latency) python "$cache/latency" confluent-kafka==2.16.1 ;;
+    *) echo "fetch.sh: \`$1\` is no engine that is known here: flink, streams, pathway, trends, latency" >&2; exit 64 ;;
 esac
