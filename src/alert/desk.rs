@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::record::{Alert, Cause, Dispatch, Kind, Status};
+use super::record::{Alert, Cause, Dispatch, Kind, Over, Status};
 use crate::event::Role;
 use crate::facts::AlertRows;
 use crate::roster::Duties;
@@ -16,7 +16,9 @@ use crate::time::{DAY, Grid, HOUR, MINUTE, Millis, SECOND};
 pub(super) const OPEN_MAX: usize = 20_000;
 /// How long a closed alert is known, so that a replay does not raise it anew.
 const KNOWN: Millis = 8 * DAY;
-/// Closed alerts that are known at most, the latest.
+/// Closed alerts that are kept whole at most, the latest: an alert takes 2 KB, and who asks about earlier ones has the table.
+pub(super) const WHOLE_MAX: usize = 10_000;
+/// Closed alerts of which the id is known at most beside those, the latest.
 const KNOWN_MAX: usize = 100_000;
 
 /// People on duty whom one alert is told to at most. Where more have the same duty, alerts go round among them.
@@ -130,6 +132,8 @@ pub struct Counts {
 pub struct Desk {
     options: Options,
     alerts: HashMap<String, Alert>,
+    /// When those were over of which only the id is known any more.
+    over: HashMap<Box<str>, Millis>,
     /// The open ones, the mildest first, of them the oldest.
     open: BTreeSet<(Severity, Millis, String)>,
     /// How many are open, by rule and severity.
@@ -146,8 +150,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk with the alerts that are known from before.
-    pub fn new(options: Options, known: Vec<Alert>) -> Desk {
+    /// A desk with the alerts that are known from before, and those of which only the id is.
+    pub fn new(options: Options, known: Vec<Alert>, over: Vec<Over>) -> Desk {
         let alerts: HashMap<String, Alert> =
             known.into_iter().map(|alert| (alert.cause.id.clone(), alert)).collect();
         let opened = || alerts.values().filter(|alert| alert.status.is_open());
@@ -159,6 +163,7 @@ impl Desk {
             open,
             open_counts,
             alerts,
+            over: over.into_iter().map(|Over { over, closed_at }| (over.into_boxed_str(), closed_at)).collect(),
             silences: Vec::new(),
             changed: BTreeSet::new(),
             counts: Counts::default(),
@@ -201,7 +206,7 @@ impl Desk {
 
     /// Takes something that came true. An id that is known changes nothing.
     pub fn raise(&mut self, cause: Cause, duties: &mut Duties, now: Millis) -> Vec<Dispatch> {
-        if self.alerts.contains_key(&cause.id) {
+        if self.alerts.contains_key(&cause.id) || self.over.contains_key(cause.id.as_str()) {
             return Vec::new();
         }
         let mut alert = Alert::new(cause, now);
@@ -396,17 +401,20 @@ impl Desk {
         self.tell(alert, Kind::Escalated, people)
     }
 
+    /// Puts away what has been over for longer than others, and forgets what has been over for long.
     fn forget(&mut self, now: Millis) {
-        let closed = |alert: &Alert| alert.closed_at().filter(|_| alert.pending.is_empty());
-        self.alerts.retain(|_, alert| closed(alert).is_none_or(|at| now - at < KNOWN));
-        let known = self.alerts.len() - self.open.len();
-        if known > KNOWN_MAX {
-            let mut times: Vec<Millis> = self.alerts.values().filter_map(closed).collect();
-            times.sort_unstable();
-            if let Some(&before) = times.get(known - KNOWN_MAX) {
-                self.alerts.retain(|_, alert| closed(alert).is_none_or(|at| at >= before));
-            }
+        // What still has to reach somebody stays whole, and so does what nobody has taken the change of yet.
+        let changed = &self.changed;
+        let closed =
+            |alert: &Alert| alert.closed_at().filter(|_| alert.pending.is_empty() && !changed.contains(alert.id()));
+        if let Some(before) = latest_from(self.alerts.values().filter_map(closed), WHOLE_MAX) {
+            let gone = self.alerts.extract_if(|_, alert| closed(alert).is_some_and(|at| at < before));
+            let over = gone.filter_map(|(id, alert)| Some((id.into_boxed_str(), alert.closed_at()?)));
+            self.over.extend(over);
         }
+        self.alerts.retain(|_, alert| closed(alert).is_none_or(|at| now - at < KNOWN));
+        let before = latest_from(self.over.values().copied(), KNOWN_MAX).unwrap_or(Millis::MIN);
+        self.over.retain(|_, at| *at >= before && now - *at < KNOWN);
     }
 
     /// Notes what became of something that was sent. `accepted` false: it was given up.
@@ -427,15 +435,21 @@ impl Desk {
         self.keep(alert);
     }
 
+    /// The alert of this id, if it is open.
+    fn open_one(&self, id: &str) -> Result<Alert, Refusal> {
+        match self.alerts.get(id) {
+            Some(alert) if alert.status.is_open() => Ok(alert.clone()),
+            None if !self.over.contains_key(id) => Err(Refusal::Unknown),
+            _ => Err(Refusal::Closed),
+        }
+    }
+
     /// Somebody takes care of it: nobody else is told until the acknowledgement expires.
     ///
     /// # Errors
     /// Where there is no such alert, or it is over.
     pub fn acknowledge(&mut self, id: &str, by: &str, now: Millis) -> Result<&Alert, Refusal> {
-        let mut alert = self.alerts.get(id).cloned().ok_or(Refusal::Unknown)?;
-        if !alert.status.is_open() {
-            return Err(Refusal::Closed);
-        }
+        let mut alert = self.open_one(id)?;
         alert.status = Status::Acknowledged;
         alert.acknowledged_at.get_or_insert(now);
         by.clone_into(&mut alert.acknowledged_by);
@@ -450,10 +464,7 @@ impl Desk {
     /// # Errors
     /// Where there is no such alert, or it is over already.
     pub fn resolve(&mut self, id: &str, by: &str, now: Millis) -> Result<Vec<Dispatch>, Refusal> {
-        let mut alert = self.alerts.get(id).cloned().ok_or(Refusal::Unknown)?;
-        if !alert.status.is_open() {
-            return Err(Refusal::Closed);
-        }
+        let mut alert = self.open_one(id)?;
         alert.status = Status::Resolved;
         alert.resolved_at = Some(now);
         by.clone_into(&mut alert.resolved_by);
@@ -480,9 +491,14 @@ impl Desk {
         self.alerts.get(id)
     }
 
-    /// Every alert that is known, in no special order.
+    /// Every alert that is open, and the latest of those that are over, in no special order.
     pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
         self.alerts.values()
+    }
+
+    /// Those that are over of which only the id is known any more, in no special order.
+    pub fn over(&self) -> impl Iterator<Item = Over> {
+        self.over.iter().map(|(id, &closed_at)| Over { over: id.to_string(), closed_at })
     }
 
     /// Alerts that are open.
@@ -525,6 +541,13 @@ impl Desk {
 fn due_at_of(options: &Options, alert: &Alert) -> Millis {
     let expires = alert.raised_at.saturating_add(options.expire_ms);
     [alert.escalate_at, alert.ack_expires_at].into_iter().flatten().fold(expires, Millis::min)
+}
+
+/// From when on there are `most` of these times; `None` where there are no more than that.
+fn latest_from(times: impl Iterator<Item = Millis>, most: usize) -> Option<Millis> {
+    let mut times: Vec<Millis> = times.collect();
+    let at = times.len().checked_sub(most).filter(|more| *more > 0)?;
+    Some(*times.select_nth_unstable(at).1)
 }
 
 fn severity_of(alert: &Alert) -> Severity {

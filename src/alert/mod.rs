@@ -13,4 +13,4 @@ mod record;
 mod tests;
 
 pub use desk::{Counts, Desk, Options, Refusal, Route, Silence};
-pub use record::{Alert, Cause, Dispatch, Kind, Quote, Status};
+pub use record::{Alert, Cause, Dispatch, Kind, Over, Quote, Status};

@@ -320,6 +320,15 @@ impl Alert {
     }
 }
 
+/// An alert that has been over for long: all that is still known of it, so that a replay does not raise it anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// The alert's id.
+    pub over: String,
+    /// When it was over.
+    pub closed_at: Millis,
+}
+
 /// Something to be sent to one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dispatch {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
-use super::desk::OPEN_MAX;
+use super::desk::{OPEN_MAX, WHOLE_MAX};
 use super::{Alert, Cause, Desk, Dispatch, Kind, Options, Refusal, Route, Silence, Status};
 use crate::roster::{Duties, Roster};
 use crate::rules::Severity;
-use crate::time::{Grid, HOUR, MINUTE, Millis};
+use crate::time::{DAY, Grid, HOUR, MINUTE, Millis};
 
 /// 2026-11-20 10:00 in Shanghai.
 const START: Millis = 1_795_140_000_000;
@@ -59,7 +59,7 @@ fn sent(sends: &[Dispatch]) -> Vec<(&str, Kind, Vec<&str>)> {
 
 #[test]
 fn nobody_answers_so_the_next_is_told_until_somebody_acknowledges() {
-    let (mut desk, mut roster) = (Desk::new(options(), vec![]), roster());
+    let (mut desk, mut roster) = (Desk::new(options(), vec![], vec![]), roster());
     let first = desk.raise(cause("a", "critical"), &mut roster, START);
     assert_eq!(sent(&first), [("chat", Kind::Raised, vec!["wang"]), ("sms", Kind::Raised, vec!["wang"])]);
     desk.delivered("a", "chat", Kind::Raised, true, START + 20);
@@ -94,7 +94,7 @@ fn nobody_answers_so_the_next_is_told_until_somebody_acknowledges() {
 
 #[test]
 fn escalation_ends_and_an_alert_that_nobody_cares_for_expires() {
-    let (mut desk, mut roster) = (Desk::new(options(), vec![]), roster());
+    let (mut desk, mut roster) = (Desk::new(options(), vec![], vec![]), roster());
     desk.raise(cause("a", "critical"), &mut roster, START);
     let mut times = 0;
     for minute in 1..=600 {
@@ -114,7 +114,7 @@ fn escalation_ends_and_an_alert_that_nobody_cares_for_expires() {
 
 #[test]
 fn one_cause_is_one_alert_also_after_a_restart() {
-    let (mut desk, mut roster) = (Desk::new(options(), vec![]), roster());
+    let (mut desk, mut roster) = (Desk::new(options(), vec![], vec![]), roster());
     assert_eq!(desk.raise(cause("a", "warning"), &mut roster, START).len(), 1);
     assert!(desk.raise(cause("a", "warning"), &mut roster, START + 1).is_empty());
     // What is stored is enough to go on with.
@@ -125,7 +125,7 @@ fn one_cause_is_one_alert_also_after_a_restart() {
         .collect();
     assert!(desk.take_changes().is_empty());
     let read = |line: &String| serde_json::from_str::<Alert>(line).expect("its own words");
-    let mut again = Desk::new(options(), stored.iter().map(read).collect());
+    let mut again = Desk::new(options(), stored.iter().map(read).collect(), vec![]);
     assert_eq!(again.get("a"), desk.get("a"));
     assert!(again.raise(cause("a", "warning"), &mut roster, START + 2).is_empty());
     let unsent = again.unsent();
@@ -137,7 +137,7 @@ fn one_cause_is_one_alert_also_after_a_restart() {
 
 #[test]
 fn nobody_on_duty_goes_to_the_fallback_at_once_and_is_counted() {
-    let (mut desk, mut roster) = (Desk::new(options(), vec![]), roster());
+    let (mut desk, mut roster) = (Desk::new(options(), vec![], vec![]), roster());
     let night = START + 12 * HOUR;
     let sends = desk.raise(Cause { event_time: night, ..cause("n", "warning") }, &mut roster, night);
     assert_eq!(sends[0].alert.people, ["head"]);
@@ -151,7 +151,7 @@ fn nobody_on_duty_goes_to_the_fallback_at_once_and_is_counted() {
 
 #[test]
 fn when_too_many_are_open_the_oldest_of_the_mildest_gives_way() {
-    let (mut desk, mut roster) = (Desk::new(options(), vec![]), roster());
+    let (mut desk, mut roster) = (Desk::new(options(), vec![], vec![]), roster());
     for n in 0..OPEN_MAX as i64 {
         let severity = if n < 2 { "warning" } else { "critical" };
         desk.raise(cause(&format!("{n:05}"), severity), &mut roster, START + n);
@@ -169,6 +169,35 @@ fn when_too_many_are_open_the_oldest_of_the_mildest_gives_way() {
 }
 
 #[test]
+fn of_what_is_over_the_latest_stays_whole_and_the_rest_is_known_by_its_id() {
+    let (mut desk, mut roster) = (Desk::new(options(), vec![], vec![]), roster());
+    let id = |n: usize| format!("{n:05}");
+    for n in 0..WHOLE_MAX + 5 {
+        desk.raise(cause(&id(n), "info"), &mut roster, START);
+        desk.resolve(&id(n), "callpulse", START + n as Millis).expect("it is open");
+    }
+    desk.raise(cause("open", "info"), &mut roster, START);
+    desk.tick(&mut roster, START + MINUTE);
+    assert_eq!(desk.over().count(), 0, "nobody has taken the changes yet");
+    assert_eq!(desk.take_changes().len(), WHOLE_MAX + 6);
+    desk.tick(&mut roster, START + 3 * MINUTE);
+    let mut over: Vec<_> = desk.over().collect();
+    over.sort_by(|a, b| a.over.cmp(&b.over));
+    assert_eq!(over.iter().map(|over| over.closed_at - START).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(desk.alerts().count(), WHOLE_MAX + 1);
+    for mut desk in [Desk::new(options(), desk.alerts().cloned().collect(), over), desk] {
+        for known in [0, 4, 5, WHOLE_MAX] {
+            desk.raise(cause(&id(known), "critical"), &mut roster, START + HOUR);
+            assert_eq!(desk.acknowledge(&id(known), "wang", START + HOUR), Err(Refusal::Closed), "{known}");
+            assert_eq!(desk.get(&id(known)).is_some(), known > 4, "{known}");
+        }
+        assert_eq!(desk.open().count(), 1);
+        desk.tick(&mut roster, START + 9 * DAY);
+        assert_eq!(desk.resolve("00000", "wang", START + 9 * DAY), Err(Refusal::Unknown), "after some days");
+    }
+}
+
+#[test]
 fn where_many_have_the_same_duty_alerts_go_round_among_them() {
     let rows: String = (0..40).map(|n| format!("2026-11-20,p{n},supervisor,cards,00:00,24:00\n")).collect();
     let text = format!("date,person,role,queues,start,end\n{rows}");
@@ -177,9 +206,9 @@ fn where_many_have_the_same_duty_alerts_go_round_among_them() {
     let mut told = BTreeSet::new();
     for n in 0..60 {
         let mut sends = |desk: &mut Desk| desk.raise(cause(&format!("a{n}"), "critical"), &mut roster, START);
-        let people = sends(&mut Desk::new(options(), vec![]))[0].alert.people.clone();
+        let people = sends(&mut Desk::new(options(), vec![], vec![]))[0].alert.people.clone();
         assert_eq!(people.iter().collect::<BTreeSet<_>>().len(), 8, "eight people");
-        assert_eq!(sends(&mut Desk::new(options(), vec![]))[0].alert.people, people, "the same again");
+        assert_eq!(sends(&mut Desk::new(options(), vec![], vec![]))[0].alert.people, people, "the same again");
         told.extend(people);
     }
     assert_eq!(told.len(), 40, "everybody has a turn");
@@ -187,7 +216,7 @@ fn where_many_have_the_same_duty_alerts_go_round_among_them() {
 
 #[test]
 fn an_agent_s_own_alert_goes_to_the_agent_and_then_to_the_supervisor() {
-    let (mut desk, mut roster) = (Desk::new(options(), vec![]), roster());
+    let (mut desk, mut roster) = (Desk::new(options(), vec![], vec![]), roster());
     let own = Cause { notify: "agent".to_owned(), agent_id: "a7".to_owned(), ..cause("o", "critical") };
     assert_eq!(desk.raise(own, &mut roster, START)[0].alert.people, ["a7"]);
     assert_eq!(desk.tick(&mut roster, START + 3 * MINUTE)[0].alert.people, ["wang"]);
@@ -197,7 +226,7 @@ fn an_agent_s_own_alert_goes_to_the_agent_and_then_to_the_supervisor() {
 
 #[test]
 fn what_is_not_sent_is_kept_and_says_why() {
-    let (mut desk, mut roster) = (Desk::new(options(), vec![]), roster());
+    let (mut desk, mut roster) = (Desk::new(options(), vec![], vec![]), roster());
     assert!(desk.raise(cause("old", "critical"), &mut roster, START + HOUR).is_empty());
     let old = desk.get("old").expect("it is kept");
     assert!(old.status == Status::Expired && old.note.contains("its time was past"), "{old:?}");

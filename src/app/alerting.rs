@@ -129,7 +129,7 @@ impl Alerting {
             }
         }
         let alerting = Arc::new(Alerting {
-            desk: Mutex::new(Desk::new(settings::desk(config), kept.alerts)),
+            desk: Mutex::new(Desk::new(settings::desk(config), kept.alerts, kept.over)),
             roster: ArcSwap::from_pointee(roster),
             people,
             rules: Arc::new(ArcSwap::new(rules)),

@@ -14,7 +14,7 @@ use super::alerting::{Alerting, Ends, Said};
 use super::board::{Board, Whole};
 use super::duty::Changes;
 use super::fleet::Overview;
-use super::outbox::Outbox;
+use super::outbox::{Kept, Outbox};
 use super::settings;
 use crate::alert::{Alert, Cause, Dispatch, Kind};
 use crate::config::Config;
@@ -261,13 +261,16 @@ impl Loop {
         let Some(mut outbox) = self.outbox.take() else { return };
         let changed: Vec<Alert> = self.unwritten.values().cloned().collect();
         let rewrite = outbox.is_long().then(|| {
-            let all: Vec<Alert> = self.alerting.desk().alerts().cloned().collect();
-            (all, self.alerting.to_commit())
+            let (alerts, over) = {
+                let desk = self.alerting.desk();
+                (desk.alerts().cloned().collect(), desk.over().collect())
+            };
+            Kept { alerts, over, uncommitted: self.alerting.to_commit() }
         });
         let written = tokio::task::spawn_blocking(move || {
             let result = outbox.append(&changed);
-            if let (Ok(()), Some((all, uncommitted))) = (&result, rewrite)
-                && let Err(error) = outbox.rewrite(&all, &uncommitted)
+            if let (Ok(()), Some(kept)) = (&result, rewrite)
+                && let Err(error) = outbox.rewrite(&kept)
             {
                 tracing::warn!(%error, "the outbox cannot be written anew; it grows");
             }

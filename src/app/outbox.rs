@@ -8,7 +8,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::alert::Alert;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, Over};
 
 /// Bytes that may be superseded before the file is written anew without them; where more than these are still needed, as
 /// many as are needed.
@@ -47,6 +49,8 @@ pub(super) struct Kept {
     pub(super) alerts: Vec<Alert>,
     /// Those of them that the lake may not have.
     pub(super) uncommitted: Vec<Alert>,
+    /// Those of which only the id is kept.
+    pub(super) over: Vec<Over>,
 }
 
 impl Outbox {
@@ -83,12 +87,12 @@ impl Outbox {
         let kept = match File::open(&path) {
             Ok(file) => read(file)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Kept { alerts: Vec::new(), uncommitted: Vec::new() }
+                Kept { alerts: Vec::new(), uncommitted: Vec::new(), over: Vec::new() }
             }
             Err(error) => return Err(error),
         };
         // Written anew, so that it holds each alert once and ends with a whole line.
-        let (file, bytes) = write_new(&path, &kept.alerts, &kept.uncommitted)?;
+        let (file, bytes) = write_new(&path, &kept)?;
         Ok((Outbox { path, file, bytes, needed: bytes, torn: false, _lock: lock }, kept))
     }
 
@@ -110,7 +114,9 @@ impl Outbox {
     /// # Errors
     /// The system's words.
     pub(super) fn committed(&mut self) -> std::io::Result<()> {
-        self.write(format!("\"{COMMITTED}\"\n").as_bytes())
+        let mut line = Vec::new();
+        write_line(&mut line, &COMMITTED);
+        self.write(&line)
     }
 
     /// Adds whole lines, all or none: the half of a line would spoil the next one.
@@ -130,32 +136,33 @@ impl Outbox {
         self.bytes - self.needed > self.needed.max(SUPERSEDED_BYTES)
     }
 
-    /// Writes the file anew with these alerts; those in `uncommitted` are not in the lake.
+    /// Writes the file anew with these alerts.
     ///
     /// # Errors
     /// The system's words.
-    pub(super) fn rewrite(&mut self, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::Result<()> {
-        (self.file, self.bytes) = write_new(&self.path, alerts, uncommitted)?;
+    pub(super) fn rewrite(&mut self, kept: &Kept) -> std::io::Result<()> {
+        (self.file, self.bytes) = write_new(&self.path, kept)?;
         self.needed = self.bytes;
         self.torn = false;
         Ok(())
     }
 }
 
-fn write_line(lines: &mut Vec<u8>, alert: &Alert) {
-    serde_json::to_writer(&mut *lines, alert).expect("an alert is plain data");
+fn write_line(lines: &mut Vec<u8>, line: &impl Serialize) {
+    serde_json::to_writer(&mut *lines, line).expect("it is plain data");
     lines.push(b'\n');
 }
 
-fn write_new(path: &Path, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::Result<(File, u64)> {
+fn write_new(path: &Path, kept: &Kept) -> std::io::Result<(File, u64)> {
     let mut lines = Vec::new();
-    let waiting: HashSet<&str> = uncommitted.iter().map(Alert::id).collect();
-    alerts
+    let waiting: HashSet<&str> = kept.uncommitted.iter().map(Alert::id).collect();
+    kept.over.iter().for_each(|over| write_line(&mut lines, over));
+    kept.alerts
         .iter()
         .filter(|alert| !waiting.contains(alert.id()))
         .for_each(|alert| write_line(&mut lines, alert));
-    lines.extend_from_slice(format!("\"{COMMITTED}\"\n").as_bytes());
-    uncommitted.iter().for_each(|alert| write_line(&mut lines, alert));
+    write_line(&mut lines, &COMMITTED);
+    kept.uncommitted.iter().for_each(|alert| write_line(&mut lines, alert));
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(&lines)?;
@@ -167,17 +174,29 @@ fn write_new(path: &Path, alerts: &[Alert], uncommitted: &[Alert]) -> std::io::R
     Ok((OpenOptions::new().append(true).open(path)?, lines.len() as u64))
 }
 
+/// A line of the file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Over(Over),
+    Alert(Box<Alert>),
+    Committed(String),
+}
+
 fn read(file: File) -> std::io::Result<Kept> {
     let mut alerts: BTreeMap<String, (Alert, bool)> = BTreeMap::new();
+    let mut over = Vec::new();
     for line in BufReader::new(file).lines() {
-        let line = line?;
-        if line == format!("\"{COMMITTED}\"") {
-            alerts.values_mut().for_each(|(_, committed)| *committed = true);
-            continue;
-        }
-        match serde_json::from_str::<Alert>(&line) {
-            Ok(alert) => {
-                alerts.insert(alert.id().to_owned(), (alert, false));
+        match serde_json::from_str(&line?) {
+            Ok(Line::Over(one)) => over.push(one),
+            Ok(Line::Alert(alert)) => {
+                alerts.insert(alert.id().to_owned(), (*alert, false));
+            }
+            Ok(Line::Committed(word)) if word == COMMITTED => {
+                alerts.values_mut().for_each(|(_, committed)| *committed = true);
+            }
+            Ok(Line::Committed(word)) => {
+                tracing::warn!(word, "a line of the outbox says nothing that is known and is left out");
             }
             Err(error) => tracing::warn!(%error, "a line of the outbox cannot be read and is left out"),
         }
@@ -186,6 +205,7 @@ fn read(file: File) -> std::io::Result<Kept> {
     Ok(Kept {
         uncommitted: uncommitted.collect(),
         alerts: alerts.into_values().map(|(alert, _)| alert).collect(),
+        over,
     })
 }
 
@@ -225,7 +245,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let alert = |id: &str| {
             let grid = Grid::new(chrono_tz::Tz::UTC, 30).expect("half an hour");
-            let mut desk = Desk::new(Options::new(grid), vec![]);
+            let mut desk = Desk::new(Options::new(grid), vec![], vec![]);
             let cause = Cause { id: id.to_owned(), ..Cause::default() };
             desk.raise(cause, &mut Duties::of(Arc::new(Roster::empty(chrono_tz::Tz::UTC))), 0);
             desk.take_changes()
@@ -247,7 +267,7 @@ mod tests {
     #[test]
     fn what_a_full_disk_cut_off_does_not_spoil_what_comes_next() {
         let grid = Grid::new(chrono_tz::Tz::UTC, 30).expect("half an hour");
-        let mut desk = Desk::new(Options::new(grid), vec![]);
+        let mut desk = Desk::new(Options::new(grid), vec![], vec![]);
         for id in ["a", "b"] {
             let cause = Cause { id: id.to_owned(), ..Cause::default() };
             desk.raise(cause, &mut Duties::of(Arc::new(Roster::empty(chrono_tz::Tz::UTC))), 0);
@@ -272,7 +292,7 @@ mod tests {
     #[test]
     fn what_was_written_is_there_again_also_after_a_torn_line() {
         let grid = Grid::new(chrono_tz::Tz::UTC, 30).expect("half an hour");
-        let mut desk = Desk::new(Options::new(grid), vec![]);
+        let mut desk = Desk::new(Options::new(grid), vec![], vec![]);
         for id in ["a", "b", "c"] {
             let cause = Cause { id: id.to_owned(), ..Cause::default() };
             desk.raise(cause, &mut Duties::of(Arc::new(Roster::empty(chrono_tz::Tz::UTC))), 0);
@@ -298,6 +318,13 @@ mod tests {
             assert_eq!(ids(&kept.uncommitted), ["b", "c"]);
             assert_eq!(kept.alerts[1].acknowledged_by, "wang");
         }
+        let (mut outbox, mut kept) = Outbox::open(dir.path()).expect("an outbox");
+        kept.over.push(Over { over: "before".to_owned(), closed_at: 3 });
+        outbox.rewrite(&kept).expect("it can be written");
+        drop(outbox);
+        let (_, again) = Outbox::open(dir.path()).expect("an outbox");
+        assert_eq!(again.over, kept.over);
+        assert_eq!((again.alerts, again.uncommitted), (kept.alerts, kept.uncommitted));
         let key = link_key(dir.path()).expect("a key");
         assert_eq!(link_key(dir.path()).expect("the same"), key);
     }

@@ -171,7 +171,7 @@ fn alert(id: &str, people: &str) -> Alert {
         event_time: START,
         ..Cause::default()
     };
-    Desk::new(options, vec![]).raise(cause, &mut Duties::of(Arc::new(roster)), START).remove(0).alert
+    Desk::new(options, vec![], vec![]).raise(cause, &mut Duties::of(Arc::new(roster)), START).remove(0).alert
 }
 
 fn job(target: &str, id: &str, people: &str, kind: Kind) -> Job {

@@ -476,6 +476,30 @@ fn a_surge_is_noticed_in_its_queue_and_a_surge_of_words_in_none() {
 }
 
 #[test]
+fn a_contact_that_rests_after_its_end_is_the_same_when_something_comes_late() {
+    let text = "[[rule]]\nname = \"anger\"\nwhen = { keyword = { category = \"anger\", speaker = \"customer\" } }";
+    let watches = || (Watch::new(rules(text)), Vec::new());
+    let ((mut awake, mut by_awake), (mut rested, mut by_rested)) = (watches(), watches());
+    let mut to_both = |event: &Event<'_>, reading: Option<Reading>, rests: bool| {
+        awake.event(event, reading.clone(), &mut by_awake);
+        rested.event(event, reading, &mut by_rested);
+        if rests {
+            rested.tick(event.time + 2 * MINUTE, &mut by_rested);
+            assert_eq!(rested.resting(), 1);
+        }
+        assert_eq!(awake.to_bytes(), rested.to_bytes());
+    };
+    to_both(&event(Kind::Queued, 0), None, false);
+    to_both(&event(Kind::Answered, 5), None, false);
+    to_both(&said(Speaker::Customer, 9, "你们太差了"), reading(-0.5, &["anger"]), false);
+    to_both(&event(Kind::Ended, 30), None, true);
+    to_both(&event(Kind::Wrapped, 200), None, true);
+    to_both(&said(Speaker::Customer, 400, "太差了"), reading(-0.9, &["anger"]), false);
+    assert_eq!(names(&by_rested), ["anger"], "once a contact");
+    assert_eq!(ids(&by_awake), ids(&by_rested));
+}
+
+#[test]
 fn what_an_agent_is_told_is_over_with_the_contact_and_not_said_after_it() {
     let text = "[[rule]]\nname = \"help\"\nnotify = \"agent\"\nwhen = { keyword = { category = \"churn\" } }";
     let mut watch = Watch::new(rules(text));

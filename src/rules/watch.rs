@@ -28,6 +28,8 @@ const QUIET_MAX: Millis = 26 * HOUR;
 const SLACK: Millis = 10 * MINUTE;
 /// How long complaints and promises are watched.
 const DOSSIER_MAX: Millis = 30 * DAY;
+/// How long after its newest event a contact that is over is laid to rest: most of what comes late comes soon.
+const REST_AFTER: Millis = MINUTE;
 /// Bytes of an utterance that are kept for people to read.
 const TEXT_MAX: usize = 300;
 
@@ -39,13 +41,64 @@ const ON_TIME: u8 = 4;
 #[derive(Debug)]
 pub struct Watch {
     judge: Judge,
-    contacts: HashMap<Arc<str>, Contact>,
+    contacts: HashMap<Arc<str>, Watched>,
     /// Complaints and promises.
     dossiers: HashMap<Box<str>, Dossier>,
     timers: BinaryHeap<Reverse<(Millis, Arc<str>)>>,
     names: Names,
     sweep_at: Millis,
     dossiers_at: Millis,
+}
+
+/// A contact that is watched. At any time most of them are over and wait for what comes late: those are kept as the bytes that a
+/// snapshot needs of them, a third of what they take else.
+#[derive(Debug)]
+enum Watched {
+    Live(Box<Contact>),
+    /// It is over, and nothing will become true of it by time alone.
+    Resting {
+        /// [`watched_until`].
+        until: Millis,
+        bytes: Box<[u8]>,
+    },
+}
+
+impl Watched {
+    fn live(&mut self, names: &mut Names) -> &mut Contact {
+        if let Watched::Resting { bytes, .. } = self {
+            let contact = Contact::read(&mut Reader::new(bytes), names).unwrap_or_else(Contact::new);
+            *self = Watched::Live(Box::new(contact));
+        }
+        let Watched::Live(contact) = self else { unreachable!("whatever rested is awake") };
+        contact
+    }
+
+    fn until(&self) -> Millis {
+        match self {
+            Watched::Live(contact) => watched_until(contact),
+            Watched::Resting { until, .. } => *until,
+        }
+    }
+
+    fn rest(&mut self, present: Millis) {
+        if let Watched::Live(contact) = self
+            && contact.end_told
+            && contact.open.is_empty()
+            && contact.timer == Millis::MAX
+            && contact.newest.saturating_add(REST_AFTER) <= present
+        {
+            let mut writer = Writer::default();
+            contact.write(&mut writer);
+            *self = Watched::Resting { until: watched_until(contact), bytes: writer.bytes.into() };
+        }
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            Watched::Live(contact) => contact.write(writer),
+            Watched::Resting { bytes, .. } => writer.bytes.extend_from_slice(bytes),
+        }
+    }
 }
 
 /// The rules in force.
@@ -135,6 +188,12 @@ impl Watch {
         self.contacts.len() + self.dossiers.len()
     }
 
+    /// Contacts that rest.
+    #[cfg(test)]
+    pub(super) fn resting(&self) -> usize {
+        self.contacts.values().filter(|contact| matches!(contact, Watched::Resting { .. })).count()
+    }
+
     /// True when nothing is watched.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -151,8 +210,11 @@ impl Watch {
             return;
         };
         let of = match contacts.entry_ref(contact_id) {
-            EntryRef::Occupied(entry) => entry.into_mut(),
-            EntryRef::Vacant(entry) => entry.insert_with_key(Arc::from(contact_id), Contact::new()),
+            EntryRef::Occupied(entry) => entry.into_mut().live(names),
+            EntryRef::Vacant(entry) => {
+                let new = Watched::Live(Box::new(Contact::new()));
+                entry.insert_with_key(Arc::from(contact_id), new).live(names)
+            }
         };
         let timer_before = of.timer;
         // What became true before this event, became true.
@@ -214,8 +276,9 @@ impl Watch {
             }
             let Some(Reverse((at, key))) = self.timers.pop() else { break };
             // Only the latest timer of a contact counts.
-            let contact = self.contacts.get_mut(&key).filter(|contact| contact.timer == at);
-            if let Some(contact) = contact {
+            if let Some(Watched::Live(contact)) = self.contacts.get_mut(&key)
+                && contact.timer == at
+            {
                 self.judge.look(&key, contact, at, ON_TIME, None, signals);
                 contact.looked = at;
                 contact.timer = self.judge.next_timer(contact);
@@ -231,7 +294,10 @@ impl Watch {
         }
         if present >= self.sweep_at {
             self.sweep_at = present.saturating_add(MINUTE);
-            self.contacts.retain(|_, contact| watched_until(contact).saturating_add(SLACK) > present);
+            self.contacts.retain(|_, contact| {
+                contact.rest(present);
+                contact.until().saturating_add(SLACK) > present
+            });
             self.dossiers.retain(|_, dossier| {
                 let last = dossier.done_at.map(|at| at + DAY).or(dossier.from.map(|at| at + DOSSIER_MAX));
                 last.is_none_or(|last| last > present)
@@ -325,7 +391,7 @@ impl Watch {
             if contact.timer < Millis::MAX {
                 watch.timers.push(Reverse((contact.timer, Arc::clone(&key))));
             }
-            watch.contacts.insert(key, contact);
+            watch.contacts.insert(key, Watched::Live(Box::new(contact)));
         }
         for _ in 0..reader.count()? {
             let key: Box<str> = reader.text()?.into();
