@@ -184,7 +184,6 @@ impl Service {
         }
         let mut beside = JoinSet::new();
         beside.spawn(desk::run(Arc::clone(&board), Arc::clone(&alerting), ends, stop.child_token()));
-        tokio::spawn(super::memory::give_back(stop.child_token()));
         tokio::spawn(reload_on_signal(Arc::clone(&alerting), stop.child_token()));
         beside.spawn(super::surges::run(
             Arc::clone(&alerting),

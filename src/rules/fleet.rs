@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::rule::{About, Rule, Rules};
 use super::test::{Condition, Test};
 use super::{Raised, Signal, Subject, alert_id};
@@ -81,7 +83,8 @@ const CONTACTS_MAX: usize = 200;
 #[derive(Debug, Clone)]
 struct Had {
     ended_at: Millis,
-    contact: String,
+    /// The hash of its id: a day of all agents' contacts is many.
+    contact: u64,
     /// The customer's lowest score; `None` where nothing was read.
     lowest: Option<f32>,
     talk_ms: Millis,
@@ -240,12 +243,13 @@ impl Fleet {
         if subject.agent_id.is_empty() || rules.about(About::Agent).next().is_none() {
             return;
         }
+        let contact = xxh3_64(subject.contact_id.as_bytes());
         let of_agent = self.agents.entry(subject.agent_id.clone()).or_default();
-        if of_agent.iter().any(|had| had.contact == subject.contact_id) {
+        if of_agent.iter().any(|had| had.contact == contact) {
             return;
         }
         let at = of_agent.partition_point(|had| had.ended_at <= time);
-        of_agent.insert(at, Had { ended_at: time, contact: subject.contact_id.clone(), lowest, talk_ms });
+        of_agent.insert(at, Had { ended_at: time, contact, lowest, talk_ms });
         while of_agent.len() > CONTACTS_MAX || of_agent.front().is_some_and(|had| had.ended_at < time - DAY) {
             of_agent.pop_front();
         }
@@ -300,7 +304,7 @@ fn exposed(
     };
     // The first of the row is the cause: the row going on is no new one.
     let first = bad.first().filter(|_| bad.len() >= contacts && is_bad(lowest))?;
-    Some((first.contact.clone(), vec![("unpleasant_contacts".to_owned(), bad.len() as f64)]))
+    Some((format!("{:016x}", first.contact), vec![("unpleasant_contacts".to_owned(), bad.len() as f64)]))
 }
 
 fn loaded(

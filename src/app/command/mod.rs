@@ -287,7 +287,6 @@ pub fn run(arguments: Vec<std::ffi::OsString>) -> Result<(), Failure> {
             return Ok(());
         }
     };
-    crate::app::memory::bound_heaps();
     start_log(&cli.common.log);
     let load = |extra: Vec<String>| load(&cli.common, extra);
     match cli.command {
