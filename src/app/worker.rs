@@ -389,12 +389,18 @@ impl Room {
                 self.leaving.extend(only.iter().flatten().cloned());
                 let state: u64 = self.tasks.values().map(Task::state_bytes).sum();
                 let snapshot = snapshot.unwrap_or(state <= self.options.small_state_bytes);
-                let handovers = self
-                    .tasks
-                    .iter_mut()
-                    .filter(|(name, _)| wanted(name))
-                    .filter_map(|(_, task)| task.flush(snapshot))
-                    .collect();
+                let names: Vec<String> = self.tasks.keys().filter(|name| wanted(name)).cloned().collect();
+                let mut handovers = Vec::new();
+                for name in names {
+                    handovers.extend(self.tasks.get_mut(&name).and_then(|task| task.flush(snapshot)));
+                    // Writing down a state takes a while: nobody waits for the figures until all of them are written.
+                    if snapshot && self.latest.elapsed() >= self.show_after {
+                        while let Ok(what) = offered.try_recv() {
+                            self.take(what);
+                        }
+                        self.show();
+                    }
+                }
                 let _ = reply.send(handovers);
             }
             Ask::Committed(name, number) => {

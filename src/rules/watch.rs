@@ -361,11 +361,12 @@ impl Watch {
     /// What is watched, for a snapshot.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::default();
-        // In a fixed order, so that the same state gives the same bytes.
-        let mut contacts: Vec<_> = self.contacts.iter().collect();
-        contacts.sort_by_key(|(key, _)| *key);
+        // In a fixed order, so that the same state gives the same bytes: of hashes, which are compared without a look at the keys.
+        let hashed = |(key, contact): (_, _)| (hash_of(key), key, contact);
+        let mut contacts: Vec<(u64, &Arc<str>, &Watched)> = self.contacts.iter().map(hashed).collect();
+        contacts.sort_unstable_by_key(|&(hash, key, _)| (hash, key));
         writer.count(contacts.len());
-        for (key, contact) in contacts {
+        for (_, key, contact) in contacts {
             writer.text(key);
             contact.write(&mut writer);
         }
@@ -558,6 +559,10 @@ fn look_at_dossier(rules: &Rules, dossier: &mut Dossier, present: Millis, signal
             values: vec![("due_in_seconds".to_owned(), (due - at) as f64 / 1e3)],
         })));
     }
+}
+
+fn hash_of(key: &Arc<str>) -> u64 {
+    xxh3_64(key.as_bytes())
 }
 
 /// The utterance of a message; `None` for one without speaker or words.
