@@ -163,7 +163,10 @@ impl Desk {
             open,
             open_counts,
             alerts,
-            over: over.into_iter().map(|Over { over, closed_at }| (over.into_boxed_str(), closed_at)).collect(),
+            over: over
+                .into_iter()
+                .map(|Over { over, closed_at }| (over.into_boxed_str(), closed_at))
+                .collect(),
             silences: Vec::new(),
             changed: BTreeSet::new(),
             counts: Counts::default(),
@@ -405,8 +408,9 @@ impl Desk {
     fn forget(&mut self, now: Millis) {
         // What still has to reach somebody stays whole, and so does what nobody has taken the change of yet.
         let changed = &self.changed;
-        let closed =
-            |alert: &Alert| alert.closed_at().filter(|_| alert.pending.is_empty() && !changed.contains(alert.id()));
+        let closed = |alert: &Alert| {
+            alert.closed_at().filter(|_| alert.pending.is_empty() && !changed.contains(alert.id()))
+        };
         if let Some(before) = latest_from(self.alerts.values().filter_map(closed), WHOLE_MAX) {
             let gone = self.alerts.extract_if(|_, alert| closed(alert).is_some_and(|at| at < before));
             let over = gone.filter_map(|(id, alert)| Some((id.into_boxed_str(), alert.closed_at()?)));

@@ -208,7 +208,11 @@ fn where_many_have_the_same_duty_alerts_go_round_among_them() {
         let mut sends = |desk: &mut Desk| desk.raise(cause(&format!("a{n}"), "critical"), &mut roster, START);
         let people = sends(&mut Desk::new(options(), vec![], vec![]))[0].alert.people.clone();
         assert_eq!(people.iter().collect::<BTreeSet<_>>().len(), 8, "eight people");
-        assert_eq!(sends(&mut Desk::new(options(), vec![], vec![]))[0].alert.people, people, "the same again");
+        assert_eq!(
+            sends(&mut Desk::new(options(), vec![], vec![]))[0].alert.people,
+            people,
+            "the same again"
+        );
         told.extend(people);
     }
     assert_eq!(told.len(), 40, "everybody has a turn");

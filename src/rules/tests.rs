@@ -477,7 +477,8 @@ fn a_surge_is_noticed_in_its_queue_and_a_surge_of_words_in_none() {
 
 #[test]
 fn a_contact_that_rests_after_its_end_is_the_same_when_something_comes_late() {
-    let text = "[[rule]]\nname = \"anger\"\nwhen = { keyword = { category = \"anger\", speaker = \"customer\" } }";
+    let text =
+        "[[rule]]\nname = \"anger\"\nwhen = { keyword = { category = \"anger\", speaker = \"customer\" } }";
     let watches = || (Watch::new(rules(text)), Vec::new());
     let ((mut awake, mut by_awake), (mut rested, mut by_rested)) = (watches(), watches());
     let mut to_both = |event: &Event<'_>, reading: Option<Reading>, rests: bool| {

@@ -21,11 +21,14 @@ impl Centre {
         let profile = &STREAMS[usize::from(stream)];
         let now = slots::local(self.options.zone, self.now);
         let flood = self.trouble(stream).map_or(1.0, |(factor, _)| factor);
+        let shape = match self.options.steady {
+            true => 1.0,
+            false => profile.shape(now) * self.mood_of_the_hour(stream),
+        };
         let rate = self.contacts_per_second
             * profile.share
-            * profile.shape(now)
+            * shape
             * self.noise[usize::from(stream)]
-            * self.mood_of_the_hour(stream)
             * if profile.open_at(now.minute) { 1.0 } else { 0.2 }
             * flood;
         let gap = self.dice.exponential() / rate.max(1e-9) * 1000.0;

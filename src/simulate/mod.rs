@@ -47,6 +47,9 @@ pub struct Options {
     /// Whether things break now and then: the first incident comes 15 to 40 minutes after the start where its queue is
     /// busy then, later ones on most days.
     pub incidents: bool,
+    /// As many contacts come at any time of any day: those of a busy hour, without the mood of the half hour. Agents come and go as
+    /// ever.
+    pub steady: bool,
 }
 
 impl Default for Options {
@@ -60,6 +63,7 @@ impl Default for Options {
             contacts: None,
             events_per_second: 100.0,
             incidents: true,
+            steady: false,
         }
     }
 }

@@ -421,6 +421,24 @@ fn an_incident_floods_its_queue_and_the_answer_rate_falls() {
 }
 
 #[test]
+fn a_steady_centre_s_traffic_stays_what_it_is() {
+    let half_hours = |steady: bool| {
+        let options =
+            Options { contacts: None, incidents: false, steady, events_per_second: 100.0, ..options(2, 0) };
+        let mut counts = [0u32; 8];
+        for event in until(&mut Centre::new(options), NINE + 4 * HOUR) {
+            if event.payload.contains("\"type\":\"contact.started\"") {
+                counts[((event.time - NINE) / (30 * MINUTE)).min(7) as usize] += 1;
+            }
+        }
+        let (least, most) = (counts.iter().min().copied(), counts.iter().max().copied());
+        f64::from(most.unwrap_or(0)) / f64::from(least.unwrap_or(0))
+    };
+    assert!(half_hours(true) < 1.06, "{}", half_hours(true));
+    assert!(half_hours(false) > 1.2, "{}", half_hours(false));
+}
+
+#[test]
 fn an_ordinary_day_looks_like_one() {
     let options = Options { contacts: None, incidents: false, events_per_second: 25.0, ..options(9, 0) };
     let mut centre = Centre::new(options);

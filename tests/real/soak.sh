@@ -29,9 +29,10 @@ port=$(free_port)
 brokers=127.0.0.1:$port
 "$here/kafka.sh" topic "$work/kafka" soak 4
 http=127.0.0.1:$(free_port)
-# The simulated centre is in its early afternoon, whatever the clock says: its load hardly changes for the next two hours,
-# and nothing breaks there (an incident brings half as much again, and memory with it).
-away=$((10#$(date -u +%H) - 14))
+# It is afternoon in the simulated centre, whatever the clock says: its agents are at work. At 15:00 it publishes the next day's
+# shifts, for ten minutes: before what is measured, or after it.
+hour=$([ "$((10#$(date -u +%M)))" -ge 5 ] && echo 15 || echo 14)
+away=$(((10#$(date -u +%H) - hour + 36) % 24 - 12))
 zone=Etc/GMT$([ "$away" -ge 0 ] && echo "+$away" || echo "$away")
 cat > "$work/run.toml" <<TOML
 data_dir = "$work/lake"

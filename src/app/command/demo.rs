@@ -84,7 +84,7 @@ pub(super) struct Simulation {
     /// Writes each event when its time has come, as a centre would; begins now where no --start is given.
     #[arg(long)]
     pub(super) live: bool,
-    /// Nothing breaks: without the incidents that flood a queue now and then, so that the load stays what it is.
+    /// The load stays what it is: contacts come as in a busy hour at any time, and nothing breaks.
     #[arg(long)]
     pub(super) calm: bool,
     /// Writes the records of a platform instead of canonical events, e.g. amazon-connect: for trying its adapter.
@@ -157,6 +157,7 @@ pub(super) async fn demo(
         contacts: None,
         events_per_second: demo.rate,
         incidents: true,
+        steady: false,
     });
     for (queue, department) in Centre::queues() {
         let defaults = &config.queue_defaults;
@@ -459,6 +460,7 @@ pub(super) fn simulate(config: &Config, request: Simulation) -> Result<(), Failu
         contacts: Some(request.contacts),
         events_per_second: request.rate,
         incidents: !request.calm,
+        steady: request.calm,
     });
     let began = Instant::now();
     let mut event = Emitted::default();
