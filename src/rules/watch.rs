@@ -66,7 +66,8 @@ enum Watched {
 impl Watched {
     fn live(&mut self, names: &mut Names) -> &mut Contact {
         if let Watched::Resting { bytes, .. } = self {
-            let contact = Contact::read(&mut Reader::new(bytes), names).unwrap_or_else(Contact::new);
+            let contact =
+                Contact::read(&mut Reader::new(bytes), names).expect("what was written can be read");
             *self = Watched::Live(Box::new(contact));
         }
         let Watched::Live(contact) = self else { unreachable!("whatever rested is awake") };
