@@ -395,9 +395,9 @@ impl Room {
                     handovers.extend(self.tasks.get_mut(&name).and_then(|task| task.flush(snapshot)));
                     // Writing down a state takes a while: nobody waits for the figures until all of them are written.
                     if snapshot && self.latest.elapsed() >= self.show_after {
-                        while let Ok(what) = offered.try_recv() {
-                            self.take(what);
-                        }
+                        // What waits now, and no more: in a backlog something waits at any time.
+                        let waiting = if self.is_full() { 0 } else { offered.len() };
+                        offered.try_iter().take(waiting).for_each(|what| self.take(what));
                         self.show();
                     }
                 }
